@@ -1,0 +1,53 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// One list for every target, so that no module reads the language differently from its neighbours.
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// The distribution's C libraries are the whole supply chain; `scripts/setup` installs them.
+func systemLibrary(_ name: String, _ pkgConfig: String, _ apt: String) -> Target {
+    .systemLibrary(name: name, path: "Sources/\(name)", pkgConfig: pkgConfig, providers: [.apt([apt])])
+}
+
+let package = Package(
+    name: "sluice",
+    products: [
+        .library(name: "Sluice", targets: ["Sluice"]),
+        .executable(name: "sluice", targets: ["CLI"]),
+    ],
+    targets: [
+        systemLibrary("CRdKafka", "rdkafka", "librdkafka-dev"),
+        systemLibrary("CAvro", "avro-c", "libavro-dev"),
+        systemLibrary("CSQLite", "sqlite3", "libsqlite3-dev"),
+        systemLibrary("CPostgres", "libpq", "libpq-dev"),
+        systemLibrary("CMicroHTTPD", "libmicrohttpd", "libmicrohttpd-dev"),
+        systemLibrary("CCurl", "libcurl", "libcurl4-openssl-dev"),
+        systemLibrary("CZstd", "libzstd", "libzstd-dev"),
+        systemLibrary("CXXHash", "libxxhash", "libxxhash-dev"),
+        systemLibrary("CYaml", "yaml-0.1", "libyaml-dev"),
+
+        .target(
+            name: "Engine",
+            dependencies: ["CRdKafka", "CAvro", "CSQLite", "CPostgres", "CZstd", "CXXHash"],
+            swiftSettings: settings),
+        .target(name: "Wire", dependencies: ["Engine", "CMicroHTTPD", "CCurl"], swiftSettings: settings),
+        .target(name: "Driver", dependencies: ["Engine", "Wire"], swiftSettings: settings),
+        .target(name: "Worker", dependencies: ["Engine", "Wire"], swiftSettings: settings),
+        .target(name: "Jobs", dependencies: ["Engine"], swiftSettings: settings),
+        .target(
+            name: "Sluice", dependencies: ["Engine", "Wire", "Driver", "Worker", "CYaml"], swiftSettings: settings),
+        .executableTarget(name: "CLI", dependencies: ["Sluice", "Jobs"], swiftSettings: settings),
+
+        .target(
+            name: "TestSupport", dependencies: ["Engine"], path: "Tests/TestSupport", swiftSettings: settings),
+        .testTarget(name: "EngineTests", dependencies: ["Engine", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "DriverTests", dependencies: ["Driver", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "SluiceTests", dependencies: ["Sluice", "Jobs", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "ProcessTests", dependencies: ["Engine", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "TidyTests", dependencies: ["TestSupport"], swiftSettings: settings),
+    ]
+)

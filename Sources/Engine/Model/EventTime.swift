@@ -1,0 +1,110 @@
+// Times as people and tables write them: RFC 3339 in UTC, always with milliseconds.
+//
+// Inside the engine a time is an `Int64` of milliseconds since 1970 and a length of time is an `Int64` of
+// milliseconds; names end in `Millis`. Conversion happens here and nowhere else, in integer arithmetic (civil-from-days),
+// because Foundation's formatters cost microseconds a call and accept what we do not want.
+
+/// `YYYY-MM-DDTHH:MM:SS.sssZ`; the one text form of a time, in SQLite tables, JSON and prints alike.
+public func formatTime(_ millis: Int64) -> String {
+    var days = millis / 86_400_000
+    var rest = millis % 86_400_000
+    if rest < 0 {
+        rest += 86_400_000
+        days -= 1
+    }
+    let (year, month, day) = civil(fromDays: days)
+    func pad(_ value: Int64, _ width: Int) -> String {
+        let text = String(value)
+        return text.utf8.count >= width ? text : String(repeating: "0", count: width - text.utf8.count) + text
+    }
+    return "\(pad(year, 4))-\(pad(month, 2))-\(pad(day, 2))T\(pad(rest / 3_600_000, 2)):"
+        + "\(pad(rest / 60_000 % 60, 2)):\(pad(rest / 1000 % 60, 2)).\(pad(rest % 1000, 3))Z"
+}
+
+/// Parses an RFC 3339 time (`2026-03-01T12:00:00Z`, fraction optional, offset `Z` or `±hh:mm`).
+/// - Returns: milliseconds since 1970, or nil when the text is not such a time.
+public func parseTime(_ text: String) -> Int64? {
+    let bytes = Array(text.utf8)
+    func number(_ start: Int, _ length: Int) -> Int64? {
+        guard start + length <= bytes.count else { return nil }
+        var value: Int64 = 0
+        for byte in bytes[start..<start + length] {
+            guard byte >= 48, byte <= 57 else { return nil }
+            value = value * 10 + Int64(byte - 48)
+        }
+        return value
+    }
+    func isAt(_ index: Int, _ characters: String) -> Bool {
+        index < bytes.count && characters.utf8.contains(bytes[index])
+    }
+    guard let year = number(0, 4), isAt(4, "-"), let month = number(5, 2), isAt(7, "-"), let day = number(8, 2),
+        isAt(10, "Tt "), let hour = number(11, 2), isAt(13, ":"), let minute = number(14, 2), isAt(16, ":"),
+        let second = number(17, 2), (1...12).contains(month), (1...31).contains(day), hour < 24, minute < 60, second < 61
+    else { return nil }
+    var index = 19
+    var fraction: Int64 = 0
+    if isAt(index, ".") {
+        index += 1
+        var scale: Int64 = 100
+        let start = index
+        while index < bytes.count, bytes[index] >= 48, bytes[index] <= 57 {
+            fraction += Int64(bytes[index] - 48) * scale
+            scale /= 10
+            index += 1
+        }
+        if index == start { return nil }
+    }
+    var offsetMinutes: Int64 = 0
+    if isAt(index, "Zz") {
+        index += 1
+    } else if isAt(index, "+-"), let hours = number(index + 1, 2), isAt(index + 3, ":"),
+        let minutes = number(index + 4, 2)
+    {
+        offsetMinutes = (hours * 60 + minutes) * (bytes[index] == 45 ? -1 : 1)
+        index += 6
+    } else {
+        return nil
+    }
+    guard index == bytes.count else { return nil }
+    let seconds = days(fromYear: year, month: month, day: day) * 86_400 + hour * 3600 + minute * 60 + second
+    return (seconds - offsetMinutes * 60) * 1000 + fraction
+}
+
+/// Parses a length of time: `250ms`, `10s`, `5m`, `2h`, `7d`, or a bare number of milliseconds.
+public func parseDuration(_ text: String) -> Int64? {
+    let units: [(String, Int64)] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)]
+    for (suffix, factor) in units where text.hasSuffix(suffix) {
+        guard let value = Double(text.dropLast(suffix.count)), value >= 0, value < 1e12 else { continue }
+        return Int64((value * Double(factor)).rounded())
+    }
+    guard let value = Int64(text), value >= 0 else { return nil }
+    return value
+}
+
+/// The shortest exact text that `parseDuration` reads back.
+public func formatDuration(_ millis: Int64) -> String {
+    for (suffix, factor) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)] as [(String, Int64)]
+    where millis != 0 && millis % factor == 0 {
+        return "\(millis / factor)\(suffix)"
+    }
+    return "\(millis)ms"
+}
+
+private func civil(fromDays days: Int64) -> (year: Int64, month: Int64, day: Int64) {
+    let shifted = days + 719_468
+    let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
+    let dayOfEra = shifted - era * 146_097
+    let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+    let shiftedMonth = (5 * dayOfYear + 2) / 153
+    let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
+    return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * shiftedMonth + 2) / 5 + 1)
+}
+
+private func days(fromYear year: Int64, month: Int64, day: Int64) -> Int64 {
+    let shifted = month <= 2 ? year - 1 : year
+    let era = (shifted >= 0 ? shifted : shifted - 399) / 400
+    let yearOfEra = shifted - era * 400
+    let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
+    return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
+}

@@ -1,0 +1,79 @@
+// What went wrong, why, and what to do now: the one error that crosses a process or reaches a person.
+//
+// `code` is what programs switch on; nobody greps a text. It answers the two questions of every handler: *whose* it is
+// (`blame`) and *what now* (`remedy`). The three sentences are for people and are printed by the CLI as
+// `sluice: WHAT`, `  why: WHY`, `  now: NOW`. They never contain a secret (see `Secret`) nor the content of a row.
+//
+// When adding a code: give it its blame and its remedy below; the switches are exhaustive on purpose.
+
+/// An error for people and programs: what happened, why, and what to do now.
+public struct Failure: Error, Hashable, Sendable, Codable, CustomStringConvertible {
+    public enum Code: String, Sendable, Codable, CaseIterable {
+        // Usage and set-up: a person must change something.
+        case wrongUsage, unknownSetting, invalidSetting, fileMissing, fileInvalid, schemaMismatch, unknownJob, jobExists
+        case portTaken, unauthorized, notAllowed, notPossible
+        // The outside world: may pass by itself.
+        case brokerUnreachable, topicMissing, kafkaTransient, kafkaFatal, databaseUnreachable, databaseBusy
+        case driverUnreachable, workerUnreachable, diskFull, readTimeout, stateUnreachable
+        // Guards of the protocol: the job must not go on as it is.
+        case offsetsGone, topicRecreated, offsetsMoved, offsetsWithoutLog, sinkOwnedByOther, sinkMismatch, ledgerConflict
+        case staleEpoch, leaseHeld, leaseLost, otherBuild, otherSettings, planSealedByOther, tooManyRejected, limitExceeded
+        case catalogLocked, catalogReadOnly, catalogNewer, catalogFailed, auditFailed, digestMismatch, stateMissing
+        // Inside a batch.
+        case blockLost, taskCancelled
+        // A defect of ours.
+        case `internal`
+    }
+    public enum Blame: String, Sendable, Codable { case user, external, `internal` }
+    public enum Remedy: String, Sendable, Codable { case retryTask, rerunParentStage, failBatch, stopJob }
+
+    public var code: Code
+    public var what: String
+    public var why: String
+    public var now: String
+
+    public init(_ code: Code, _ what: String, why: String, now: String) {
+        self.code = code
+        self.what = what
+        self.why = why
+        self.now = now
+    }
+
+    public var description: String { "\(what): \(why) (now: \(now))" }
+
+    public var blame: Blame {
+        switch code {
+        case .wrongUsage, .unknownSetting, .invalidSetting, .fileMissing, .fileInvalid, .schemaMismatch, .unknownJob,
+            .jobExists, .portTaken, .unauthorized, .notAllowed, .notPossible, .offsetsMoved, .offsetsWithoutLog,
+            .sinkOwnedByOther, .sinkMismatch, .otherBuild, .otherSettings, .planSealedByOther, .tooManyRejected,
+            .limitExceeded, .catalogReadOnly, .catalogNewer, .leaseHeld:
+            .user
+        case .brokerUnreachable, .topicMissing, .kafkaTransient, .kafkaFatal, .databaseUnreachable, .databaseBusy,
+            .driverUnreachable, .workerUnreachable, .diskFull, .readTimeout, .stateUnreachable, .offsetsGone,
+            .topicRecreated, .staleEpoch, .leaseLost, .catalogLocked, .catalogFailed, .blockLost, .taskCancelled,
+            .stateMissing:
+            .external
+        case .ledgerConflict, .auditFailed, .digestMismatch, .internal:
+            .internal
+        }
+    }
+
+    public var remedy: Remedy {
+        switch code {
+        case .kafkaTransient, .readTimeout, .workerUnreachable, .databaseBusy, .taskCancelled, .brokerUnreachable,
+            .databaseUnreachable, .stateUnreachable:
+            .retryTask
+        case .blockLost:
+            .rerunParentStage
+        case .catalogLocked, .driverUnreachable:
+            .failBatch
+        case .wrongUsage, .unknownSetting, .invalidSetting, .fileMissing, .fileInvalid, .schemaMismatch, .unknownJob,
+            .jobExists, .portTaken, .unauthorized, .notAllowed, .notPossible, .topicMissing, .kafkaFatal, .diskFull,
+            .offsetsGone, .topicRecreated, .offsetsMoved, .offsetsWithoutLog, .sinkOwnedByOther, .sinkMismatch,
+            .ledgerConflict, .staleEpoch, .leaseHeld, .leaseLost, .otherBuild, .otherSettings, .planSealedByOther,
+            .tooManyRejected, .limitExceeded, .catalogReadOnly, .catalogNewer, .catalogFailed, .auditFailed,
+            .digestMismatch, .stateMissing, .internal:
+            .stopJob
+        }
+    }
+}

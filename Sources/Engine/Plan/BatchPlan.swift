@@ -1,0 +1,210 @@
+// What the batch log holds of a batch: the plan, durable before anything runs, and the outcome, written when it is done.
+//
+// A plan is immutable and complete (protocol 2): with the same build, a plan gives the same rows on any workers at any
+// time. So nothing that influences a row may stay outside: ranges, batch time, seed, watermark, task counts, key-group
+// ranges, lookups by the digest of their bytes. An outcome holds what came of it, and the manifest of the state it left.
+//
+// These types are stored as JSON in catalogs of running jobs: add fields as optionals, never rename.
+
+/// Everything that fixes what a batch reads and computes.
+public struct BatchPlan: Sendable, Codable, Equatable {
+    public var job: String
+    public var jobID: JobID
+    public var batch: BatchNumber
+    /// The epoch under which it was planned; a re-plan over the same ranges carries a higher one.
+    public var epoch: Epoch
+    /// Milliseconds since 1970 at which the batch was cut: the only "now" that rows may see.
+    public var batchTimeMillis: Int64
+    public var seed: UInt64
+    /// Non-empty ranges, sorted by topic and partition; index = task of stage 0.
+    public var ranges: [OffsetRange]
+    /// Split points within ranges, by index of the range; empty while no range is split.
+    public var splits: [Int: [Int64]]
+    /// The watermark that batch N-1 left; nil while none is known.
+    public var watermarkBeforeMillis: Int64?
+    /// Tasks of each stage. Stage 0 has one per range.
+    public var taskCounts: [Int]
+    public var keyGroups: Int
+    /// Digests of the binary, of the settings that matter, of the compiled plan, and of the schema's text.
+    public var buildDigest: String
+    public var settingsDigest: String
+    public var planDigest: String
+    public var schemaDigest: String
+    /// Lookup name to digest of its bytes.
+    public var lookups: [String: String]
+    /// Topic ids where the client can tell them.
+    public var topicIDs: [String: String]
+    /// The state that the batch starts from: what batch N-1 left.
+    public var stateBefore: StateManifest?
+
+    public init(
+        job: String, jobID: JobID, batch: BatchNumber, epoch: Epoch, batchTimeMillis: Int64, seed: UInt64,
+        ranges: [OffsetRange], splits: [Int: [Int64]] = [:], watermarkBeforeMillis: Int64?, taskCounts: [Int],
+        keyGroups: Int, buildDigest: String, settingsDigest: String, planDigest: String, schemaDigest: String,
+        lookups: [String: String], topicIDs: [String: String], stateBefore: StateManifest?
+    ) {
+        self.job = job
+        self.jobID = jobID
+        self.batch = batch
+        self.epoch = epoch
+        self.batchTimeMillis = batchTimeMillis
+        self.seed = seed
+        self.ranges = ranges
+        self.splits = splits
+        self.watermarkBeforeMillis = watermarkBeforeMillis
+        self.taskCounts = taskCounts
+        self.keyGroups = keyGroups
+        self.buildDigest = buildDigest
+        self.settingsDigest = settingsDigest
+        self.planDigest = planDigest
+        self.schemaDigest = schemaDigest
+        self.lookups = lookups
+        self.topicIDs = topicIDs
+        self.stateBefore = stateBefore
+    }
+
+    /// The first key group of each task of the last stage and, last, the number of key groups: part p owns
+    /// `bounds[p] ..< bounds[p + 1]`.
+    public static func keyGroupBounds(parts: Int, keyGroups: Int) -> [Int] {
+        (0...parts).map { $0 * keyGroups / parts }
+    }
+}
+
+/// The state versions that make up what one batch left, per key-group range.
+public struct StateManifest: Sendable, Codable, Equatable {
+    /// The batch that left this state.
+    public var version: BatchNumber
+    public var entries: [Entry]
+
+    public init(version: BatchNumber, entries: [Entry]) {
+        self.version = version
+        self.entries = entries
+    }
+
+    public struct Entry: Sendable, Codable, Equatable {
+        public var firstGroup: Int
+        public var untilGroup: Int
+        /// Files and inline deltas to apply in this order, each filtered to the entry's key groups.
+        public var files: [StateFile]
+
+        public init(firstGroup: Int, untilGroup: Int, files: [StateFile]) {
+            self.firstGroup = firstGroup
+            self.untilGroup = untilGroup
+            self.files = files
+        }
+    }
+}
+
+/// One snapshot or delta: an encoded chunk, either in the catalog (inline) or in the state store under `name`.
+public struct StateFile: Sendable, Codable, Hashable {
+    public enum Kind: String, Sendable, Codable { case snapshot, delta }
+    public var kind: Kind
+    /// The version (batch) that it brings the state to.
+    public var version: BatchNumber
+    public var name: String
+    public var inline: Bool
+    public var bytes: Int
+    public var rows: Int
+    /// Of the encoded bytes.
+    public var digest: String
+
+    public init(
+        kind: Kind, version: BatchNumber, name: String, inline: Bool, bytes: Int, rows: Int, digest: String
+    ) {
+        self.kind = kind
+        self.version = version
+        self.name = name
+        self.inline = inline
+        self.bytes = bytes
+        self.rows = rows
+        self.digest = digest
+    }
+}
+
+/// What a task of the last stage wrote, as the ledger and the log know it.
+public struct SealedPart: Sendable, Codable, Hashable {
+    public var part: Int
+    public var rows: Int64
+    /// Order-independent digest of the part's rows.
+    public var digest: String
+
+    public init(part: Int, rows: Int64, digest: String) {
+        self.part = part
+        self.rows = rows
+        self.digest = digest
+    }
+}
+
+/// Where one partition stands after a batch: what the next plan and the next restart start from.
+public struct PartitionPosition: Sendable, Codable, Equatable {
+    public var topic: String
+    public var partition: Int32
+    /// The next offset to read.
+    public var position: Int64
+    /// Offset and content hash of the last record delivered; carried over empty ranges.
+    public var tailOffset: Int64?
+    public var tailHash: String?
+    /// The largest event time seen, in milliseconds since 1970.
+    public var maxEventTimeMillis: Int64?
+
+    public init(
+        topic: String, partition: Int32, position: Int64, tailOffset: Int64? = nil, tailHash: String? = nil,
+        maxEventTimeMillis: Int64? = nil
+    ) {
+        self.topic = topic
+        self.partition = partition
+        self.position = position
+        self.tailOffset = tailOffset
+        self.tailHash = tailHash
+        self.maxEventTimeMillis = maxEventTimeMillis
+    }
+}
+
+/// Milliseconds that the steps of a batch took, wall clock.
+public struct BatchTimings: Sendable, Codable, Equatable {
+    public var planMillis: Double = 0
+    public var runMillis: Double = 0
+    public var sealMillis: Double = 0
+    public var commitMillis: Double = 0
+    public init() {}
+}
+
+/// What came of a batch; stored with DONE.
+public struct BatchOutcome: Sendable, Codable, Equatable {
+    public var rowsIn: Int64 = 0
+    public var rowsOut: Int64 = 0
+    public var late: Int64 = 0
+    public var rejected: Int64 = 0
+    public var unmatched: Int64 = 0
+    public var bytesIn: Int64 = 0
+    /// Over all parts; equal rows give an equal digest on any number of parts.
+    public var digest: String = ""
+    public var parts: [SealedPart] = []
+    public var watermarkAfterMillis: Int64?
+    public var state: StateManifest?
+    /// Offsets of rejected and of late records as ranges.
+    public var rejectedRanges: [OffsetRange] = []
+    public var lateRanges: [OffsetRange] = []
+    /// Attempts beyond the first.
+    public var retries: Int = 0
+    public var workers: Int = 0
+    public var timings = BatchTimings()
+    public init() {}
+}
+
+/// A rejected record as kept in quarantine; `raw` may be cut (protocol 11).
+public struct QuarantinedRecord: Sendable, Codable, Equatable {
+    public var topic: String
+    public var partition: Int32
+    public var offset: Int64
+    public var reason: RejectReason
+    public var raw: [UInt8]
+
+    public init(topic: String, partition: Int32, offset: Int64, reason: RejectReason, raw: [UInt8]) {
+        self.topic = topic
+        self.partition = partition
+        self.offset = offset
+        self.reason = reason
+        self.raw = raw
+    }
+}

@@ -1,0 +1,76 @@
+// How rows leave the engine: the contract that every sink fulfils and the shared sink tests hold it to.
+//
+// Two sides. The driver *claims* a sink before it plans anything: tables exist and fit, the row of this job's name
+// carries our job id, and the epoch is raised so that an older driver's tasks can add nothing any more (protocol 1, 3).
+// Tasks *seal* a part: rows and ledger row in one transaction, whose first statements lock the job's row, compare the
+// epoch and move the ledger's batch forward; a part that is already at this batch is compared by digest, not written.
+//
+// Tables in every sink database: sluice_jobs(job, job_id, epoch), sluice_ledger(job_id, sink, part, batch, epoch,
+// digest), one ledger row per (job id, sink, part). What survives a crash: exactly what a committed transaction wrote.
+// Checklist for whoever changes a sink: a zombie repeats equal content or is refused, it never adds; sealing twice
+// changes nothing; another digest for the same batch is `ledgerConflict`; a lower epoch is `staleEpoch`.
+
+/// How a sink makes a repeated write harmless.
+public enum SinkMode: String, Sendable, Codable {
+    /// Same keys, same rows: `INSERT ... ON CONFLICT (key) DO UPDATE`.
+    case keyedUpsert
+    /// Rows are added once, guarded by the ledger; the table has a unique key of source coordinates (`key`), or none.
+    case append
+}
+
+/// The table that a job writes: its columns in order, and its key.
+public struct SinkTable: Sendable, Codable, Hashable {
+    public var name: String
+    public var schema: Schema
+    public var key: [String]
+    public var mode: SinkMode
+
+    public init(name: String, schema: Schema, key: [String], mode: SinkMode) {
+        self.name = name
+        self.schema = schema
+        self.key = key
+        self.mode = mode
+    }
+}
+
+/// Who writes: everything by which a sink recognises a job and its batch.
+public struct SinkIdentity: Sendable, Codable, Hashable {
+    /// The job's name, for people and for `sluice_jobs`.
+    public var job: String
+    public var jobID: JobID
+    public var epoch: Epoch
+    /// The sink's name within the job (its table).
+    public var sink: String
+
+    public init(job: String, jobID: JobID, epoch: Epoch, sink: String) {
+        self.job = job
+        self.jobID = jobID
+        self.epoch = epoch
+        self.sink = sink
+    }
+}
+
+public enum SealOutcome: String, Sendable, Codable { case written, alreadySealed }
+
+public enum SinkOwner: Sendable, Equatable {
+    /// No job of this name has written here.
+    case nobody
+    case job(JobID, Epoch)
+}
+
+public protocol Sink: AnyObject {
+    /// Who owns this job name in the sink, without changing anything. Creates no table.
+    func owner(job: String) throws -> SinkOwner
+    /// Creates the tables that are missing, checks the columns of the one that is there (`sinkMismatch`), takes the
+    /// job's row for `identity` and raises its epoch. Fails with `sinkOwnedByOther` when the row has another id and
+    /// `adopt` is false, with `staleEpoch` when its epoch is higher than ours.
+    func claim(_ identity: SinkIdentity, adopt: Bool) throws
+    /// The highest batch sealed by each part of this job's sink.
+    func sealedBatches(_ identity: SinkIdentity) throws -> [Int: BatchNumber]
+    /// Writes `rows` and the ledger row of (`part`, `batch`) in one transaction.
+    func seal(_ identity: SinkIdentity, part: Int, batch: BatchNumber, digest: String, rows: [Chunk]) throws
+        -> SealOutcome
+    /// For keyed sinks: the rows now stored under the keys of `rows`, in the order of `rows`; nil where there is none.
+    func existing(keysOf rows: Chunk) throws -> [[Value]?]
+    func close()
+}
