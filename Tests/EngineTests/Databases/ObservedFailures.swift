@@ -1,0 +1,35 @@
+// What a call threw, as a value to compare: of one call, or of several threads at once.
+
+import Dispatch
+import Engine
+import Synchronization
+
+/// The code of the failure that `body` throws; nil when it throws none.
+func failureCode(_ body: () throws -> Any) -> Failure.Code? { failure(body)?.code }
+
+/// The failure that `body` throws; an error of another type shows as `internal`.
+func failure(_ body: () throws -> Any) -> Failure? {
+    do {
+        _ = try body()
+        return nil
+    } catch let failure as Failure {
+        return failure
+    } catch {
+        return Failure(.internal, "\(error)", why: "", now: "")
+    }
+}
+
+/// Runs `body` on `count` threads at once and returns what they threw.
+func failuresOfThreads(_ count: Int, _ body: @Sendable (Int) throws -> Void) -> [any Error] {
+    let failures = ErrorList()
+    DispatchQueue.concurrentPerform(iterations: count) { index in
+        do { try body(index) } catch { failures.add(error) }
+    }
+    return failures.all
+}
+
+private final class ErrorList: Sendable {
+    private let errors = Mutex<[any Error]>([])
+    func add(_ error: any Error) { errors.withLock { $0.append(error) } }
+    var all: [any Error] { errors.withLock { $0 } }
+}
