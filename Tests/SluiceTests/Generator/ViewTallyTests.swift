@@ -3,6 +3,7 @@
 import Engine
 import Foundation
 import Sluice
+import TestSupport
 import Testing
 
 struct ViewTallyTests {
@@ -66,9 +67,8 @@ struct ViewTallyTests {
     }
 
     @Test func `the list of ads replaces its own kind and no other file`() throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let path = folder.appending(path: "in/ads.csv").path
+        let folder = try TemporaryDirectory("ads")
+        let path = folder.file("in/ads.csv")
         try AdDirectory(seed: 1, campaigns: 2, adsPerCampaign: 3).write(to: path)
         try AdDirectory(seed: 2, campaigns: 2, adsPerCampaign: 3).write(to: path)
         let text = try String(contentsOfFile: path, encoding: .utf8)
