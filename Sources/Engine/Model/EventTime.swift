@@ -39,7 +39,8 @@ public func parseTime(_ text: String) -> Int64? {
     }
     guard let year = number(0, 4), isAt(4, "-"), let month = number(5, 2), isAt(7, "-"), let day = number(8, 2),
         isAt(10, "Tt "), let hour = number(11, 2), isAt(13, ":"), let minute = number(14, 2), isAt(16, ":"),
-        let second = number(17, 2), (1...12).contains(month), (1...31).contains(day), hour < 24, minute < 60, second < 61
+        let second = number(17, 2), (1...12).contains(month), (1...31).contains(day), hour < 24, minute < 60,
+        second < 61
     else { return nil }
     var index = 19
     var fraction: Int64 = 0
@@ -74,7 +75,9 @@ public func parseTime(_ text: String) -> Int64? {
 public func parseDuration(_ text: String) -> Int64? {
     let units: [(String, Int64)] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)]
     for (suffix, factor) in units where text.hasSuffix(suffix) {
-        guard let value = Double(text.dropLast(suffix.count)), value >= 0, value < 1e12 else { continue }
+        guard let value = Double(text.dropLast(suffix.count)), value >= 0, value * Double(factor) < 1e18 else {
+            continue
+        }
         return Int64((value * Double(factor)).rounded())
     }
     guard let value = Int64(text), value >= 0 else { return nil }

@@ -1,0 +1,207 @@
+// The keys of the engine: every setting with its unit, its default and the reason for it.
+//
+// `conf/sluice.yaml` is made from this file (`sluice settings --yaml`), and a test holds the two together. When adding
+// a key: say what happens at its bound, decide whether it can change a row of a planned batch (`kind: .result`), and
+// print the file again.
+
+private let oneDay: Int64 = 86_400_000
+private let anyCount: ClosedRange<Int64> = 1...Int64.max
+private let anySize: ClosedRange<Int64> = 0...Int64.max
+private func upTo(days: Int64, from shortestMillis: Int64 = 0) -> ClosedRange<Int64> { shortestMillis...days * oneDay }
+
+extension SettingKey {
+    package static let name = SettingKey(
+        "name", .job, .text, note: "the job's own name",
+        what: "the name under which the job runs",
+        why: "Two names are two jobs, each with its own log, state and offsets.")
+    package static let topic = SettingKey(
+        "topic", .job, .text, note: "the job's own topic", kind: .result,
+        what: "the Kafka topic that the job reads",
+        why: "All its partitions are read; a new one starts at its earliest offset.")
+    package static let format = SettingKey(
+        "format", .job, .choice(["avro", "json"]), fallback: "avro", kind: .result,
+        what: "how a record's value is written",
+        why: "Avro values are expected in the Confluent framing (a zero byte, the schema's id, the record).")
+    package static let schema = SettingKey(
+        "schema", .job, .file, note: "the built-in schema of ad events", kind: .result,
+        what: "file with the Avro schema that records are written with",
+        why: "Only the columns that the job needs are decoded.")
+    package static let ads = SettingKey(
+        "ads", .job, .file, note: "the job's own file", kind: .result,
+        what: "lookup file of ads, CSV with the header ad_id,campaign_id",
+        why: "Its bytes are kept with each plan, so a batch that runs again sees what it saw. Unknown ads are counted.")
+    package static let from = SettingKey(
+        "from", .job, .startPoint, fallback: "earliest", kind: .result,
+        what: "where a job without a log starts",
+        why: "earliest, latest, a time (2026-03-01T12:00:00Z) or a time ago (-10m). A job with a log goes on from it.")
+    package static let lateness = SettingKey(
+        "lateness", .job, .duration(upTo(days: 365)), fallback: "10s", kind: .result,
+        what: "how far behind the newest event time of its partition a row may be",
+        why:
+            "Longer keeps windows in the state for longer; shorter loses more rows. Rows behind it are counted as late."
+    )
+    package static let maxFuture = SettingKey(
+        "max_future", .job, .duration(upTo(days: 36_500)), fallback: "1h", kind: .result,
+        what: "how far ahead of the batch an event time may be",
+        why: "One wrong clock must not move the watermark. Rows beyond it are rejected.")
+
+    package static let interval = SettingKey(
+        "interval", .batches, .duration(upTo(days: 1)), fallback: "500ms",
+        what: "time from one batch to the next",
+        why: "0 cuts the next batch at once. A batch that takes longer is said, and the next one follows at once.")
+    package static let poll = SettingKey(
+        "poll", .batches, .duration(upTo(days: 1, from: 1)), note: "the interval, or 5ms at interval 0",
+        what: "time between two questions for the ends of the partitions",
+        why: "Without new records there is no batch and nothing is written.")
+    package static let maxBatchRecords = SettingKey(
+        "max_batch_records", .batches, .integer(anyCount), fallback: "1000000",
+        what: "most offsets in one batch, over all partitions",
+        why: "A backlog is read in batches of this size, so that a batch to be repeated stays short.")
+
+    package static let maxRejectedShare = SettingKey(
+        "max_rejected_share", .badRecords, .share, fallback: "0.5",
+        what: "share of bad records in a batch that stops the job",
+        why: "Single bad records are kept apart and the stream goes on; more than this is a wrong format or schema.")
+    package static let maxRejectedMin = SettingKey(
+        "max_rejected_min", .badRecords, .integer(anyCount), fallback: "100",
+        what: "bad records in a batch below which the share is not looked at",
+        why: "One bad record in a batch of one is not yet a reason to stop.")
+    package static let quarantineRecords = SettingKey(
+        "quarantine_records", .badRecords, .integer(anySize), fallback: "100",
+        what: "bad records kept with their bytes, for each partition and batch",
+        why: "Of the others the offset is kept, by which Kafka can show them again.")
+    package static let quarantineRecordBytes = SettingKey(
+        "quarantine_record_bytes", .badRecords, .size(anySize), fallback: "64KiB",
+        what: "most bytes kept of one bad record",
+        why: "The rest of a longer record is cut off.")
+    package static let quarantineBatchBytes = SettingKey(
+        "quarantine_batch_bytes", .badRecords, .size(anySize), fallback: "1MiB",
+        what: "most bytes of bad records kept for one batch",
+        why: "Keeps the catalog small when everything is bad; beyond it only offsets are kept.")
+
+    package static let sink = SettingKey(
+        "sink", .places, .address(["sqlite", "postgres", "postgresql", "console"]), fallback: "sqlite:.sluice/sink.db",
+        kind: .result,
+        what: "where results go: sqlite:FILE, postgres://HOST/DATABASE or console:",
+        why: "A password comes from PGPASSFILE, PGPASSWORD or the variable, never from the command line.")
+    package static let catalog = SettingKey(
+        "catalog", .places, .address(["sqlite", "postgres", "postgresql"]), fallback: "sqlite:.sluice/catalog.db",
+        what: "where the batch log is kept: sqlite:FILE or postgres://HOST/DATABASE",
+        why: "It is the truth about what has been read; losing it stops a job rather than repeating its rows.")
+    package static let state = SettingKey(
+        "state", .places, .address(["file"]), note: "the directory state beside the catalog",
+        what: "where windows are kept between batches: file:DIRECTORY",
+        why: "Workers on several hosts must all reach it; that is checked before the first batch.")
+    package static let stateInline = SettingKey(
+        "state_inline", .places, .size(0...16 << 20), fallback: "64KiB",
+        what: "largest change of state that is kept in the catalog itself",
+        why: "A small job then pays for one disk write a batch. Larger changes become files.")
+    package static let stateKeep = SettingKey(
+        "state_keep", .places, .integer(anyCount), fallback: "1000",
+        what: "batches whose state is kept, so that they can run again at once",
+        why: "This or state_keep_time, whichever is reached first; the state in use is always kept.")
+    package static let stateKeepTime = SettingKey(
+        "state_keep_time", .places, .duration(upTo(days: 3650)), fallback: "24h",
+        what: "age up to which the state of old batches is kept",
+        why: "This or state_keep, whichever is reached first; the state in use is always kept.")
+    package static let logKeep = SettingKey(
+        "log_keep", .places, .duration(upTo(days: 36_500, from: 60_000)), fallback: "30d",
+        what: "age up to which single batches are kept in the log",
+        why: "Older ones are folded into one row, from which an audit starts.")
+
+    package static let bootstrap = SettingKey(
+        "bootstrap", .kafka, .hostPort(many: true),
+        what: "addresses of Kafka brokers to begin with",
+        why: "One that answers is enough; the others are found through it.")
+    package static let isolation = SettingKey(
+        "isolation", .kafka, .choice(["read_committed", "read_uncommitted"]), fallback: "read_committed", kind: .result,
+        what: "whether rows of open and aborted transactions are read",
+        why: "With read_uncommitted a batch that runs again may see other rows.")
+    package static let readTimeout = SettingKey(
+        "read_timeout", .kafka, .duration(upTo(days: 1, from: 100)), fallback: "30s",
+        what: "how long the reading of a range may stand still",
+        why: "Then the attempt fails and is made again, on another worker if there is one.")
+    package static let fetchBudget = SettingKey(
+        "fetch_budget", .kafka, .size(1 << 20...Int64.max), fallback: "48MiB",
+        what: "memory of a worker for records fetched ahead",
+        why: "Divided over the partitions that it reads; with too many of them they take turns.")
+    package static let consumerIdle = SettingKey(
+        "consumer_idle", .kafka, .duration(upTo(days: 1, from: 1000)), fallback: "60s",
+        what: "how long an unused connection for reading stays open",
+        why: "The next batch needs it at once; a job that has ended should not hold memory.")
+    package static let kafka = SettingKey(
+        "kafka.*", .kafka, .text, note: "what librdkafka has",
+        what: "any property of librdkafka, handed to it as it is",
+        why:
+            "As kafka.fetch.min.bytes, --kafka.fetch.min.bytes or SLUICE_KAFKA__FETCH_MIN_BYTES. Secrets may be file:PATH."
+    )
+
+    package static let workers = SettingKey(
+        "workers", .workers, .integer(0...1024), fallback: "0",
+        what: "worker processes that `sluice run` starts",
+        why: "0 runs the same tasks in the process itself.")
+    package static let slots = SettingKey(
+        "slots", .workers, .integer(1...1024), fallback: "2",
+        what: "tasks that a worker runs at the same time",
+        why: "More than the cores of its host wait for each other.")
+    package static let keyGroups = SettingKey(
+        "key_groups", .workers, .integer(1...32_768), fallback: "128", kind: .result,
+        what: "groups into which keys are divided, the finest split of the state",
+        why: "Bounds how many tasks can share a job's state. Fixed from the job's first batch on.")
+    package static let driver = SettingKey(
+        "driver", .workers, .address(["http", "https"]), fallback: "http://127.0.0.1:7070",
+        what: "where the driver of a cluster listens",
+        why: "Workers and commands that speak to a cluster use it.")
+    package static let workerTimeout = SettingKey(
+        "worker_timeout", .workers, .duration(upTo(days: 1, from: 500)), fallback: "5s",
+        what: "silence after which the driver takes a worker for lost",
+        why: "Its tasks then run on others. Shorter repeats work for a mere hiccup.")
+    package static let driverTimeout = SettingKey(
+        "driver_timeout", .workers, .duration(upTo(days: 1, from: 500)), fallback: "60s",
+        what: "how long a worker looks for a driver that does not answer, before it exits",
+        why: "Long enough for a driver to be started again, short enough to leave nothing behind.")
+
+    package static let listen = SettingKey(
+        "listen", .access, .hostPort(many: false), fallback: "127.0.0.1:7070",
+        what: "address on which the driver listens; port 0 takes a free one",
+        why: "Beyond loopback it needs secret_file or TLS files.")
+    package static let secretFile = SettingKey(
+        "secret_file", .access, .file, note: "a file made beside the catalog",
+        what: "file with the secret that driver, workers and commands share",
+        why: "Only its owner should be able to read it (mode 0600).")
+    package static let tlsCert = SettingKey(
+        "tls_cert", .access, .file,
+        what: "file with the driver's certificate, PEM",
+        why: "Together with tls_key it turns HTTP into HTTPS.")
+    package static let tlsKey = SettingKey(
+        "tls_key", .access, .file,
+        what: "file with the certificate's key, PEM",
+        why: "Only its owner should be able to read it (mode 0600).")
+    package static let tlsCA = SettingKey(
+        "tls_ca", .access, .file, note: "the system's authorities",
+        what: "file with the authorities whose certificates are trusted, PEM",
+        why: "Needed when the driver's certificate is your own.")
+
+    package static let logFormat = SettingKey(
+        "log_format", .logs, .choice(["text", "json"]), fallback: "text",
+        what: "how log lines are written on stderr",
+        why: "One event a line either way; json is for collectors.")
+    package static let logLevel = SettingKey(
+        "log_level", .logs, .choice(["trace", "debug", "info", "notice", "warning", "error", "critical"]),
+        fallback: "info",
+        what: "the least important log lines that are written",
+        why: "info is one line a batch; error is what a person must act on.")
+}
+
+extension SettingTable {
+    static let engineKeys: [SettingKey] = [
+        .name, .topic, .format, .schema, .ads, .from, .lateness, .maxFuture,
+        .interval, .poll, .maxBatchRecords,
+        .maxRejectedShare, .maxRejectedMin, .quarantineRecords, .quarantineRecordBytes, .quarantineBatchBytes,
+        .sink, .catalog, .state, .stateInline, .stateKeep, .stateKeepTime, .logKeep,
+        .bootstrap, .isolation, .readTimeout, .fetchBudget, .consumerIdle, .kafka,
+        .workers, .slots, .keyGroups, .driver, .workerTimeout, .driverTimeout,
+        .listen, .secretFile, .tlsCert, .tlsKey, .tlsCA,
+        .logFormat, .logLevel,
+    ]
+}
