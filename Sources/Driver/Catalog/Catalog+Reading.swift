@@ -1,0 +1,222 @@
+// Questions to the log. They change nothing, take no lock that a writer waits for, and need no lease.
+//
+// Long answers are read in pages, so that neither memory nor the connection's lock grows with the log.
+
+import Engine
+
+extension Catalog {
+    private static let batchColumns = "plan, state, outcome, planned_at_millis, done_at_millis"
+    private static let pageRows: Int64 = 10_000
+
+    /// The batch that is planned and not done; there is one at most.
+    package func openPlan(_ jobID: JobID) throws -> BatchRecord? {
+        try batches(where: "job_id = $1 AND state = 'planned'", [.text(jobID)]).first
+    }
+
+    package func lastDone(_ jobID: JobID) throws -> BatchRecord? {
+        try batches(where: "job_id = $1 AND state = 'done' ORDER BY batch DESC LIMIT 1", [.text(jobID)]).first
+    }
+
+    package func batch(_ jobID: JobID, _ batch: BatchNumber) throws -> BatchRecord? {
+        try batches(where: "job_id = $1 AND batch = $2", [.text(jobID), .int(batch)]).first
+    }
+
+    /// The newest `last` batches that the log still has, oldest first.
+    package func batches(_ jobID: JobID, last: Int) throws -> [BatchRecord] {
+        try batches(where: "job_id = $1 ORDER BY batch DESC LIMIT $2", [.text(jobID), .int(Int64(last))]).reversed()
+    }
+
+    /// Totals of the batches that `fold` took away; zero when it took none.
+    package func foldedTotals(_ jobID: JobID) throws -> FoldedTotals {
+        try read { database in
+            var totals = FoldedTotals()
+            let rows = try database.execute(
+                """
+                SELECT until_batch, rows_in, rows_out, late, rejected, unmatched FROM sluice_folded WHERE job_id = $1
+                """, [.text(jobID)])
+            guard let row = rows.first else { return totals }
+            var cells = CellReader(row, of: "sluice_folded")
+            totals.untilBatch = try cells.int()
+            totals.rowsIn = try cells.int()
+            totals.rowsOut = try cells.int()
+            totals.late = try cells.int()
+            totals.rejected = try cells.int()
+            totals.unmatched = try cells.int()
+            return totals
+        }
+    }
+
+    /// Where every topic partition stands, by topic and partition.
+    package func positions(_ jobID: JobID) throws -> [PartitionPosition] {
+        let found = try read { database in
+            try database.execute(
+                """
+                SELECT topic, partition, position, tail_offset, tail_hash, max_event_time_millis
+                FROM sluice_positions WHERE job_id = $1
+                """, [.text(jobID)]
+            ).map { row in
+                var cells = CellReader(row, of: "sluice_positions")
+                return PartitionPosition(
+                    topic: try cells.text(), partition: Int32(truncatingIfNeeded: try cells.int()),
+                    position: try cells.int(), tailOffset: try cells.optionalInt(), tailHash: try cells.optionalText(),
+                    maxEventTimeMillis: try cells.optionalInt())
+            }
+        }
+        // Sorted here: databases differ in how they order text.
+        return found.sorted { ($0.topic, $0.partition) < ($1.topic, $1.partition) }
+    }
+
+    /// Whether `offset` is a start or an end that the log knows of: of a batch, a checkpoint or a jump (protocol 4).
+    /// Every start but a partition's first is also an end or the goal of a jump, so ends have the index.
+    package func isRecordedEnd(_ jobID: JobID, _ topicPartition: TopicPartition, offset: Int64) throws -> Bool {
+        let place = "job_id = $1 AND topic = $2 AND partition = $3"
+        return try read { database in
+            let rows = try database.execute(
+                """
+                SELECT 1 WHERE EXISTS (SELECT 1 FROM sluice_ranges WHERE \(place) AND until_offset = $4)
+                OR EXISTS (SELECT 1 FROM sluice_positions WHERE \(place) AND position = $4)
+                OR EXISTS (SELECT 1 FROM sluice_checkpoints WHERE \(place) AND $4 IN (from_offset, until_offset))
+                OR EXISTS (SELECT 1 FROM sluice_jumps WHERE \(place) AND $4 IN (old_position, new_position))
+                OR $4 = (SELECT from_offset FROM sluice_ranges WHERE \(place) ORDER BY batch LIMIT 1)
+                """,
+                [
+                    .text(jobID), .text(topicPartition.topic), .int(Int64(topicPartition.partition)), .int(offset),
+                ])
+            return !rows.isEmpty
+        }
+    }
+
+    /// Every accepted loss or move, oldest first.
+    package func jumps(_ jobID: JobID) throws -> [Jump] {
+        try read { database in
+            try database.execute(
+                """
+                SELECT flag, topic, partition, old_position, new_position, topic_id, at_millis, after_batch
+                FROM sluice_jumps WHERE job_id = $1 ORDER BY jump
+                """, [.text(jobID)]
+            ).map { row in
+                var cells = CellReader(row, of: "sluice_jumps")
+                return Jump(
+                    jobID: jobID, flag: try cells.text(), topic: try cells.text(),
+                    partition: Int32(truncatingIfNeeded: try cells.int()), oldPosition: try cells.int(),
+                    newPosition: try cells.int(), topicID: try cells.optionalText(), atMillis: try cells.int(),
+                    afterBatch: try cells.int())
+            }
+        }
+    }
+
+    /// What the folded batches covered, per topic partition.
+    package func checkpoints(_ jobID: JobID) throws -> [OffsetRange] {
+        try read { database in
+            try database.execute(
+                "SELECT topic, partition, from_offset, until_offset FROM sluice_checkpoints WHERE job_id = $1",
+                [.text(jobID)]
+            ).map { row in
+                var cells = CellReader(row, of: "sluice_checkpoints")
+                return OffsetRange(
+                    topic: try cells.text(), partition: Int32(truncatingIfNeeded: try cells.int()),
+                    from: try cells.int(), until: try cells.int())
+            }
+        }
+    }
+
+    /// Hands the ranges of DONE batches to `body`, ascending by batch, then topic and partition; of the batches in
+    /// `after + 1 ... until`.
+    package func doneRanges(
+        _ jobID: JobID, after: BatchNumber = 0, until: BatchNumber = .max, _ body: (LoggedRange) throws -> Void
+    ) throws {
+        var last: [SQLValue] = [.int(after), .text(""), .int(Int64(Int32.max))]
+        // The first page starts behind every range of `after`; later ones behind the last range seen.
+        var behind = "batch > $2"
+        let open = try read { database in
+            try database.execute(
+                "SELECT batch FROM sluice_batches WHERE job_id = $1 AND state = 'planned'", [.text(jobID)]
+            ).map { row in
+                var cells = CellReader(row, of: "sluice_batches")
+                return try cells.int()
+            }
+        }
+        let end = min(until, (open.first ?? .max) - 1)
+        while true {
+            let parameters = last
+            let condition = behind
+            let page = try read { database in
+                try database.execute(
+                    """
+                    SELECT batch, topic, partition, from_offset, until_offset FROM sluice_ranges
+                    WHERE job_id = $1 AND batch <= $3 AND \(condition)
+                    ORDER BY batch, topic, partition LIMIT \(Self.pageRows)
+                    """,
+                    [.text(jobID), parameters[0], .int(end)]
+                        + (condition.contains("$4") ? Array(parameters[1...]) : []))
+            }
+            for row in page {
+                var cells = CellReader(row, of: "sluice_ranges")
+                try body(
+                    LoggedRange(
+                        batch: try cells.int(),
+                        range: OffsetRange(
+                            topic: try cells.text(), partition: Int32(truncatingIfNeeded: try cells.int()),
+                            from: try cells.int(), until: try cells.int())))
+            }
+            guard page.count == Int(Self.pageRows), let final = page.last else { return }
+            last = Array(final[..<3])
+            behind = "(batch, topic, partition) > ($2, $4, $5)"
+        }
+    }
+
+    package func inlineState(_ jobID: JobID, name: String) throws -> [UInt8]? {
+        try read { database in
+            try database.execute(
+                "SELECT bytes FROM sluice_state WHERE job_id = $1 AND name = $2", [.text(jobID), .text(name)]
+            ).first.map { row in
+                var cells = CellReader(row, of: "sluice_state")
+                return try cells.bytes()
+            }
+        }
+    }
+
+    /// Records that did not become rows, newest batch first; of one batch when it is given.
+    package func quarantined(_ jobID: JobID, batch: BatchNumber? = nil, limit: Int) throws -> [QuarantineEntry] {
+        try read { database in
+            try database.execute(
+                """
+                SELECT batch, topic, partition, record_offset, reason, raw FROM sluice_quarantine
+                WHERE job_id = $1 \(batch == nil ? "" : "AND batch = $3")
+                ORDER BY batch DESC, topic, partition, record_offset LIMIT $2
+                """, [.text(jobID), .int(Int64(limit))] + (batch.map { [.int($0)] } ?? [])
+            ).map { row in
+                var cells = CellReader(row, of: "sluice_quarantine")
+                let batch = try cells.int()
+                return QuarantineEntry(
+                    batch: batch,
+                    record: QuarantinedRecord(
+                        topic: try cells.text(), partition: Int32(truncatingIfNeeded: try cells.int()),
+                        offset: try cells.int(), reason: try cells.named(RejectReason.self), raw: try cells.bytes()))
+            }
+        }
+    }
+
+    package func lookup(_ digest: String) throws -> [UInt8]? {
+        try read { database in
+            try database.execute("SELECT bytes FROM sluice_lookups WHERE digest = $1", [.text(digest)]).first.map {
+                row in
+                var cells = CellReader(row, of: "sluice_lookups")
+                return try cells.bytes()
+            }
+        }
+    }
+
+    private func batches(where condition: String, _ parameters: [SQLValue]) throws -> [BatchRecord] {
+        let rows = try read { database in
+            try database.execute("SELECT \(Self.batchColumns) FROM sluice_batches WHERE \(condition)", parameters)
+        }
+        return try rows.map { row in
+            var cells = CellReader(row, of: "sluice_batches")
+            return BatchRecord(
+                plan: try cells.json(BatchPlan.self), state: try cells.named(BatchState.self),
+                outcome: try cells.optionalJSON(BatchOutcome.self), plannedAtMillis: try cells.int(),
+                doneAtMillis: try cells.optionalInt())
+        }
+    }
+}

@@ -1,0 +1,169 @@
+// The batch log and the job registry: what this engine knows durably, in SQLite or PostgreSQL.
+//
+// Decides nothing about batches; it holds the guards that make a wrong decision harmless. Every write to a job's log is
+// one transaction that first checks, under a lock, that the caller's epoch is still the lease's (`Catalog+Log.swift`),
+// so a driver that lost its lease adds nothing, whenever it wakes up. Who may hold the lease is `Lease.swift`; what the
+// recorded ranges prove is `Audit.swift`.
+//
+// One connection behind a lock; any thread may call. Several processes may have the same catalog open: the database
+// arbitrates. A catalog that another process has locked is tried again for two seconds, with the lock of ours released
+// in between. A lost connection is opened again by the next call; a call that had begun its transaction fails with
+// `databaseUnreachable`, because nobody can know whether its COMMIT arrived: read the log before you go on.
+//
+// What survives a crash: exactly the committed transactions. Checklist when changing a write: one transaction; the
+// lease first; nothing overwritten that is DONE; a test with an old epoch.
+
+import Engine
+import Foundation
+import Synchronization
+
+package final class Catalog: Sendable {
+    package enum Access: Sendable {
+        /// Creates the catalog when it is missing and brings it to this build's version.
+        case readWrite
+        /// For questions: creates and changes nothing.
+        case readOnly
+    }
+
+    /// The lock around it is what makes sharing it between threads sound.
+    private struct Connection: @unchecked Sendable { var database: (any SQLDatabase)? }
+
+    /// How long a catalog that another process has locked is waited for.
+    private static let patienceMillis: Int64 = 2000
+
+    private let connection: Mutex<Connection>
+    private let connect: @Sendable () throws -> any SQLDatabase
+    package let dialect: SQLDialect
+    /// The database's clock as an SQL expression.
+    let clock: String
+
+    /// Opens `sqlite:FILE`.
+    package static func open(address: String, access: Access = .readWrite) throws -> Catalog {
+        try Catalog(access: access) {
+            guard address.hasPrefix("sqlite:") else {
+                throw Failure(
+                    .invalidSetting, "the catalog's address has no known form", why: "it does not begin with sqlite:",
+                    now: "write sqlite:FILE")
+            }
+            return try SQLiteDatabase(path: String(address.dropFirst("sqlite:".count)), readOnly: access == .readOnly)
+        }
+    }
+
+    /// Opens a catalog over connections that `connect` makes.
+    package init(access: Access = .readWrite, connect: @escaping @Sendable () throws -> any SQLDatabase) throws {
+        let database = try Catalog.patiently {
+            let database = try connect()
+            do {
+                switch access {
+                case .readWrite: try CatalogSchema.migrate(database)
+                case .readOnly: try Catalog.requireCurrent(database)
+                }
+            } catch {
+                database.close()
+                throw error
+            }
+            return database
+        }
+        dialect = database.dialect
+        clock = CatalogSchema.clock(database.dialect)
+        self.connect = connect
+        connection = Mutex(Connection(database: database))
+    }
+
+    package func close() {
+        connection.withLock { connection in
+            connection.database?.close()
+            connection.database = nil
+        }
+    }
+
+    /// Runs statements that change nothing. May run `body` again after a lost connection.
+    func read<Result: Sendable>(_ body: (any SQLDatabase) throws -> Result) throws -> Result {
+        try attempt { database, _ in try body(database) }
+    }
+
+    /// Runs `body` in one transaction. `body` may run again while the database is locked by others; it has then left
+    /// no trace.
+    @discardableResult
+    func write<Result: Sendable>(_ body: (any SQLDatabase) throws -> Result) throws -> Result {
+        try attempt { database, begun in
+            try database.transaction {
+                begun = true
+                return try body(database)
+            }
+        }
+    }
+
+    private func attempt<Result: Sendable>(
+        _ body: (any SQLDatabase, _ begun: inout Bool) throws -> Result
+    ) throws -> Result {
+        var reconnected = false
+        return try Catalog.patiently {
+            while true {
+                var begun = false
+                do {
+                    return try connection.withLock { connection in
+                        let database = try connection.database ?? connect()
+                        connection.database = database
+                        do {
+                            return try body(database, &begun)
+                        } catch let failure as Failure where failure.code == .databaseUnreachable {
+                            database.close()
+                            connection.database = nil
+                            throw failure
+                        }
+                    }
+                } catch let failure as Failure where failure.code == .databaseUnreachable && !begun && !reconnected {
+                    reconnected = true
+                }
+            }
+        }
+    }
+
+    /// Tries again while the database is locked, then says so as `catalogLocked`.
+    private static func patiently<Result>(_ body: () throws -> Result) throws -> Result {
+        let clock = ContinuousClock()
+        let deadline = clock.now + .milliseconds(patienceMillis)
+        var pauseSeconds = 0.001
+        while true {
+            do {
+                return try body()
+            } catch let failure as Failure where failure.code == .databaseBusy {
+                guard clock.now < deadline else {
+                    throw Failure(
+                        .catalogLocked, "the catalog is locked by another process",
+                        why: "it stayed locked for \(formatDuration(patienceMillis)): \(failure.why)",
+                        now: "end the process that holds it (a backup, an open database shell), then start again")
+                }
+                Thread.sleep(forTimeInterval: pauseSeconds)
+                pauseSeconds = min(pauseSeconds * 1.5, 0.02)
+            } catch let failure as Failure where failure.code == .sinkMismatch {
+                // The databases' word for a table, column or constraint that does not fit; here it is not a sink's.
+                throw Failure(
+                    .catalogFailed, "the catalog's tables do not fit this build or refused a row", why: failure.why,
+                    now: "compare its tables with what another catalog of this build has, or restore a backup")
+            }
+        }
+    }
+
+    private static func requireCurrent(_ database: any SQLDatabase) throws {
+        let version = try CatalogSchema.version(of: database)
+        let known = CatalogSchema.migrations.last?.version ?? 0
+        if version == known { return }
+        if version == 0 {
+            throw Failure(
+                .fileMissing, "there is no catalog here", why: "the database holds none of sluice's tables",
+                now: "check the address after --catalog, or run a job first: that makes one")
+        }
+        if version > known {
+            throw Failure(
+                .catalogNewer, "this catalog was written by a newer sluice",
+                why: "it has version \(version), this build knows versions up to \(known)",
+                now: "use the newer build")
+        }
+        throw Failure(
+            .catalogFailed, "this catalog is of an older version",
+            why: "it has version \(version), this build reads version \(known)",
+            now: "start a driver of this build on it once: that brings it up to date")
+    }
+}

@@ -1,0 +1,169 @@
+// The catalog's tables and how an older catalog becomes a newer one.
+//
+// One schema serves both dialects; where they differ a word in braces is replaced (`{bytes}`, `{clustered}`). The
+// names begin with `sluice_` and keep clear of `sluice_jobs` and `sluice_ledger`, which belong to sinks: one PostgreSQL
+// database may hold both. SQL tools may read every table:
+//
+//   sluice_catalog    one row per applied migration
+//   sluice_registry   jobs: who they are, what they do now (state) and shall do (desired)
+//   sluice_leases     per job name: holder, epoch, end of the lease by the database's clock
+//   sluice_batches    the log: one row a batch, `planned` then `done`; plan and outcome as JSON and as plain columns
+//   sluice_ranges     what each batch reads: [from_offset, until_offset) per topic partition
+//   sluice_positions  where each topic partition stands: the next offset to read, the last record's hash
+//   sluice_jumps      accepted losses and moves
+//   sluice_folded     per job: totals of the batches that were folded away
+//   sluice_checkpoints per topic partition: the offsets that the folded batches covered; an audit starts there
+//   sluice_quarantine records that did not become rows, with raw bytes
+//   sluice_state      small state deltas, stored with DONE
+//   sluice_lookups    bytes of lookup files by digest
+//
+// Times are milliseconds since 1970 by the database's clock. What survives a crash: a migration is one transaction.
+// Checklist when changing a table: append a migration, never edit one that was released; both dialects; keep
+// `sluice_batches_open`, the index that makes two open plans of one job impossible whatever the code does.
+
+import Engine
+
+/// One step from a catalog of version N-1 to version N.
+package struct CatalogMigration: Sendable {
+    package var version: Int64
+    package var script: String
+
+    package init(version: Int64, script: String) {
+        self.version = version
+        self.script = script
+    }
+}
+
+package enum CatalogSchema {
+    /// Every step, ascending by version, without holes.
+    package static let migrations = [CatalogMigration(version: 1, script: firstVersion)]
+
+    /// Version of the catalog in `database`; 0 when it holds none.
+    package static func version(of database: any SQLDatabase) throws -> Int64 {
+        let question =
+            switch database.dialect {
+            case .sqlite: "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'sluice_catalog'"
+            case .postgres: "SELECT count(*) FROM pg_tables WHERE tablename = 'sluice_catalog' "
+                + "AND schemaname = ANY (current_schemas(false))"
+            }
+        var found = CellReader(try database.execute(question).first ?? [], of: "the table list")
+        guard try found.int() > 0 else { return 0 }
+        var version = CellReader(
+            try database.execute("SELECT coalesce(max(version), 0) FROM sluice_catalog").first ?? [],
+            of: "sluice_catalog")
+        return try version.int()
+    }
+
+    /// Brings the catalog to the newest of `migrations`; refuses one that is newer still. Safe in several processes at
+    /// once: the steps run under the database's own lock, and whoever comes second finds nothing to do.
+    package static func migrate(
+        _ database: any SQLDatabase, migrations: [CatalogMigration] = CatalogSchema.migrations
+    ) throws {
+        let newest = migrations.last?.version ?? 0
+        let present = try version(of: database)
+        try refuseNewer(present, newest: newest)
+        if present == newest { return }
+        try database.transaction {
+            if database.dialect == .postgres {
+                // Any fixed number serves, as long as every build takes the same one.
+                try database.execute("SELECT pg_advisory_xact_lock(7308327784)")
+            }
+            let present = try version(of: database)
+            try refuseNewer(present, newest: newest)
+            for migration in migrations where migration.version > present {
+                try database.executeScript(spell(migration.script, for: database.dialect))
+                try database.execute(
+                    "INSERT INTO sluice_catalog (version, applied_at_millis) VALUES ($1, \(clock(database.dialect)))",
+                    [.int(migration.version)])
+            }
+        }
+    }
+
+    private static func refuseNewer(_ present: Int64, newest: Int64) throws {
+        guard present > newest else { return }
+        throw Failure(
+            .catalogNewer, "this catalog was written by a newer sluice",
+            why: "it has version \(present), this build knows versions up to \(newest)",
+            now: "use the newer build, or give this one a catalog of its own")
+    }
+
+    /// The database's clock in milliseconds since 1970, as an SQL expression; it moves on within a transaction.
+    static func clock(_ dialect: SQLDialect) -> String {
+        switch dialect {
+        case .sqlite: "CAST(round((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)"
+        case .postgres: "CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT)"
+        }
+    }
+
+    private static func spell(_ script: String, for dialect: SQLDialect) -> String {
+        let isSQLite = dialect == .sqlite
+        return script.split(separator: "{bytes}", omittingEmptySubsequences: false)
+            .joined(separator: isSQLite ? "BLOB" : "BYTEA")
+            .split(separator: "{clustered}", omittingEmptySubsequences: false)
+            .joined(separator: isSQLite ? " WITHOUT ROWID" : "")
+    }
+
+    private static let firstVersion = """
+        CREATE TABLE sluice_catalog (version BIGINT PRIMARY KEY, applied_at_millis BIGINT NOT NULL);
+
+        CREATE TABLE sluice_registry (
+            job_id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, definition TEXT NOT NULL,
+            kind TEXT NOT NULL CHECK (kind IN ('live', 'backfill')), parent_job_id TEXT,
+            state TEXT NOT NULL, desired TEXT NOT NULL, reason TEXT,
+            build_digest TEXT NOT NULL, settings_digest TEXT NOT NULL, settings TEXT NOT NULL,
+            created_at_millis BIGINT NOT NULL, updated_at_millis BIGINT NOT NULL);
+
+        CREATE TABLE sluice_leases (
+            name TEXT PRIMARY KEY, epoch BIGINT NOT NULL, until_millis BIGINT NOT NULL,
+            holder_id TEXT, pid BIGINT, process_start TEXT, pid_namespace TEXT, boot_id TEXT, host TEXT, address TEXT);
+
+        CREATE TABLE sluice_batches (
+            job_id TEXT NOT NULL, batch BIGINT NOT NULL, state TEXT NOT NULL CHECK (state IN ('planned', 'done')),
+            epoch BIGINT NOT NULL, done_epoch BIGINT, planned_at_millis BIGINT NOT NULL, done_at_millis BIGINT,
+            batch_time_millis BIGINT NOT NULL, watermark_before_millis BIGINT, watermark_after_millis BIGINT,
+            rows_in BIGINT, rows_out BIGINT, late BIGINT, rejected BIGINT, unmatched BIGINT, bytes_in BIGINT,
+            digest TEXT, build_digest TEXT NOT NULL, settings_digest TEXT NOT NULL, plan_digest TEXT NOT NULL,
+            plan TEXT NOT NULL, outcome TEXT,
+            PRIMARY KEY (job_id, batch), CHECK ((state = 'done') = (outcome IS NOT NULL)));
+        CREATE INDEX sluice_batches_done ON sluice_batches (job_id, done_at_millis, batch);
+        CREATE UNIQUE INDEX sluice_batches_open ON sluice_batches (job_id) WHERE state = 'planned';
+
+        CREATE TABLE sluice_ranges (
+            job_id TEXT NOT NULL, batch BIGINT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL,
+            from_offset BIGINT NOT NULL, until_offset BIGINT NOT NULL,
+            PRIMARY KEY (job_id, batch, topic, partition), CHECK (from_offset < until_offset)){clustered};
+        CREATE INDEX sluice_ranges_ends ON sluice_ranges (job_id, topic, partition, until_offset);
+
+        CREATE TABLE sluice_positions (
+            job_id TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, position BIGINT NOT NULL,
+            tail_offset BIGINT, tail_hash TEXT, max_event_time_millis BIGINT,
+            PRIMARY KEY (job_id, topic, partition)){clustered};
+
+        CREATE TABLE sluice_jumps (
+            job_id TEXT NOT NULL, jump BIGINT NOT NULL, at_millis BIGINT NOT NULL, flag TEXT NOT NULL,
+            topic TEXT NOT NULL, partition INTEGER NOT NULL, old_position BIGINT NOT NULL,
+            new_position BIGINT NOT NULL, topic_id TEXT, after_batch BIGINT NOT NULL, epoch BIGINT NOT NULL,
+            PRIMARY KEY (job_id, jump)){clustered};
+
+        CREATE TABLE sluice_folded (
+            job_id TEXT PRIMARY KEY, until_batch BIGINT NOT NULL, rows_in BIGINT NOT NULL, rows_out BIGINT NOT NULL,
+            late BIGINT NOT NULL, rejected BIGINT NOT NULL, unmatched BIGINT NOT NULL, folded_at_millis BIGINT NOT NULL);
+
+        CREATE TABLE sluice_checkpoints (
+            job_id TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL,
+            from_offset BIGINT NOT NULL, until_offset BIGINT NOT NULL,
+            PRIMARY KEY (job_id, topic, partition)){clustered};
+
+        CREATE TABLE sluice_quarantine (
+            job_id TEXT NOT NULL, batch BIGINT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL,
+            record_offset BIGINT NOT NULL, reason TEXT NOT NULL, raw {bytes} NOT NULL,
+            PRIMARY KEY (job_id, batch, topic, partition, record_offset));
+
+        CREATE TABLE sluice_state (
+            job_id TEXT NOT NULL, name TEXT NOT NULL, batch BIGINT NOT NULL, bytes {bytes} NOT NULL,
+            PRIMARY KEY (job_id, name));
+        CREATE INDEX sluice_state_batches ON sluice_state (job_id, batch);
+
+        CREATE TABLE sluice_lookups (digest TEXT PRIMARY KEY, stored_at_millis BIGINT NOT NULL, bytes {bytes} NOT NULL);
+        """
+}
