@@ -51,6 +51,19 @@ public final class FixedColumn<Value: BitwiseCopyable & Sendable>: @unchecked Se
         count += n
     }
 
+    /// The validity of the rows that the caller is about to write after `reserve`; from here on it writes one for each
+    /// row and hands over with `commitWritten`.
+    package func validityForWriting() -> UnsafeMutablePointer<UInt8> {
+        if validity == nil { makeValidity() }
+        return validity!
+    }
+
+    /// Takes over `n` values, and their validity if there is one, that the caller wrote after `reserve(n)`.
+    package func commitWritten(_ n: Int) {
+        precondition(count + n <= capacity)
+        count += n
+    }
+
     public func isNull(_ row: Int) -> Bool { validity.map { $0[row] == 0 } ?? false }
 
     /// Forgets all rows, keeps the memory.
@@ -135,6 +148,32 @@ public final class TextColumn: @unchecked Sendable {
             validity!.update(repeating: 1, count: capacity)
         }
         validity![count - 1] = 0
+    }
+
+    /// Makes room for `extra` more rows with `extraBytes` more bytes, for a caller that writes `offsets` and `bytes`
+    /// itself and hands over with `commitWritten`.
+    package func reserve(rows extra: Int, bytes extraBytes: Int) {
+        while count + extra > capacity { growRows() }
+        if byteCount + extraBytes > byteCapacity { growBytes(byteCount + extraBytes) }
+    }
+
+    /// The validity of the rows that the caller is about to write after `reserve`; from here on it writes one for each
+    /// row.
+    package func validityForWriting() -> UnsafeMutablePointer<UInt8> {
+        if validity == nil {
+            validity = .allocate(capacity: capacity)
+            validity!.update(repeating: 1, count: capacity)
+        }
+        return validity!
+    }
+
+    /// Takes over `n` rows whose ends the caller wrote to `offsets[count + 1 ... count + n]`, with their bytes and, if
+    /// there is one, their validity.
+    package func commitWritten(_ n: Int) {
+        let end = Int(offsets[count + n])
+        precondition(count + n <= capacity && end >= byteCount && end <= byteCapacity)
+        count += n
+        byteCount = end
     }
 
     public func isNull(_ row: Int) -> Bool { validity.map { $0[row] == 0 } ?? false }

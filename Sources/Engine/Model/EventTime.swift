@@ -24,23 +24,30 @@ public func formatTime(_ millis: Int64) -> String {
 /// Parses an RFC 3339 time (`2026-03-01T12:00:00Z`, fraction optional, offset `Z` or `±hh:mm`).
 /// - Returns: milliseconds since 1970, or nil when the text is not such a time.
 public func parseTime(_ text: String) -> Int64? {
-    let bytes = Array(text.utf8)
+    var text = text
+    return text.withUTF8 { parseTime($0) }
+}
+
+/// The same from bytes where they lie, for decoders.
+package func parseTime(_ bytes: UnsafeBufferPointer<UInt8>) -> Int64? {
     func number(_ start: Int, _ length: Int) -> Int64? {
         guard start + length <= bytes.count else { return nil }
         var value: Int64 = 0
-        for byte in bytes[start..<start + length] {
+        for index in start..<start + length {
+            let byte = bytes[index]
             guard byte >= 48, byte <= 57 else { return nil }
             value = value * 10 + Int64(byte - 48)
         }
         return value
     }
-    func isAt(_ index: Int, _ characters: String) -> Bool {
-        index < bytes.count && characters.utf8.contains(bytes[index])
+    func isAt(_ index: Int, _ characters: StaticString) -> Bool {
+        guard index < bytes.count else { return false }
+        return characters.withUTF8Buffer { $0.contains(bytes[index]) }
     }
     guard let year = number(0, 4), isAt(4, "-"), let month = number(5, 2), isAt(7, "-"), let day = number(8, 2),
         isAt(10, "Tt "), let hour = number(11, 2), isAt(13, ":"), let minute = number(14, 2), isAt(16, ":"),
-        let second = number(17, 2), (1...12).contains(month), (1...31).contains(day), hour < 24, minute < 60,
-        second < 61
+        let second = number(17, 2), (1...12).contains(month), day >= 1, day <= daysIn(month: month, ofYear: year),
+        hour < 24, minute < 60, second < 61
     else { return nil }
     var index = 19
     var fraction: Int64 = 0
@@ -102,6 +109,14 @@ private func civil(fromDays days: Int64) -> (year: Int64, month: Int64, day: Int
     let shiftedMonth = (5 * dayOfYear + 2) / 153
     let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
     return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * shiftedMonth + 2) / 5 + 1)
+}
+
+private func daysIn(month: Int64, ofYear year: Int64) -> Int64 {
+    switch month {
+    case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
+    case 4, 6, 9, 11: 30
+    default: 31
+    }
 }
 
 private func days(fromYear year: Int64, month: Int64, day: Int64) -> Int64 {

@@ -1,0 +1,93 @@
+// Copying and checking text: what both decoders do with the bytes of a value, without leaving registers.
+//
+// Nearly all text is ASCII, so the copy looks for a set high bit on its way (8 bytes a step, the last step overlapping
+// the one before) and only text with one goes through the UTF-8 check: no overlong forms, no surrogates, nothing above
+// U+10FFFF. Source bytes past the text are never read.
+
+@inline(__always)
+func load64(_ pointer: UnsafePointer<UInt8>) -> UInt64 {
+    UnsafeRawPointer(pointer).loadUnaligned(as: UInt64.self)
+}
+
+@inline(__always)
+func load32(_ pointer: UnsafePointer<UInt8>) -> UInt32 {
+    UnsafeRawPointer(pointer).loadUnaligned(as: UInt32.self)
+}
+
+@inline(__always)
+func store64(_ value: UInt64, _ pointer: UnsafeMutablePointer<UInt8>) {
+    UnsafeMutableRawPointer(pointer).storeBytes(of: value, as: UInt64.self)
+}
+
+@inline(__always)
+func store32(_ value: UInt32, _ pointer: UnsafeMutablePointer<UInt8>) {
+    UnsafeMutableRawPointer(pointer).storeBytes(of: value, as: UInt32.self)
+}
+
+/// Copies `length` bytes.
+/// - Returns: whether they are valid UTF-8.
+@inline(__always)
+func copyText(_ source: UnsafePointer<UInt8>, _ length: Int, to target: UnsafeMutablePointer<UInt8>) -> Bool {
+    if length >= 8 {
+        let last = length &- 8
+        let tail = load64(source + last)
+        var seen = tail
+        var index = 0
+        while index < last {
+            let word = load64(source + index)
+            seen |= word
+            store64(word, target + index)
+            index &+= 8
+        }
+        store64(tail, target + last)
+        if seen & 0x8080_8080_8080_8080 == 0 { return true }
+    } else if length >= 4 {
+        let head = load32(source)
+        let tail = load32(source + (length &- 4))
+        store32(head, target)
+        store32(tail, target + (length &- 4))
+        if (head | tail) & 0x8080_8080 == 0 { return true }
+    } else {
+        var seen: UInt8 = 0
+        for index in 0..<length {
+            seen |= source[index]
+            target[index] = source[index]
+        }
+        if seen & 0x80 == 0 { return true }
+    }
+    return isUTF8(source, length)
+}
+
+/// Whether `length` bytes are well-formed UTF-8 (Unicode, table 3-7).
+@inline(never)
+func isUTF8(_ start: UnsafePointer<UInt8>, _ length: Int) -> Bool {
+    var index = 0
+    @inline(__always) func isTail(_ at: Int) -> Bool { start[at] & 0xC0 == 0x80 }
+    while index < length {
+        if index &+ 8 <= length, load64(start + index) & 0x8080_8080_8080_8080 == 0 {
+            index &+= 8
+            continue
+        }
+        let lead = start[index]
+        switch lead {
+        case 0..<0x80:
+            index += 1
+        case 0xC2...0xDF:
+            guard index + 1 < length, isTail(index + 1) else { return false }
+            index += 2
+        case 0xE0...0xEF:
+            guard index + 2 < length, isTail(index + 1), isTail(index + 2) else { return false }
+            let second = start[index + 1]
+            if lead == 0xE0 && second < 0xA0 || lead == 0xED && second > 0x9F { return false }
+            index += 3
+        case 0xF0...0xF4:
+            guard index + 3 < length, isTail(index + 1), isTail(index + 2), isTail(index + 3) else { return false }
+            let second = start[index + 1]
+            if lead == 0xF0 && second < 0x90 || lead == 0xF4 && second > 0x8F { return false }
+            index += 4
+        default:
+            return false
+        }
+    }
+    return true
+}
