@@ -82,24 +82,36 @@ package final class Terminal: Sendable {
         try block.withLock { block in try Self.write(block.end(isKept: isKept), to: outputDescriptor) }
     }
 
-    /// A line for people on standard error, so that it is never part of what a program reads.
-    package func note(_ text: String) { complain(text + "\n") }
+    /// A line for people on standard error, so that it is never part of what a program reads. Log lines come here too
+    /// while a live block stands: the block moves below them.
+    package func note(_ text: String) {
+        let width = width
+        block.withLock { block in
+            guard isOutputTerminal, isErrorTerminal, !block.lines.isEmpty else { return complain(text + "\n") }
+            let lines = block.lines
+            show(block.end(isKept: false))
+            complain(text + "\n")
+            show(block.redraw(lines, width: width))
+        }
+    }
 
+    /// The three sentences of a failure, after whatever the live block showed last.
     package func failure(_ failure: Failure) {
-        complain("sluice: \(failure.what)\n  why: \(failure.why)\n  now: \(failure.now)\n")
+        block.withLock { block in
+            show(block.end(isKept: true))
+            complain("sluice: \(failure.what)\n  why: \(failure.why)\n  now: \(failure.now)\n")
+        }
     }
 
     private func complain(_ text: String) {
-        block.withLock { block in
-            do {
-                // A block on the same terminal would be overwritten in the middle: it goes first.
-                if isOutputTerminal, !block.lines.isEmpty {
-                    try Self.write(block.end(isKept: true), to: outputDescriptor)
-                }
-                try Self.write(text, to: errorDescriptor)
-            } catch {
-                // Standard error is the last resort.
-            }
+        do { try Self.write(text, to: errorDescriptor) } catch {
+            // Standard error is the last resort: there is nowhere left to say it.
+        }
+    }
+
+    private func show(_ text: String) {
+        do { try Self.write(text, to: outputDescriptor) } catch {
+            // Only the block's drawing is lost; the next line that matters meets the same error and throws it.
         }
     }
 

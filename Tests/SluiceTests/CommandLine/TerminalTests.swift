@@ -26,6 +26,16 @@ import Testing
         #expect(captured.outputText == "one\n\u{1B}[1A\r\u{1B}[J")
     }
 
+    @Test func `moves its live block below a note, and leaves it above a failure`() throws {
+        let captured = Captured(isTerminal: true)
+        try captured.terminal.live(["one"])
+        captured.terminal.note("careful")
+        captured.terminal.failure(Failure(.notPossible, "W", why: "Y", now: "N"))
+        try captured.terminal.line("last")
+        #expect(captured.errorText == "careful\nsluice: W\n  why: Y\n  now: N\n")
+        #expect(captured.outputText == "one\n\u{1B}[1A\r\u{1B}[J" + "one\n" + "last\n")
+    }
+
     @Test func `that is a pipe gets plain lines and no block`() throws {
         let captured = Captured(isTerminal: false)
         try captured.terminal.live(["a: 1"])
