@@ -5,10 +5,10 @@ import Engine
 import Synchronization
 
 /// The code of the failure that `body` throws; nil when it throws none.
-func failureCode(_ body: () throws -> Any) -> Failure.Code? { failure(body)?.code }
+func failureCode<Result>(_ body: () throws -> Result) -> Failure.Code? { failure(body)?.code }
 
 /// The failure that `body` throws; an error of another type shows as `internal`.
-func failure(_ body: () throws -> Any) -> Failure? {
+func failure<Result>(_ body: () throws -> Result) -> Failure? {
     do {
         _ = try body()
         return nil
