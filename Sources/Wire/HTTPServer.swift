@@ -1,0 +1,278 @@
+// The HTTP server of a driver or a worker: one port, one handler.
+//
+// It decides who may come in (`AccessRule`) and how much a request may bring; everything else is the handler's. One
+// thread accepts, each connection has a thread of its own, so a handler may block for minutes (a task runs inside its
+// call) without holding up others. A request passes three steps, all on its connection's thread:
+//
+//     headers  -> refused (401, 413)? remember the answer, else make room for the body
+//     body     -> append, or drop when refused; past the limit the request is refused as well
+//     complete -> the handler runs; its answer is sent; the connection waits for the next request
+//
+// The body of a refused request is read and dropped, because a client that is still sending would see a reset connection
+// in place of the answer, and try again. Without the secret only so much is read as a request may bring.
+//
+// Idle connections are closed after `idleSeconds`; while a handler runs nothing counts as idle. Garbage is answered
+// with 400 by the library. Nothing here survives a crash or needs to.
+//
+// Checklist: the C handle lives in this file only; `context` (the `Service`) outlives the daemon; a `RequestIntake` is
+// retained once, at its headers, and released once, in `requestCompleted`, which the library always calls.
+
+import CMicroHTTPD
+import Engine
+import Glibc
+import Synchronization
+
+/// Certificate and key as PEM texts.
+package struct ServerTLS: Sendable {
+    package var certificate: String
+    package var key: Secret
+
+    package init(certificate: String, key: Secret) {
+        self.certificate = certificate
+        self.key = key
+    }
+}
+
+package struct HTTPServerLimits: Sendable {
+    /// The largest body taken; 413 above it.
+    package var bodyBytes = 64 << 20
+    /// Each connection is a thread; the next ones wait in the accept queue.
+    package var connections = 512
+    package var idleSeconds = 60
+
+    package init() {}
+}
+
+/// Listens from `init` until `stop`.
+package final class HTTPServer: Sendable {
+    package let port: Int
+    private let service: Service
+    private let daemon: Mutex<Daemon?>
+
+    /// - Parameters:
+    ///   - port: 0 takes a free one; see `port`.
+    ///   - secret: nil lets everybody in (tests only: protocol 13).
+    ///   - handler: called on many threads at once; it may block.
+    package init(
+        address: String = "127.0.0.1", port: Int, secret: String?, tls: ServerTLS? = nil,
+        limits: HTTPServerLimits = HTTPServerLimits(), handler: @escaping @Sendable (HTTPRequest) -> HTTPResponse
+    ) throws(Failure) {
+        let socket = try ListeningSocket(address: address, port: port)
+        service = Service(rule: AccessRule(secret: secret.map(Secret.init)), limits: limits, handler: handler)
+        self.port = socket.port
+        daemon = Mutex(try Daemon(socket: socket, tls: tls, service: service))
+    }
+
+    deinit { stop() }
+
+    /// Takes no new connections, closes idle ones, and returns when every running handler has returned. A handler must
+    /// not call it: it would wait for itself.
+    package func stop() {
+        let running = daemon.withLock { daemon in
+            let running = daemon
+            daemon = nil
+            return running
+        }
+        running?.stop()
+    }
+}
+
+/// What the callbacks see of a server; it does not change while the daemon runs.
+private final class Service: Sendable {
+    let rule: AccessRule
+    let limits: HTTPServerLimits
+    let handler: @Sendable (HTTPRequest) -> HTTPResponse
+
+    init(rule: AccessRule, limits: HTTPServerLimits, handler: @escaping @Sendable (HTTPRequest) -> HTTPResponse) {
+        self.rule = rule
+        self.limits = limits
+        self.handler = handler
+    }
+}
+
+/// The C handle. `@unchecked`: it is used once after `init`, by whoever took it out of the server's lock.
+private struct Daemon: @unchecked Sendable {
+    private let handle: OpaquePointer
+    /// Copies of the PEM texts, which the library reads for as long as it runs.
+    private let texts: [UnsafeMutablePointer<CChar>]
+
+    init(socket: ListeningSocket, tls: ServerTLS?, service: Service) throws(Failure) {
+        let texts = tls.map { [strdup($0.key.reveal())!, strdup($0.certificate)!] } ?? []
+        // Handlers decode JSON and read state: Swift frames need more than the library's small default stacks.
+        let handle = sluice_mhd_start(
+            socket.descriptor, UInt32(service.limits.connections), UInt32(service.limits.idleSeconds), 64 << 10,
+            2 << 20,
+            texts.first, texts.last, accessRequest, requestCompleted, Unmanaged.passUnretained(service).toOpaque())
+        guard let handle else {
+            texts.forEach { free($0) }
+            close(socket.descriptor)
+            throw tls == nil
+                ? Failure(
+                    .notPossible, "the HTTP server cannot start", why: "no thread or descriptor could be had",
+                    now: "check the limits of this process (`ulimit -a`)")
+                : Failure(
+                    .fileInvalid, "the HTTP server cannot start with TLS",
+                    why: "certificate and key cannot be read as PEM, or do not belong together",
+                    now: "check the files of `--tls-cert` and `--tls-key`")
+        }
+        self.handle = handle
+        self.texts = texts
+    }
+
+    func stop() {
+        MHD_stop_daemon(handle)
+        for text in texts {
+            memset(text, 0, strlen(text))
+            free(text)
+        }
+    }
+}
+
+/// One request while it arrives; used by its connection's thread only.
+private final class RequestIntake {
+    var request: HTTPRequest
+    /// Set when the request must not reach the handler.
+    var refusal: HTTPResponse?
+    var isAuthorised = true
+    var receivedBytes = 0
+
+    init(_ request: HTTPRequest) { self.request = request }
+}
+
+extension Service {
+    /// The headers are here.
+    func begin(_ connection: OpaquePointer, path: String, method: String) -> RequestIntake {
+        let headers = values(connection, .HEADER_KIND, lowerCase: true)
+        let intake = RequestIntake(
+            HTTPRequest(
+                method: method, path: path, query: values(connection, .GET_ARGUMENT_KIND, lowerCase: false),
+                headers: headers))
+        let announcedBytes = headers["content-length"].flatMap { Int($0) } ?? 0
+        if !rule.allows(path: path, authorization: headers["authorization"]) {
+            var refusal = HTTPResponse.failure(AccessRule.refusal)
+            refusal.headers.append(("WWW-Authenticate", "Bearer"))
+            intake.refusal = refusal
+            intake.isAuthorised = false
+        } else if announcedBytes > limits.bodyBytes {
+            intake.refusal = tooLarge()
+        } else {
+            intake.request.body.reserveCapacity(announcedBytes)
+        }
+        return intake
+    }
+
+    /// - Returns: false when the connection must be closed without an answer.
+    func append(_ bytes: UnsafeRawBufferPointer, to intake: RequestIntake) -> Bool {
+        intake.receivedBytes += bytes.count
+        if intake.receivedBytes > limits.bodyBytes, intake.refusal == nil {
+            intake.refusal = tooLarge()
+            intake.request.body = []
+        }
+        if intake.refusal == nil { intake.request.body.append(contentsOf: bytes) }
+        return intake.isAuthorised || intake.receivedBytes <= limits.bodyBytes
+    }
+
+    /// The request is complete.
+    func answer(_ connection: OpaquePointer, _ intake: RequestIntake) -> MHD_Result {
+        if let refusal = intake.refusal { return queue(refusal, on: connection) }
+        // The library counts the handler's time as idle and would close the connection before the answer is sent.
+        _ = sluice_mhd_set_idle_seconds(connection, 0)
+        let response = handler(intake.request)
+        _ = sluice_mhd_set_idle_seconds(connection, UInt32(limits.idleSeconds))
+        return queue(response, on: connection)
+    }
+
+    private func tooLarge() -> HTTPResponse {
+        .failure(
+            Failure(
+                .limitExceeded, "the request body is too large",
+                why: "this server takes up to \(limits.bodyBytes) bytes",
+                now: "send less in one request"))
+    }
+}
+
+/// Up to here a body is copied into the library's buffer, which saves a callback; above, it is read piecewise.
+private let copiedBytes = 64 << 10
+
+private func queue(_ response: HTTPResponse, on connection: OpaquePointer) -> MHD_Result {
+    let made: OpaquePointer?
+    if response.body.count <= copiedBytes {
+        made = response.body.withUnsafeBytes {
+            MHD_create_response_from_buffer(
+                $0.count, UnsafeMutableRawPointer(mutating: $0.baseAddress), .RESPMEM_MUST_COPY)
+        }
+    } else {
+        made = MHD_create_response_from_callback(
+            UInt64(response.body.count), copiedBytes, readBody,
+            Unmanaged.passRetained(SentBody(response.body)).toOpaque(), releaseBody)
+    }
+    guard let made else { return .NO }
+    defer { MHD_destroy_response(made) }
+    MHD_add_response_header(made, "Content-Type", response.contentType)
+    for (name, value) in response.headers { MHD_add_response_header(made, name, value) }
+    return MHD_queue_response(connection, UInt32(response.status), made)
+}
+
+/// A large body on its way out: shares the array's storage until the library lets go of it.
+private final class SentBody {
+    let bytes: [UInt8]
+
+    init(_ bytes: [UInt8]) { self.bytes = bytes }
+}
+
+private func readBody(
+    _ context: UnsafeMutableRawPointer?, _ position: UInt64, _ buffer: UnsafeMutablePointer<CChar>?, _ room: Int
+) -> Int {
+    let body = Unmanaged<SentBody>.fromOpaque(context!).takeUnretainedValue()
+    return body.bytes.withUnsafeBytes { bytes in
+        let count = min(room, bytes.count - Int(position))
+        memcpy(buffer!, bytes.baseAddress! + Int(position), count)
+        return count
+    }
+}
+
+private func releaseBody(_ context: UnsafeMutableRawPointer?) {
+    Unmanaged<SentBody>.fromOpaque(context!).release()
+}
+
+private func accessRequest(
+    _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?, _ path: UnsafePointer<CChar>?,
+    _ method: UnsafePointer<CChar>?, _ version: UnsafePointer<CChar>?, _ data: UnsafePointer<CChar>?,
+    _ dataBytes: UnsafeMutablePointer<Int>?, _ state: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) -> MHD_Result {
+    let service = Unmanaged<Service>.fromOpaque(context!).takeUnretainedValue()
+    guard let known = state!.pointee else {
+        let intake = service.begin(connection!, path: String(cString: path!), method: String(cString: method!))
+        state!.pointee = Unmanaged.passRetained(intake).toOpaque()
+        return .YES
+    }
+    let intake = Unmanaged<RequestIntake>.fromOpaque(known).takeUnretainedValue()
+    guard dataBytes!.pointee > 0 else { return service.answer(connection!, intake) }
+    let isTaken = service.append(UnsafeRawBufferPointer(start: data, count: dataBytes!.pointee), to: intake)
+    dataBytes!.pointee = 0
+    return isTaken ? .YES : .NO
+}
+
+private func requestCompleted(
+    _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?,
+    _ state: UnsafeMutablePointer<UnsafeMutableRawPointer?>?, _ reason: MHD_RequestTerminationCode
+) {
+    guard let intake = state!.pointee else { return }
+    Unmanaged<RequestIntake>.fromOpaque(intake).release()
+    state!.pointee = nil
+}
+
+/// The library's list of headers or query arguments, copied.
+private func values(_ connection: OpaquePointer, _ kind: MHD_ValueKind, lowerCase: Bool) -> [String: String] {
+    var pairs: [(String, String)] = []
+    withUnsafeMutablePointer(to: &pairs) { pairs in
+        _ = MHD_get_connection_values(
+            connection, kind,
+            { context, _, name, value in
+                let pairs = context!.assumingMemoryBound(to: [(String, String)].self)
+                pairs.pointee.append((String(cString: name!), value.map { String(cString: $0) } ?? ""))
+                return .YES
+            }, pairs)
+    }
+    return Dictionary(pairs.map { (lowerCase ? $0.0.lowercased() : $0.0, $0.1) }, uniquingKeysWith: { _, last in last })
+}
