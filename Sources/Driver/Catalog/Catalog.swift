@@ -33,19 +33,19 @@ package final class Catalog: Sendable {
 
     private let connection: Mutex<Connection>
     private let connect: @Sendable () throws -> any SQLDatabase
+    private let access: Access
     package let dialect: SQLDialect
     /// The database's clock as an SQL expression.
     let clock: String
 
-    /// Opens `sqlite:FILE`.
+    /// Opens `sqlite:FILE` or `postgres://...`.
     package static func open(address: String, access: Access = .readWrite) throws -> Catalog {
         try Catalog(access: access) {
-            guard address.hasPrefix("sqlite:") else {
-                throw Failure(
-                    .invalidSetting, "the catalog's address has no known form", why: "it does not begin with sqlite:",
-                    now: "write sqlite:FILE")
+            if access == .readOnly, address.hasPrefix("sqlite:") {
+                return try SQLiteDatabase(path: String(address.dropFirst("sqlite:".count)), readOnly: true)
             }
-            return try SQLiteDatabase(path: String(address.dropFirst("sqlite:".count)), readOnly: access == .readOnly)
+            // Waiting is done here, with the connection's lock released, and not in the database.
+            return try openDatabase(address, busyTimeoutMillis: 0)
         }
     }
 
@@ -66,6 +66,7 @@ package final class Catalog: Sendable {
         }
         dialect = database.dialect
         clock = CatalogSchema.clock(database.dialect)
+        self.access = access
         self.connect = connect
         connection = Mutex(Connection(database: database))
     }
@@ -86,7 +87,12 @@ package final class Catalog: Sendable {
     /// no trace.
     @discardableResult
     func write<Result: Sendable>(_ body: (any SQLDatabase) throws -> Result) throws -> Result {
-        try attempt { database, begun in
+        guard access == .readWrite else {
+            throw Failure(
+                .catalogReadOnly, "the catalog was opened for reading", why: "this command only asks questions",
+                now: "use the command that does what you want, or ask the driver")
+        }
+        return try attempt { database, begun in
             try database.transaction {
                 begun = true
                 return try body(database)

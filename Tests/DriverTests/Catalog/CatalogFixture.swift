@@ -10,27 +10,51 @@ import TestSupport
 enum CatalogPlace: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case sqlite, postgres
 
-    static var available: [CatalogPlace] { allCases.filter { $0 == .sqlite } }
+    /// PostgreSQL only where its server is installed; `CatalogOpeningTests` says why when it is not.
+    static var available: [CatalogPlace] { PostgresFixture.missingReason == nil ? allCases : [.sqlite] }
     var testDescription: String { rawValue }
 }
 
 /// An empty catalog that goes with the value.
 final class CatalogFixture: Sendable {
-    let address: String
-    let catalog: Catalog
-    private let directory: TemporaryDirectory
+    /// Where a database can be, and the directory that goes with it.
+    struct Place: Sendable {
+        var text: String
+        var directory: TemporaryDirectory?
+    }
 
-    init(_ place: CatalogPlace) throws {
-        directory = try TemporaryDirectory("catalog")
-        address = "sqlite:" + directory.file("catalog.db")
-        catalog = try Catalog.open(address: address)
+    let catalog: Catalog
+    private let place: Place
+    var address: String { place.text }
+
+    init(_ kind: CatalogPlace) throws {
+        place = try Self.emptyPlace(kind)
+        catalog = try Catalog.open(address: place.text)
     }
 
     deinit { catalog.close() }
 
+    /// A place that holds no catalog yet.
+    static func emptyPlace(_ kind: CatalogPlace) throws -> Place {
+        switch kind {
+        case .sqlite:
+            let directory = try TemporaryDirectory("catalog")
+            return Place(text: "sqlite:" + directory.file("catalog.db"), directory: directory)
+        case .postgres:
+            return Place(text: try PostgresFixture.shared().newDatabase(), directory: nil)
+        }
+    }
+
     /// Another process's view of the same catalog: a connection of its own.
     func another() throws -> Catalog { try Catalog.open(address: address) }
-    func database() throws -> any SQLDatabase { try SQLiteDatabase(path: String(address.dropFirst("sqlite:".count))) }
+    func database() throws -> any SQLDatabase { try openDatabase(address, busyTimeoutMillis: 0) }
+
+    /// One stateful batch from plan to DONE, through `catalog`.
+    func finish(_ catalog: Catalog, _ jobID: JobID, _ epoch: Epoch, _ batch: BatchNumber) throws {
+        let plan = BatchPlan.sample(jobID, batch, epoch: epoch)
+        try catalog.appendPlan(plan)
+        try catalog.finishBatch(plan, epoch: epoch)
+    }
 
     /// A job with its lease held by `holder`.
     func job(_ name: String = "views", holder: LeaseHolder = .elsewhere("first")) throws -> (JobID, Epoch) {
