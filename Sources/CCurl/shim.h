@@ -48,6 +48,11 @@ static inline CURLcode sluice_curl_on_progress(CURL *handle, curl_xferinfo_callb
     return code != CURLE_OK ? code : (curl_easy_setopt)(handle, CURLOPT_NOPROGRESS, 0L);
 }
 
+static inline CURLcode sluice_curl_on_socket(CURL *handle, curl_sockopt_callback callback)
+{
+    return (curl_easy_setopt)(handle, CURLOPT_SOCKOPTFUNCTION, callback);
+}
+
 static inline CURLcode sluice_curl_get_long(CURL *handle, CURLINFO info, long *value)
 {
     return (curl_easy_getinfo)(handle, info, value);

@@ -94,6 +94,11 @@ final class CurlHandle: @unchecked Sendable {
         sluice_curl_set_long(handle, CURLOPT_TCP_KEEPALIVE, 1)
         sluice_curl_set_long(handle, CURLOPT_TCP_KEEPIDLE, 10)
         sluice_curl_set_long(handle, CURLOPT_TCP_KEEPINTVL, 5)
+        // Child processes must not hold a connection open whose owner has died.
+        sluice_curl_on_socket(handle) { _, descriptor, _ in
+            _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+            return CURL_SOCKOPT_OK
+        }
         sluice_curl_set_long(handle, CURLOPT_MAXAGE_CONN, 45)
         sluice_curl_set_long(handle, CURLOPT_MAXCONNECTS, 1)
         sluice_curl_set_long(handle, CURLOPT_BUFFERSIZE, 64 << 10)

@@ -20,6 +20,12 @@ package struct HTTPReply: Sendable {
     package var status: Int
     package var contentType: String
     package var body: [UInt8]
+
+    package init(status: Int, contentType: String, body: [UInt8]) {
+        self.status = status
+        self.contentType = contentType
+        self.body = body
+    }
 }
 
 /// Breaks off calls from another thread; libcurl looks at it at least once a second.

@@ -84,6 +84,20 @@ package struct HTTPResponse: Sendable {
     package static func failure(_ failure: Failure, status: Int? = nil) -> HTTPResponse {
         .json(FailureBody(error: failure), status: status ?? httpStatus(of: failure))
     }
+
+    /// What `answer` returns, or the failure it throws; for a handler that is a list of `try`s.
+    package static func answering(_ answer: () throws -> HTTPResponse) -> HTTPResponse {
+        do {
+            return try answer()
+        } catch let failure as Failure {
+            return .failure(failure)
+        } catch {
+            return .failure(
+                Failure(
+                    .internal, "a request could not be answered", why: "an error of type \(type(of: error))",
+                    now: "report this with the log of this process"))
+        }
+    }
 }
 
 /// `{"error": ...}`: the body of every answer with a status of 400 or more.

@@ -8,8 +8,8 @@
 //     body     -> append, or drop when refused; past the limit the request is refused as well
 //     complete -> the handler runs; its answer is sent; the connection waits for the next request
 //
-// The body of a refused request is read and dropped, because a client that is still sending would see a reset connection
-// in place of the answer, and try again. Without the secret only so much is read as a request may bring.
+// The body of a refused request is read and dropped, because a client that is still sending would see a reset
+// connection in place of the answer, and try again. Without the secret only so much is read as a request may bring.
 //
 // Idle connections are closed after `idleSeconds`; while a handler runs nothing counts as idle. Garbage is answered
 // with 400 by the library. Nothing here survives a crash or needs to.

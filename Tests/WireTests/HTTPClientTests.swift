@@ -1,5 +1,6 @@
 import Dispatch
 import Engine
+import Glibc
 import Testing
 import Wire
 
@@ -153,6 +154,37 @@ import Wire
         #expect(failure?.code == .wrongUsage)
     }
 
+    @Test func `what a handler throws becomes its answer`() {
+        struct Odd: Error {}
+        let failure = Failure(.unknownJob, "a", why: "b", now: "c")
+        let answers = [
+            HTTPResponse.answering { .text("fine") }, .answering { throw failure }, .answering { throw Odd() },
+        ]
+        #expect(answers.map(\.status) == [200, 404, 500])
+        let reply = HTTPReply(status: 404, contentType: answers[1].contentType, body: answers[1].body)
+        #expect(client.failure(of: reply, "GET", "/x") == failure)
+    }
+
+    @Test(arguments: Failure.Code.allCases)
+    func `every failure has the status of an error`(code: Failure.Code) {
+        #expect((400...599).contains(httpStatus(of: Failure(code, "a", why: "b", now: "c"))))
+    }
+
+    @Test func `the sockets of a client are not inherited by child processes`() throws {
+        let server = try HTTPServer(port: 0, secret: nil) { _ in HTTPResponse() }
+        _ = try client.send("GET", "http://127.0.0.1:\(server.port)/x", timeoutMillis: 10_000)
+        var ours = 0
+        for descriptor in Int32(3)..<1024
+        where port(of: descriptor, getsockname) == server.port
+            || port(of: descriptor, getpeername) == server.port
+        {
+            ours += 1
+            #expect(fcntl(descriptor, F_GETFD) & FD_CLOEXEC != 0)
+        }
+        // The listener, and both ends of the kept connection.
+        #expect(ours == 3)
+    }
+
     @Test(arguments: [
         ("http://127.0.0.1:7070/v1/x", "http://127.0.0.1:7070"), ("http://a:1", "http://a:1"),
         ("https://a?x=/", "https://a"), ("nonsense", "nonsense"),
@@ -160,6 +192,17 @@ import Wire
     func `connections are kept by scheme, host and port`(url: String, origin: String) {
         #expect(httpOrigin(of: url) == origin)
     }
+}
+
+private func port(
+    of descriptor: Int32, _ ask: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
+) -> Int? {
+    var address = sockaddr_in()
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let answer = withUnsafeMutablePointer(to: &address) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { ask(descriptor, $0, &length) }
+    }
+    return answer == 0 && address.sin_family == UInt16(AF_INET) ? Int(UInt16(bigEndian: address.sin_port)) : nil
 }
 
 /// The result of a call on another thread.
