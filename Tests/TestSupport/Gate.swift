@@ -1,4 +1,4 @@
-// A meeting point: each thread waits until all have come.
+// A meeting point: each thread waits until all have come, or half a minute has passed.
 
 import Foundation
 
@@ -13,6 +13,7 @@ package final class Gate: Sendable {
         defer { condition.unlock() }
         missing -= 1
         if missing <= 0 { condition.broadcast() }
-        while missing > 0 { condition.wait() }
+        let deadline = Date(timeIntervalSinceNow: 30)
+        while missing > 0, condition.wait(until: deadline) {}
     }
 }

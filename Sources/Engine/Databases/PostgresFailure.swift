@@ -35,7 +35,9 @@ enum PostgresFailure {
             default: "look into the server's log for SQLSTATE \(state)"
             }
         let why =
-            state.hasPrefix("22")
+            state == "22021"
+            ? "a text contains U+0000 or is not UTF-8, and PostgreSQL stores neither (SQLSTATE 22021)"
+            : state.hasPrefix("22")
             ? "a value does not fit its column (SQLSTATE \(state); the value is in the server's log)"
             : state.isEmpty ? sentence : "\(sentence) (SQLSTATE \(state))"
         return Failure(meaning, "the database \(address) could not \(action)", why: why, now: now)

@@ -2,6 +2,7 @@
 
 import Dispatch
 import Engine
+import Foundation
 import Synchronization
 
 /// The code of the failure that `body` throws; nil when it throws none.
@@ -19,12 +20,19 @@ func failure<Result>(_ body: () throws -> Result) -> Failure? {
     }
 }
 
-/// Runs `body` on `count` threads at once and returns what they threw.
-func failuresOfThreads(_ count: Int, _ body: @Sendable (Int) throws -> Void) -> [any Error] {
+/// Runs `body` on `count` threads of their own at once and returns what they threw. (`concurrentPerform` takes no more
+/// threads than there are processors, and those that wait for the others would wait for ever.)
+func failuresOfThreads(_ count: Int, _ body: @escaping @Sendable (Int) throws -> Void) -> [any Error] {
     let failures = ErrorList()
-    DispatchQueue.concurrentPerform(iterations: count) { index in
-        do { try body(index) } catch { failures.add(error) }
+    let running = DispatchGroup()
+    for index in 0..<count {
+        running.enter()
+        Thread.detachNewThread {
+            do { try body(index) } catch { failures.add(error) }
+            running.leave()
+        }
     }
+    running.wait()
     return failures.all
 }
 
