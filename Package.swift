@@ -43,7 +43,7 @@ let package = Package(
 
         .target(
             name: "TestSupport", dependencies: ["Engine"], path: "Tests/TestSupport", swiftSettings: settings),
-        .testTarget(name: "EngineTests", dependencies: ["Engine", "CAvro", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "EngineTests", dependencies: ["Engine", "Jobs", "CAvro", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "DriverTests", dependencies: ["Driver", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "SluiceTests", dependencies: ["Sluice", "Jobs", "TestSupport"], swiftSettings: settings),

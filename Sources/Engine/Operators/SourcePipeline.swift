@@ -87,7 +87,7 @@ package final class SourcePipeline {
     ///   - future: called with each row that is rejected because of its event time.
     package func process(
         columns: [Column], rowCount: Int, offsets: UnsafePointer<Int64>?,
-        future: (Int, RejectReason) throws -> Void = { _, _ in }
+        future: (Int, RejectReason) throws -> Void
     ) rethrows {
         if rowCount == 0 { return }
         precondition(columns.count == graph.decoderSlots.count)
@@ -109,6 +109,11 @@ package final class SourcePipeline {
         } else {
             append(rows)
         }
+    }
+
+    /// The same for a caller that keeps no rejected rows.
+    package func process(columns: [Column], rowCount: Int, offsets: UnsafePointer<Int64>?) {
+        process(columns: columns, rowCount: rowCount, offsets: offsets) { _, _ in }
     }
 
     /// Ends the range; the pipeline is used up.
