@@ -3,4 +3,4 @@
 import Foundation
 import Sluice
 
-exit(Program(commands: []).main(Array(CommandLine.arguments.dropFirst())))
+exit(Program(commands: [GenerateCommand.command]).main(Array(CommandLine.arguments.dropFirst())))

@@ -41,7 +41,8 @@ package struct GenerateProgress: Sendable, Hashable {
     package var eventsPerSecond: Double { seconds > 0 ? Double(events) / seconds : 0 }
 }
 
-package struct GenerateSummary: Sendable, Hashable, Codable {
+/// What was sent. As JSON it is one flat object: the counts stand among the other values.
+package struct GenerateSummary: Sendable, Hashable, Encodable {
     package var topic: String
     package var madeTopic: Bool
     /// Records that were in the topic before; the expected answer does not count them.
@@ -58,6 +59,29 @@ package struct GenerateSummary: Sendable, Hashable, Codable {
     package var adsFile: String
     package var expectedFile: String?
     package var expectedRows: Int?
+
+    private enum CodingKeys: String, CodingKey {
+        case topic, madeTopic, recordsBefore, format, seed, start, until, seconds, eventsPerSecond, partitionEvents
+        case adsFile, expectedFile, expectedRows
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        try counts.encode(to: encoder)
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(topic, forKey: .topic)
+        try container.encode(madeTopic, forKey: .madeTopic)
+        try container.encode(recordsBefore, forKey: .recordsBefore)
+        try container.encode(format, forKey: .format)
+        try container.encode(seed, forKey: .seed)
+        try container.encode(start, forKey: .start)
+        try container.encode(until, forKey: .until)
+        try container.encode(seconds, forKey: .seconds)
+        try container.encode(eventsPerSecond, forKey: .eventsPerSecond)
+        try container.encode(partitionEvents, forKey: .partitionEvents)
+        try container.encode(adsFile, forKey: .adsFile)
+        try container.encodeIfPresent(expectedFile, forKey: .expectedFile)
+        try container.encodeIfPresent(expectedRows, forKey: .expectedRows)
+    }
 }
 
 /// When an event of a paced run is due, and how many are sent together.
