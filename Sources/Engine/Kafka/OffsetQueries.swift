@@ -13,9 +13,9 @@ import Synchronization
 
 package final class OffsetQueries: Sendable {
     package let configuration: KafkaConfiguration
-    private let client: KafkaClient
+    let client: KafkaClient
     private let groups = Mutex<[String: KafkaClient]>([:])
-    private let timeoutMillis: Int32
+    let timeoutMillis: Int32
 
     package init(_ configuration: KafkaConfiguration, timeoutMillis: Int32 = 10_000) throws {
         self.configuration = configuration

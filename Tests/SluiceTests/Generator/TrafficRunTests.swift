@@ -100,6 +100,24 @@ struct TrafficRunTests {
         #expect(failure.code == .brokerUnreachable && "\(failure)".contains("127.0.0.1:1"), "\(failure)")
     }
 
+    @Test(.enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason))
+    func `on a real Kafka the missing topic is made, has room, and records carry their event time`() throws {
+        let folder = try TemporaryDirectory("generate")
+        let kafka = try KafkaFixture.shared().configuration()
+        let wanted = GenerateRequest(
+            kafka: kafka, topic: "made-\(UUID().uuidString)", partitions: 2, traffic: traffic(.json, events: 60_000),
+            adsPath: folder.file("ads.csv"))
+        let summary = try TrafficRun.run(wanted) { _ in }
+        #expect(summary.madeTopic && summary.expectedFile == nil)
+        let queries = try OffsetQueries(kafka)
+        let all = try queries.partitions(of: wanted.topic).map { TopicPartition(topic: wanted.topic, partition: $0) }
+        #expect(all.count == 2)
+        #expect(try queries.ends(all).values.allSatisfy { $0 == 30_000 })
+        // Without disorder event 20,000 of 60,000 is the first at a third of the span.
+        let third = wanted.traffic.startMillis + wanted.traffic.spanMillis / 3
+        #expect(try queries.offsets(atTimeMillis: third, all).values.allSatisfy { $0 == 10_000 })
+    }
+
     private static let benchBootstrap = ProcessInfo.processInfo.environment["SLUICE_BENCH_BOOTSTRAP"]
 
     @Test(
