@@ -10,19 +10,27 @@ package enum GenerateCommand {
     package static let command = Command(
         "generate", .tools, summary: "make test traffic",
         about: """
-            Sends ad events to a Kafka topic, which it makes if it is missing, and writes the list of ads that the shipped \
-            jobs look up. With --expected it also writes the exact answer of the job campaign-views, counted while \
-            generating; `scripts/oracle compare` holds a sink against it.
+            Sends ad events to a Kafka topic, which it makes if it is missing, and writes the list of ads that the \
+            shipped jobs look up. With --expected it also writes the exact answer of the job campaign-views, counted \
+            while generating; `scripts/oracle compare` holds a sink against it.
             """,
         positionals: [Positional("WHAT", choices: ["ad-events"], help: "the kind of traffic")],
         options: [
             Option("events", .integer(1...(1 << 40)), fallback: "100000", help: "how many"),
             Option("partitions", .integer(1...100_000), help: "of a topic that is made (4)"),
-            Option("seed", .integer(0...Int64.max), fallback: "1", help: "the same seed and options give the same bytes"),
-            Option("rate", .integer(1...1_000_000_000), valueName: "N", help: "events a second; as fast as possible without it"),
-            Option("start", .text, valueName: "WHEN", help: "first event time, or how long ago (-10m); so that all ends now without it"),
-            Option("span", .duration(1...Int64.max), help: "event time from first to last; 10,000 events a second (or --rate) without it"),
-            Option("disorder", .duration(0...Int64.max), fallback: "0ms", help: "how far event times may be out of order"),
+            Option(
+                "seed", .integer(0...Int64.max), fallback: "1", help: "the same seed and options give the same bytes"),
+            Option(
+                "rate", .integer(1...1_000_000_000), valueName: "N",
+                help: "events a second; as fast as possible without it"),
+            Option(
+                "start", .text, valueName: "WHEN",
+                help: "first event time, or how long ago (-10m); so that all ends now without it"),
+            Option(
+                "span", .duration(1...Int64.max),
+                help: "event time from first to last; 10,000 events a second (or --rate) without it"),
+            Option(
+                "disorder", .duration(0...Int64.max), fallback: "0ms", help: "how far event times may be out of order"),
             Option("late-share", .share, fallback: "0", help: "share of events an hour or more before the start"),
             Option("unknown-share", .share, fallback: "0", help: "share of events of ads that are in no list"),
             Option("bad-share", .share, fallback: "0", help: "share of records that cannot be decoded"),
@@ -124,8 +132,9 @@ package enum GenerateCommand {
         let counts = summary.counts
         func count(_ value: Int) -> String { grouped(Int64(value)) }
         var lines = [
-            "\(summary.topic): \(count(counts.events)) \(summary.format.rawValue) events, \(megabytes(counts.bytes)), in "
-                + "\(tenths(summary.seconds)) s: \(count(Int(summary.eventsPerSecond))) events/s",
+            "\(summary.topic): \(count(counts.events)) \(summary.format.rawValue) events, "
+                + "\(megabytes(counts.bytes)), in \(tenths(summary.seconds)) s: "
+                + "\(count(Int(summary.eventsPerSecond))) events/s",
             "  event time  \(summary.start) to \(summary.until), seed \(summary.seed)",
             "  partitions  \(partitions(summary.partitionEvents))" + (summary.madeTopic ? "; the topic was made" : ""),
             "  views       \(count(counts.views)) that campaign-views must count",
@@ -134,16 +143,18 @@ package enum GenerateCommand {
             lines.append("  late        \(count(counts.late)), of them \(count(counts.lateViews)) views; not counted")
         }
         if counts.unknown > 0 {
-            lines.append("  unknown ads \(count(counts.unknown)), of them \(count(counts.unknownViews)) views; not counted")
+            lines.append(
+                "  unknown ads \(count(counts.unknown)), of them \(count(counts.unknownViews)) views; not counted")
         }
         if counts.bad > 0 { lines.append("  undecodable \(count(counts.bad))") }
-        lines.append("  ads         \(summary.adsFile): \(count(traffic.ads)) ads of \(count(traffic.campaigns)) campaigns")
+        lines.append(
+            "  ads         \(summary.adsFile): \(count(traffic.ads)) ads of \(count(traffic.campaigns)) campaigns")
         if let file = summary.expectedFile, let rows = summary.expectedRows {
             lines.append("  expected    \(file): \(count(rows)) rows")
         }
         if summary.recordsBefore > 0 {
             lines.append(
-                "  note        the topic held \(grouped(summary.recordsBefore)) records before; the counts above leave them out")
+                "  note        the topic held \(grouped(summary.recordsBefore)) records before; not counted above")
         }
         return lines
     }

@@ -68,7 +68,9 @@ package struct AdTraffic: Sendable, Hashable {
             throw refuse("--span", "it must be longer than nothing and at most ten years", "give a span such as 10m")
         }
         guard lateUntilMillis - Self.lateDepthMillis > 0, startMillis < 253_370_764_800_000 else {
-            throw refuse("--start", "it lies before 1970-01-02 or after the year 9998", "give a time such as 2026-03-01T12:00:00Z")
+            throw refuse(
+                "--start", "it lies before 1970-01-02 or after the year 9998",
+                "give a time such as 2026-03-01T12:00:00Z")
         }
         guard disorderMillis >= 0, disorderMillis <= 3_600_000 else {
             throw refuse("--disorder", "it must be at most one hour", "give a length of time such as 500ms")
@@ -78,12 +80,15 @@ package struct AdTraffic: Sendable, Hashable {
             throw refuse(option, "\(share) is not between 0 and 1", "give a share such as 0.01")
         }
         guard lateShare + unknownShare + badShare <= 1 else {
-            throw refuse("--late-share", "the late, unknown and bad shares are more than 1 together", "lower one of the three")
+            throw refuse(
+                "--late-share", "the late, unknown and bad shares are more than 1 together", "lower one of the three")
         }
         guard campaigns > 0, adsPerCampaign > 0, campaigns <= 1_000_000, adsPerCampaign <= 1_000_000,
             ads <= 1_000_000
         else {
-            throw refuse("--campaigns", "there must be between 1 and 1,000,000 ads in all", "lower --campaigns or --ads-per-campaign")
+            throw refuse(
+                "--campaigns", "there must be between 1 and 1,000,000 ads in all",
+                "lower --campaigns or --ads-per-campaign")
         }
         return self
     }

@@ -88,7 +88,9 @@ private struct AvroForm: PieceForm {
     }
     func page(_ id: [UInt8]) -> [UInt8] { text(id) }
     func ad(_ id: [UInt8]) -> [UInt8] { text(id) }
-    func types(_ adType: String, _ eventType: String) -> [UInt8] { text(Array(adType.utf8)) + text(Array(eventType.utf8)) }
+    func types(_ adType: String, _ eventType: String) -> [UInt8] {
+        text(Array(adType.utf8)) + text(Array(eventType.utf8))
+    }
     func address(_ address: String) -> [UInt8] { text(Array(address.utf8)) }
 }
 

@@ -133,6 +133,7 @@ package struct EmbeddedRoom: Sendable {
             why: "it keeps \(Self.partitionBytes / 1024) KiB a partition and drops what is older; these would be about "
                 + "\(wanted) KiB in each of \(partitions)"
                 + (recordsBefore > 0 ? ", with the \(recordsBefore) records that are there" : ""),
-            now: "use a topic of \(neededPartitions) partitions, at most \(max(0, most - Int(recordsBefore))) events, or a real Kafka")
+            now: "use a topic of \(neededPartitions) partitions, at most \(max(0, most - Int(recordsBefore))) events, "
+                + "or a real Kafka")
     }
 }

@@ -8,7 +8,11 @@ import Testing
 struct AdEventGeneratorTests {
     @Test(arguments: AdEventFormat.allCases)
     func `the same description gives the same bytes whatever the block size`(format: AdEventFormat) throws {
-        let wanted = traffic(format, events: 5_000) { $0.disorderMillis = 500; $0.lateShare = 0.01; $0.badShare = 0.01 }
+        let wanted = traffic(format, events: 5_000) {
+            $0.disorderMillis = 500
+            $0.lateShare = 0.01
+            $0.badShare = 0.01
+        }
         let once = records(of: try AdEventGenerator(wanted), block: 1000)
         #expect(once.count == 5_000)
         #expect(records(of: try AdEventGenerator(wanted), block: 1000) == once)
@@ -18,7 +22,9 @@ struct AdEventGeneratorTests {
     }
 
     /// Pinned, so that a recorded run can be made again by a later build.
-    @Test(arguments: [(AdEventFormat.avro, 1_446_714_436_206_453_129), (.json, 17_559_816_045_280_428_837)] as [(AdEventFormat, UInt64)])
+    @Test(
+        arguments: [(AdEventFormat.avro, 1_446_714_436_206_453_129), (.json, 17_559_816_045_280_428_837)]
+            as [(AdEventFormat, UInt64)])
     func `a seed's bytes are the ones that were recorded`(format: AdEventFormat, hash: UInt64) throws {
         let wanted = traffic(format, events: 2_000) {
             $0.disorderMillis = 500
@@ -80,7 +86,10 @@ struct AdEventGeneratorTests {
 
     @Test(arguments: [0, 500, 9_000] as [Int64])
     func `event times advance evenly and are out of order by the disorder at most`(disorder: Int64) throws {
-        let wanted = traffic(.avro, events: 20_000) { $0.disorderMillis = disorder; $0.spanMillis = 40_000 }
+        let wanted = traffic(.avro, events: 20_000) {
+            $0.disorderMillis = disorder
+            $0.spanMillis = 40_000
+        }
         var newest = wanted.startMillis
         var furthest: Int64 = 0
         for (index, record) in records(of: try AdEventGenerator(wanted), partitions: 1).enumerated() {
@@ -136,7 +145,10 @@ struct AdEventGeneratorTests {
     @Test(arguments: [90_000_000, 31_536_000_000, 1_000_000_000_000, 253_370_764_700_000] as [Int64])
     func `event times of any length are written alike in both formats`(start: Int64) throws {
         for format in AdEventFormat.allCases {
-            let wanted = traffic(format, events: 500) { $0.startMillis = start; $0.lateShare = 0.5 }
+            let wanted = traffic(format, events: 500) {
+                $0.startMillis = start
+                $0.lateShare = 0.5
+            }
             for record in records(of: try AdEventGenerator(wanted)) {
                 #expect(try decode(record, format)?.eventTimeMillis == record.timestampMillis)
             }
@@ -167,7 +179,10 @@ struct AdEventGeneratorTests {
         Refusal(option: "--disorder") { $0.disorderMillis = 3_600_001 },
         Refusal(option: "--late-share") { $0.lateShare = 1.5 }, Refusal(option: "--bad-share") { $0.badShare = .nan },
         Refusal(option: "--unknown-share") { $0.unknownShare = -0.1 },
-        Refusal(option: "--late-share") { $0.lateShare = 0.6; $0.badShare = 0.6 },
+        Refusal(option: "--late-share") {
+            $0.lateShare = 0.6
+            $0.badShare = 0.6
+        },
         Refusal(option: "--campaigns") { $0.campaigns = 0 },
         Refusal(option: "--campaigns") { $0.adsPerCampaign = 100_000 },
     ])

@@ -44,11 +44,14 @@ struct GenerateCommandTests {
         #expect(object["made_topic"] as? Bool == false && object["expected_file"] == nil)
     }
 
-    @Test(arguments: [
-        (["--events", "0"], 2, "--events"), (["--start", "noon"], 2, "--start"), (["--late-share", "2"], 2, "share"),
-        (["--bootstrap", "127.0.0.1:1", "--disorder", "2h"], 2, "--disorder"), (["--format", "xml"], 2, "format"), ([], 2, "bootstrap"),
-        (["--bootstrap", "127.0.0.1:1", "--start", "1970-01-01T00:00:00Z"], 2, "--start"),
-    ] as [([String], Int32, String)])
+    @Test(
+        arguments: [
+            (["--events", "0"], 2, "--events"), (["--start", "noon"], 2, "--start"),
+            (["--late-share", "2"], 2, "share"),
+            (["--bootstrap", "127.0.0.1:1", "--disorder", "2h"], 2, "--disorder"), (["--format", "xml"], 2, "format"),
+            ([], 2, "bootstrap"),
+            (["--bootstrap", "127.0.0.1:1", "--start", "1970-01-01T00:00:00Z"], 2, "--start"),
+        ] as [([String], Int32, String)])
     func `wrong words are refused by name`(words: [String], status: Int32, says: String) {
         let captured = Captured()
         #expect(sluice.main(["generate", "ad-events"] + words, terminal: captured.terminal) == status)

@@ -24,12 +24,22 @@ struct OracleScriptTests {
 
     @Test(arguments: [
         Change(what: "nothing", sql: "SELECT 1", status: 0, says: "equal"),
-        Change(what: "another count", sql: "UPDATE campaign_views SET views = views + 1 WHERE rowid = 3", status: 1, says: "expected "),
+        Change(
+            what: "another count", sql: "UPDATE campaign_views SET views = views + 1 WHERE rowid = 3", status: 1,
+            says: "expected "),
         Change(what: "a lost row", sql: "DELETE FROM campaign_views WHERE rowid = 3", status: 1, says: "found nothing"),
-        Change(what: "an invented row", sql: "INSERT INTO campaign_views VALUES ('x', \(window), 1)", status: 1, says: "expected nothing, found 1"),
-        Change(what: "a row twice", sql: "INSERT INTO campaign_views SELECT * FROM campaign_views WHERE rowid = 3", status: 1, says: "2 rows of one key"),
-        Change(what: "an early window", sql: "INSERT INTO campaign_views VALUES ('x', '2026-03-01T10:59:50.000Z', 1)", status: 0, says: "equal"),
-        Change(what: "another column", sql: "ALTER TABLE campaign_views RENAME COLUMN views TO sights", status: 2, says: "no such column"),
+        Change(
+            what: "an invented row", sql: "INSERT INTO campaign_views VALUES ('x', \(window), 1)", status: 1,
+            says: "expected nothing, found 1"),
+        Change(
+            what: "a row twice", sql: "INSERT INTO campaign_views SELECT * FROM campaign_views WHERE rowid = 3",
+            status: 1, says: "2 rows of one key"),
+        Change(
+            what: "an early window", sql: "INSERT INTO campaign_views VALUES ('x', '2026-03-01T10:59:50.000Z', 1)",
+            status: 0, says: "equal"),
+        Change(
+            what: "another column", sql: "ALTER TABLE campaign_views RENAME COLUMN views TO sights", status: 2,
+            says: "no such column"),
     ])
     func `the oracle finds every kind of difference in a SQLite sink`(change: Change) throws {
         let folder = try TemporaryDirectory("oracle")

@@ -55,10 +55,12 @@ struct TrafficRunTests {
         #expect(!FileManager.default.fileExists(atPath: folder.file("ads.csv")))
     }
 
-    @Test(arguments: [
-        (100_000, 151.0, 4, 0, 4), (100_000, 244.0, 4, 0, 5), (1_000_000, 151.0, 4, 0, 32), (100_000, 151.0, 4, 40_000, 5),
-        (1, 151.0, 1, 0, 1),
-    ] as [(Int, Double, Int, Int64, Int)])
+    @Test(
+        arguments: [
+            (100_000, 151.0, 4, 0, 4), (100_000, 244.0, 4, 0, 5), (1_000_000, 151.0, 4, 0, 32),
+            (100_000, 151.0, 4, 40_000, 5),
+            (1, 151.0, 1, 0, 1),
+        ] as [(Int, Double, Int, Int64, Int)])
     func `the room of the embedded broker is counted in partitions`(
         events: Int, bytes: Double, partitions: Int, before: Int64, needed: Int
     ) {
@@ -121,7 +123,8 @@ struct TrafficRunTests {
     private static let benchBootstrap = ProcessInfo.processInfo.environment["SLUICE_BENCH_BOOTSTRAP"]
 
     @Test(
-        .enabled(if: benchBootstrap != nil, "SLUICE_BENCH_BOOTSTRAP names no broker"), .serialized, arguments: AdEventFormat.allCases)
+        .enabled(if: benchBootstrap != nil, "SLUICE_BENCH_BOOTSTRAP names no broker"), .serialized,
+        arguments: AdEventFormat.allCases)
     func `bench of sending events`(format: AdEventFormat) throws {
         let folder = try TemporaryDirectory("generate")
         for turn in 0..<3 {
@@ -135,7 +138,9 @@ struct TrafficRunTests {
             let all = (cpuSeconds(CLOCK_PROCESS_CPUTIME_ID) - before.0) / 3
             let own = (cpuSeconds(CLOCK_THREAD_CPUTIME_ID) - before.1) / 3
             print(
-                "\(format): \(Int(summary.eventsPerSecond)) events/s; CPU us an event: \(all) in all, \(own) in the sending thread")
+                "\(format): \(Int(summary.eventsPerSecond)) events/s; CPU us an event: \(all) in all, "
+                    + "\(own) in the sending thread"
+            )
         }
     }
 

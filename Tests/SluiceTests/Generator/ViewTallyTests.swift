@@ -60,7 +60,10 @@ struct ViewTallyTests {
     }
 
     @Test func `an answer too large for memory is refused`() throws {
-        let wanted = traffic(.avro, events: 10) { $0.spanMillis = 365 * 86_400_000; $0.campaigns = 1000 }
+        let wanted = traffic(.avro, events: 10) {
+            $0.spanMillis = 365 * 86_400_000
+            $0.campaigns = 1000
+        }
         let directory = AdDirectory(seed: 1, campaigns: 1000, adsPerCampaign: 10)
         let failure = try #require(throws: Failure.self) { _ = try ViewTally(wanted, directory) }
         #expect(failure.code == .invalidSetting && failure.now.contains("--expected"))
@@ -93,12 +96,16 @@ struct ViewTallyTests {
             for from in stride(from: 0, to: wanted.events, by: 4096) {
                 let until = min(from + 4096, wanted.events)
                 for partition in 0..<4 {
-                    counts += generator.fill(buffer, from: from, until: until, partition: partition, of: 4, tally: tally)
+                    counts += generator.fill(
+                        buffer, from: from, until: until, partition: partition, of: 4, tally: tally)
                 }
             }
         }
         #expect(counts.events == wanted.events)
         let nanoseconds = Double(elapsed.components.attoseconds) / 1e9 + Double(elapsed.components.seconds) * 1e9
-        print("\(format): \((nanoseconds / Double(wanted.events) * 10).rounded() / 10) ns an event, \(counts.bytes / counts.events) bytes")
+        print(
+            "\(format): \((nanoseconds / Double(wanted.events) * 10).rounded() / 10) ns an event, "
+                + "\(counts.bytes / counts.events) bytes"
+        )
     }
 }
