@@ -310,3 +310,15 @@ public enum Value: Sendable, Hashable {
     case bool(Bool)
     case text(String)
 }
+
+extension Column {
+    /// Forgets all rows, keeps the memory.
+    package func removeAll() {
+        switch self {
+        case .int64(let column), .timestamp(let column): column.removeAll()
+        case .float64(let column): column.removeAll()
+        case .bool(let column): column.removeAll()
+        case .text(let column): column.removeAll()
+        }
+    }
+}

@@ -77,3 +77,10 @@ public struct Failure: Error, Hashable, Sendable, Codable, CustomStringConvertib
         }
     }
 }
+
+/// Any error as the `Failure` that travels; one that is not a `Failure` is a defect of ours.
+package func failure(_ error: any Error) -> Failure {
+    if let failure = error as? Failure { return failure }
+    return Failure(
+        .internal, "an unexpected error", why: "\(error)", now: "report this with the log of driver and workers")
+}

@@ -73,3 +73,20 @@ public func hexadecimal(_ value: UInt64) -> String {
     let digits = String(value, radix: 16)
     return String(repeating: "0", count: 16 - digits.count) + digits
 }
+
+extension OffsetRange {
+    /// The fewest ranges of `whole`'s partition that hold exactly `offsets`.
+    package static func covering(_ offsets: [Int64], of whole: OffsetRange) -> [OffsetRange] {
+        var result: [OffsetRange] = []
+        for offset in offsets.sorted() {
+            if let last = result.last, offset < last.until { continue }
+            if let last = result.last, offset == last.until {
+                result[result.count - 1].until = offset + 1
+            } else {
+                result.append(
+                    OffsetRange(topic: whole.topic, partition: whole.partition, from: offset, until: offset + 1))
+            }
+        }
+        return result
+    }
+}

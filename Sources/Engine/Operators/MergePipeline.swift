@@ -20,16 +20,12 @@ package final class MergePipeline {
     private let layout: AccumulatorLayout
     private let table: GroupTable
     private let scratch = Scratch(capacity: 64)
-    private let outputWindows: Range<Int64>?
 
-    /// - Parameter outputWindows: if given, only windows that lie wholly inside are written (a backfill's).
-    package init(graph: StageGraph, context: TaskContext, keyGroups: Int, outputWindows: Range<Int64>? = nil) {
+    package init(graph: StageGraph, context: TaskContext, keyGroups: Int) {
         guard let grouping = graph.grouping else { preconditionFailure("a job without groups has nothing to merge") }
-        precondition(outputWindows == nil || graph.window != nil, "output windows need a windowed job")
         self.graph = graph
         layout = grouping.layout
         table = KeyedState.makeTable(graph, layout)
-        self.outputWindows = outputWindows
     }
 
     /// Takes one block.
@@ -54,8 +50,31 @@ package final class MergePipeline {
         }
     }
 
-    /// Adds what `state` holds of this batch's keys. Neither changes `state`; the pipeline is used up.
-    package func finish(state: KeyedState) throws -> MergeResult {
+    /// Adds what `state` holds of this batch's keys. Does not change `state`; the pipeline is used up.
+    /// - Parameter mode: what of it goes to the sink: the changed keys, nothing, or every key of state and batch.
+    package func finish(state: KeyedState, output mode: BatchPlan.OutputMode = .changes) throws -> MergeResult {
+        var result = try changes(state: state)
+        switch mode {
+        case .changes: return result
+        case .nothing: result.output = []
+        case .complete:
+            // A snapshot with the delta holds a changed key once, with its new total.
+            let whole = state.snapshot(with: result.delta).compacted()
+            let keyCount = graph.keySchema.fields.count
+            let order = KeyOrder.sorted(Array(whole.columns[..<keyCount]), count: whole.rowCount)
+            let sorted = order.withUnsafeBufferPointer { order in
+                order.isEmpty ? whole : whole.gathered(SelectedRows(order.baseAddress!, count: order.count))
+            }
+            let output = project(
+                Array(sorted.columns[..<keyCount]),
+                layout.finish(sorted.columns[keyCount...].map { Kernels.int($0) }, count: sorted.rowCount), sorted.rowCount)
+            result.output = output.selectedCount == 0 ? [] : [output]
+        }
+        result.rowsOut = result.output.reduce(0) { $0 + $1.selectedCount }
+        return result
+    }
+
+    private func changes(state: KeyedState) throws -> MergeResult {
         let count = table.groupCount
         if count == 0 {
             return MergeResult(output: [], delta: Chunk(schema: graph.accumulatorSchema, capacity: 16), rowsOut: 0)
@@ -86,15 +105,7 @@ package final class MergePipeline {
         for (slot, column) in (keys + aggregates).enumerated() { frame.set(slot, column) }
         let rows = SelectedRows(count: count)
         for step in graph.projection.steps { frame.set(step.slot, step.expression.evaluate(frame, rows)) }
-        let output = Chunk(
+        return Chunk(
             schema: graph.sink.schema, columns: graph.projection.outputSlots.map { frame.column($0) }, rowCount: count)
-        guard let outputWindows, let window = graph.window else { return output }
-        let starts = Kernels.int(keys[window.keyColumn]).values
-        let inside = (0..<count).filter {
-            starts[$0] >= outputWindows.lowerBound && starts[$0] + window.lengthMillis <= outputWindows.upperBound
-        }.map { Int32($0) }
-        if inside.count == count { return output }
-        if inside.isEmpty { return Chunk(schema: graph.sink.schema, capacity: 16) }
-        return inside.withUnsafeBufferPointer { output.gathered(SelectedRows($0.baseAddress!, count: $0.count)) }
     }
 }

@@ -23,10 +23,12 @@ package struct TaskContext: Sendable {
     package var seed: UInt64
     package var topic: String
     package var partition: Int32
+    /// For a backfill: rows with other event times do not exist.
+    package var eventTimes: Range<Int64>?
 
     package init(
         batchTimeMillis: Int64, watermarkBeforeMillis: Int64?, maxFutureMillis: Int64, seed: UInt64, topic: String,
-        partition: Int32
+        partition: Int32, eventTimes: Range<Int64>? = nil
     ) {
         self.batchTimeMillis = batchTimeMillis
         self.watermarkBeforeMillis = watermarkBeforeMillis
@@ -34,6 +36,7 @@ package struct TaskContext: Sendable {
         self.seed = seed
         self.topic = topic
         self.partition = partition
+        self.eventTimes = eventTimes
     }
 }
 
@@ -97,7 +100,10 @@ package final class SourcePipeline {
         setCoordinates(rowCount, offsets)
 
         var rows = SelectedRows(count: rowCount)
-        if let slot = graph.eventTimeSlot { rows = try acceptTimes(frame.column(slot), rows, future) }
+        if let slot = graph.eventTimeSlot {
+            rows = try acceptTimes(frame.column(slot), rows, future)
+            if let span = context.eventTimes { rows = within(span, frame.column(slot), rows) }
+        }
         result.rowsIn += rows.count
         for step in graph.steps {
             if rows.count == 0 { return }
@@ -178,6 +184,19 @@ package final class SourcePipeline {
             }
         }
         if count > 0 { noteEventTime(largest) }
+        return SelectedRows(kept, count: count)
+    }
+
+    private func within(_ span: Range<Int64>, _ column: Column, _ rows: SelectedRows) -> SelectedRows {
+        let times = Kernels.int(column).values
+        let kept = scratch.rows
+        var count = 0
+        rows.forEach { _, row in
+            if times[row] >= span.lowerBound && times[row] < span.upperBound {
+                kept[count] = Int32(truncatingIfNeeded: row)
+                count += 1
+            }
+        }
         return SelectedRows(kept, count: count)
     }
 

@@ -36,6 +36,11 @@ public struct BatchPlan: Sendable, Codable, Equatable {
     public var topicIDs: [String: String]
     /// The state that the batch starts from: what batch N-1 left.
     public var stateBefore: StateManifest?
+    /// What the last stage writes; nil means `changes`.
+    public var output: OutputMode?
+
+    /// What leaves a stateful stage: the keys that this batch changed, nothing (state only), or every key of the state.
+    public enum OutputMode: String, Sendable, Codable { case changes, nothing, complete }
 
     public init(
         job: String, jobID: JobID, batch: BatchNumber, epoch: Epoch, batchTimeMillis: Int64, seed: UInt64,

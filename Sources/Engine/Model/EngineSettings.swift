@@ -1,0 +1,104 @@
+// A job's resolved settings as typed values: what the engine reads, in one place.
+//
+// Layers, defaults and origins are the command line's business; here every key must be present, and a value that does
+// not fit is an error that names the key. Units stand in the names.
+
+package struct QuarantineLimits: Sendable, Hashable {
+    package var recordsPerPartition: Int
+    package var bytesPerRecord: Int
+    package var bytesPerBatch: Int
+
+    package init(recordsPerPartition: Int, bytesPerRecord: Int, bytesPerBatch: Int) {
+        self.recordsPerPartition = recordsPerPartition
+        self.bytesPerRecord = bytesPerRecord
+        self.bytesPerBatch = bytesPerBatch
+    }
+}
+
+package struct EngineSettings: Sendable {
+    package let values: [String: String]
+    package let topic: String
+    package let kafka: KafkaConfiguration
+    package let sink: String
+    package let state: String
+    package let from: String
+    package let intervalMillis: Int64
+    package let pollMillis: Int64
+    package let latenessMillis: Int64
+    package let maxFutureMillis: Int64
+    package let maxBatchRecords: Int64
+    package let maxRejectedShare: Double
+    package let maxRejectedMin: Int64
+    package let readTimeoutMillis: Int
+    package let fetchBudgetBytes: Int
+    package let stateInlineBytes: Int
+    package let stateKeepBatches: Int64
+    package let stateKeepMillis: Int64
+    package let logKeepMillis: Int64
+    package let keyGroups: Int
+    package let quarantine: QuarantineLimits
+    /// Rows that a source task decodes at a time: big enough to spread per-chunk costs, small enough for the caches.
+    package let chunkRecords = 8192
+
+    package init(_ values: [String: String]) throws {
+        self.values = values
+        func text(_ key: String) throws -> String {
+            guard let value = values[key] else {
+                throw Failure(
+                    .invalidSetting, "setting \(key) has no value", why: "it is needed and has no default",
+                    now: "give it as a flag, as a SLUICE_ variable or in conf/sluice.yaml")
+            }
+            return value
+        }
+        func wrong(_ key: String, _ value: String, _ wanted: String) -> Failure {
+            Failure(
+                .invalidSetting, "setting \(key) cannot be `\(value)`", why: "it takes \(wanted)",
+                now: "correct it; `sluice settings` lists every key with its type")
+        }
+        func duration(_ key: String) throws -> Int64 {
+            let value = try text(key)
+            guard let millis = parseDuration(value) else { throw wrong(key, value, "a length of time such as 500ms") }
+            return millis
+        }
+        func integer(_ key: String) throws -> Int64 {
+            let value = try text(key)
+            guard let number = parseSize(value) else { throw wrong(key, value, "a whole number") }
+            return number
+        }
+        topic = try text("topic")
+        var properties: [String: String] = [:]
+        for (key, value) in values where key.hasPrefix("kafka.") { properties[String(key.dropFirst(6))] = value }
+        let isolation = try text("isolation")
+        guard let level = IsolationLevel(rawValue: isolation) else {
+            throw wrong("isolation", isolation, "read_committed or read_uncommitted")
+        }
+        kafka = try KafkaConfiguration(
+            bootstrap: try text("bootstrap"), properties: KafkaSecrets.resolved(properties)).with(isolation: level)
+        sink = try text("sink")
+        state = try text("state")
+        from = try text("from")
+        intervalMillis = try duration("interval")
+        pollMillis = max(1, try duration("poll"))
+        latenessMillis = try duration("lateness")
+        maxFutureMillis = try duration("max_future")
+        maxBatchRecords = try integer("max_batch_records")
+        let share = try text("max_rejected_share")
+        guard let number = Double(share), number >= 0, number <= 1 else {
+            throw wrong("max_rejected_share", share, "a share between 0 and 1")
+        }
+        maxRejectedShare = number
+        maxRejectedMin = try integer("max_rejected_min")
+        readTimeoutMillis = Int(try duration("read_timeout"))
+        fetchBudgetBytes = Int(try integer("fetch_budget"))
+        stateInlineBytes = Int(try integer("state_inline"))
+        stateKeepBatches = try integer("state_keep")
+        stateKeepMillis = try duration("state_keep_time")
+        logKeepMillis = try duration("log_keep")
+        keyGroups = Int(try integer("key_groups"))
+        guard (1...32_768).contains(keyGroups) else { throw wrong("key_groups", "\(keyGroups)", "1 to 32768") }
+        quarantine = QuarantineLimits(
+            recordsPerPartition: Int(try integer("quarantine_records")),
+            bytesPerRecord: Int(try integer("quarantine_record_bytes")),
+            bytesPerBatch: Int(try integer("quarantine_batch_bytes")))
+    }
+}

@@ -1,0 +1,140 @@
+// Where state versions live: a directory that every worker reaches (`file:DIR`).
+//
+// A state file is an encoded chunk (keys + accumulators), named by version, key groups, attempt and content digest, so
+// two attempts never write the same name with other content, and a file once named by a manifest never changes. It is
+// written to a temporary name, synced, renamed, and its directory synced, before the task reports it. So what a DONE
+// row's manifest names is always there and whole; what no kept manifest names is garbage and is swept.
+//
+// Small deltas never come here: they travel in the report and are stored with DONE (protocol 5).
+//
+// When changing this file: every return code of write, fsync and rename is checked; an fsync error is a failure, never
+// retried (the page may be lost); the digest is verified on every read.
+
+import Foundation
+
+/// A place for state files.
+package struct StateStore: Sendable {
+    package let directory: String
+
+    /// - Parameter address: `file:DIR`.
+    package init(address: String) throws {
+        guard address.hasPrefix("file:"), address.count > 5 else {
+            throw Failure(
+                .invalidSetting, "state place \(address) is not known", why: "only file:DIR is a state place",
+                now: "set state to file:DIR, a directory that every worker reaches")
+        }
+        directory = String(address.dropFirst(5))
+    }
+
+    package func folder(_ jobID: JobID) -> String { directory + "/" + jobID.text }
+
+    /// Writes `bytes` durably under `name`.
+    package func put(_ jobID: JobID, name: String, bytes: [UInt8]) throws {
+        let folder = folder(jobID)
+        do {
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        } catch {
+            throw unreachable("could not make \(folder)", "\(error.localizedDescription)")
+        }
+        let path = folder + "/" + name
+        let temporary = path + ".\(getpid()).\(hexadecimal(UInt64.random(in: 0...UInt64.max))).tmp"
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw systemFailure("could not create state file \(temporary)") }
+        var written = 0
+        while written < bytes.count {
+            let n = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress! + written, bytes.count - written) }
+            if n < 0 && errno == EINTR { continue }
+            guard n > 0 else {
+                let failure = systemFailure("could not write state file \(temporary)")
+                close(descriptor)
+                unlink(temporary)
+                throw failure
+            }
+            written += n
+        }
+        guard fsync(descriptor) == 0 else {
+            let failure = systemFailure("could not sync state file \(temporary)")
+            close(descriptor)
+            unlink(temporary)
+            throw failure
+        }
+        guard close(descriptor) == 0, rename(temporary, path) == 0 else {
+            let failure = systemFailure("could not name state file \(path)")
+            unlink(temporary)
+            throw failure
+        }
+        try syncDirectory(folder)
+    }
+
+    /// Reads the file that `file` names and checks its digest.
+    package func get(_ jobID: JobID, _ file: StateFile) throws -> [UInt8] {
+        let bytes = try read(jobID, name: file.name)
+        try Self.verify(bytes, file, jobID)
+        return bytes
+    }
+
+    package static func verify(_ bytes: [UInt8], _ file: StateFile, _ jobID: JobID) throws {
+        guard digest(of: bytes) == file.digest else {
+            throw Failure(
+                .stateMissing, "state file \(file.name) of job \(jobID) is damaged",
+                why: "its content does not have the digest that the log recorded",
+                now: "restore it from a backup, or run the job under another name from an earlier position")
+        }
+    }
+
+    package func read(_ jobID: JobID, name: String) throws -> [UInt8] {
+        let path = folder(jobID) + "/" + name
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw Failure(
+                .stateMissing, "state file \(path) is not there", why: "the log names it, the directory does not hold it",
+                now: "check that `state` names the same directory for the driver and every worker")
+        }
+        return [UInt8](data)
+    }
+
+    /// Removes one file; a file that is not there is fine.
+    package func remove(_ jobID: JobID, name: String) { unlink(folder(jobID) + "/" + name) }
+
+    /// Deletes files of versions up to `version` that `kept` does not name. Returns how many.
+    @discardableResult
+    package func sweep(_ jobID: JobID, upTo version: BatchNumber, kept: Set<String>) -> Int {
+        let folder = folder(jobID)
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else { return 0 }
+        var count = 0
+        for name in names where !kept.contains(name) {
+            // Names start with `v<version>-`; anything else in the folder is not ours to delete.
+            guard name.hasPrefix("v"), let number = Int64(name.dropFirst().prefix { $0.isNumber }), number <= version
+            else { continue }
+            if unlink(folder + "/" + name) == 0 { count += 1 }
+        }
+        return count
+    }
+
+    /// Removes everything of a job.
+    package func removeAll(_ jobID: JobID) throws {
+        let folder = folder(jobID)
+        if FileManager.default.fileExists(atPath: folder) { try FileManager.default.removeItem(atPath: folder) }
+    }
+
+    private func syncDirectory(_ path: String) throws {
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw systemFailure("could not open directory \(path)") }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw systemFailure("could not sync directory \(path)") }
+    }
+
+    private func systemFailure(_ what: String) -> Failure {
+        let number = errno
+        let text = String(cString: strerror(number))
+        if number == ENOSPC || number == EDQUOT {
+            return Failure(.diskFull, what, why: text, now: "free space under \(directory), then start the job again")
+        }
+        return unreachable(what, text)
+    }
+
+    private func unreachable(_ what: String, _ why: String) -> Failure {
+        Failure(
+            .stateUnreachable, what, why: why,
+            now: "check that \(directory) exists on this host and that this user may write there")
+    }
+}
