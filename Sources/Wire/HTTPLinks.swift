@@ -1,0 +1,96 @@
+// The links of `Transport.swift` over HTTP.
+//
+// A task call stays open until the tasks are done, however long that is: a worker that dies breaks it at once, one that
+// falls silent is found by its heartbeats, and its late answer is ignored by attempt. So `taskTimeoutMillis` is only
+// the last resort that frees the thread.
+
+import Engine
+
+private let taskTimeoutMillis = 6 * 3_600_000
+private let shortTimeoutMillis = 10_000
+
+package struct HTTPWorkerLink: WorkerLink {
+    private let client: HTTPClient
+    private let url: String
+
+    package init(client: HTTPClient, url: String) {
+        self.client = client
+        self.url = url
+    }
+
+    package func run(_ request: RunTasks) throws -> RunTasksReply {
+        try client.sendJSON("POST", url + "/v1/tasks/run", request, timeoutMillis: taskTimeoutMillis)
+    }
+    package func seal(_ request: SealTasks) throws -> SealTasksReply {
+        try client.sendJSON("POST", url + "/v1/tasks/seal", request, timeoutMillis: taskTimeoutMillis)
+    }
+    package func release(_ request: ReleaseBatch) throws {
+        let _: EmptyMessage = try client.sendJSON(
+            "POST", url + "/v1/tasks/release", request, timeoutMillis: shortTimeoutMillis)
+    }
+    package func cancel(_ request: CancelJob) throws {
+        let _: EmptyMessage = try client.sendJSON(
+            "POST", url + "/v1/tasks/cancel", request, timeoutMillis: shortTimeoutMillis)
+    }
+    package func checkState(_ request: CheckState) throws {
+        let _: EmptyMessage = try client.sendJSON(
+            "POST", url + "/v1/state/check", request, timeoutMillis: shortTimeoutMillis)
+    }
+}
+
+package struct HTTPDriverLink: DriverLink {
+    private let client: HTTPClient
+    private let url: String
+
+    package init(client: HTTPClient, url: String) {
+        self.client = client
+        self.url = url
+    }
+
+    package func register(_ request: RegisterWorker) throws -> Registered {
+        try client.sendJSON(
+            "POST", url + "/v1/workers", request, timeoutMillis: shortTimeoutMillis, unreachable: .driverUnreachable)
+    }
+    package func heartbeat(_ id: String, _ request: Heartbeat) throws -> HeartbeatReply {
+        try client.sendJSON(
+            "POST", url + "/v1/workers/\(id)/heartbeat", request, timeoutMillis: shortTimeoutMillis,
+            unreachable: .driverUnreachable)
+    }
+    package func lookup(digest: String) throws -> [UInt8] {
+        try client.bytes(url + "/v1/lookups/\(digest)", timeoutMillis: 60_000, unreachable: .driverUnreachable)
+    }
+    package func inlineState(jobID: JobID, name: String) throws -> [UInt8] {
+        try client.bytes(url + "/v1/state/\(jobID)/\(name)", timeoutMillis: 60_000, unreachable: .driverUnreachable)
+    }
+}
+
+package struct HTTPBlockLink: BlockLink {
+    private let client: HTTPClient
+
+    package init(client: HTTPClient) { self.client = client }
+
+    package func block(_ id: BlockID, at workerURL: String) throws -> [UInt8] {
+        try client.bytes(workerURL + id.path, timeoutMillis: 60_000, unreachable: .workerUnreachable)
+    }
+}
+
+extension HTTPClient {
+    /// `GET` with an answer of bytes; an answer of 400 or more is thrown as the `Failure` it carries.
+    package func bytes(_ url: String, timeoutMillis: Int, unreachable: Failure.Code) throws(Failure) -> [UInt8] {
+        let reply = try send("GET", url, timeoutMillis: timeoutMillis, unreachable: unreachable)
+        if let failure = failure(of: reply, "GET", url) { throw failure }
+        return reply.body
+    }
+}
+
+extension HTTPResponse {
+    package static func bytes(_ bytes: [UInt8]) -> HTTPResponse { HTTPResponse(body: bytes) }
+
+    package static func notFound(_ request: HTTPRequest) -> HTTPResponse {
+        .failure(
+            Failure(
+                .notPossible, "there is nothing at \(request.method) \(request.path)",
+                why: "no such route, or what it named is gone", now: "see the list of routes in ARCHITECTURE.md"),
+            status: 404)
+    }
+}

@@ -1,0 +1,321 @@
+// Everything that driver and workers say to each other, on one page.
+//
+// The driver calls, the worker answers: one POST runs the tasks of one stage that one worker got, and its answer is the
+// report, so a worker that dies is seen at once as a broken call. Bodies are JSON with a version, readable with curl.
+// Every message names job id, batch, stage, part, attempt and epoch; whoever gets an answer accepts it by those and by
+// nothing else. Workers are told names and numbers, never code: both sides build the plan from the job's definition and
+// its settings and compare digests.
+//
+//   worker -> driver   POST /v1/workers                 RegisterWorker      -> Registered
+//                      POST /v1/workers/ID/heartbeat    Heartbeat           -> HeartbeatReply
+//                      GET  /v1/lookups/DIGEST          the bytes of a lookup
+//                      GET  /v1/state/JOBID/NAME        an inline state file
+//   driver -> worker   POST /v1/tasks/run               RunTasks            -> RunTasksReply
+//                      POST /v1/tasks/seal              SealTasks           -> SealTasksReply
+//                      POST /v1/tasks/release           ReleaseBatch        -> {}
+//                      POST /v1/tasks/cancel            CancelJob           -> {}
+//                      POST /v1/state/check             CheckState          -> {}
+//   worker -> worker   GET  /v1/blocks/JOBID/BATCH/EPOCH/STAGE/PART/ATTEMPT/DESTINATION   an encoded chunk
+//
+// When changing a message: raise `wireVersion`; a worker of another build is refused at registration anyway.
+
+import Engine
+import Foundation
+
+/// The version that every registration carries.
+package let wireVersion = 1
+
+// MARK: membership
+
+package struct RegisterWorker: Codable, Sendable {
+    package var version = wireVersion
+    package var url: String
+    package var slots: Int
+    package var build: String
+    package var pid: Int32
+    package var host: String
+    package var bootID: String
+
+    package init(url: String, slots: Int, build: String, pid: Int32, host: String, bootID: String) {
+        self.url = url
+        self.slots = slots
+        self.build = build
+        self.pid = pid
+        self.host = host
+        self.bootID = bootID
+    }
+}
+
+package struct Registered: Codable, Sendable {
+    package var workerID: String
+    package var heartbeatMillis: Int
+    package init(workerID: String, heartbeatMillis: Int) {
+        self.workerID = workerID
+        self.heartbeatMillis = heartbeatMillis
+    }
+}
+
+package struct Heartbeat: Codable, Sendable {
+    /// True when the worker is draining and wants no more tasks.
+    package var leaving: Bool
+    package init(leaving: Bool) { self.leaving = leaving }
+}
+
+package struct HeartbeatReply: Codable, Sendable {
+    /// False when the driver does not know the worker (any more): register again.
+    package var known: Bool
+    package init(known: Bool) { self.known = known }
+}
+
+// MARK: tasks
+
+/// What a worker needs to build the same plan as the driver.
+package struct JobSpec: Codable, Sendable, Hashable {
+    package var name: String
+    package var jobID: JobID
+    /// The name under which the job's code is known to the binary.
+    package var definition: String
+    package var settings: [String: String]
+    package var planDigest: String
+    package var buildDigest: String
+    /// The text of the writer schema, as the driver read it.
+    package var schemaText: String?
+    /// Live jobs and backfills never share a consumer.
+    package var lane: String
+    /// For a backfill: only rows with an event time in `[from, until)` count, in milliseconds since 1970.
+    package var outputFromMillis: Int64?
+    package var outputUntilMillis: Int64?
+
+    package init(
+        name: String, jobID: JobID, definition: String, settings: [String: String], planDigest: String,
+        buildDigest: String, schemaText: String?, lane: String, outputFromMillis: Int64? = nil,
+        outputUntilMillis: Int64? = nil
+    ) {
+        self.name = name
+        self.jobID = jobID
+        self.definition = definition
+        self.settings = settings
+        self.planDigest = planDigest
+        self.buildDigest = buildDigest
+        self.schemaText = schemaText
+        self.lane = lane
+        self.outputFromMillis = outputFromMillis
+        self.outputUntilMillis = outputUntilMillis
+    }
+}
+
+/// The part of a plan that every task of the batch shares.
+package struct BatchContext: Codable, Sendable, Hashable {
+    package var batch: BatchNumber
+    package var epoch: Epoch
+    package var batchTimeMillis: Int64
+    package var seed: UInt64
+    package var watermarkBeforeMillis: Int64?
+    package var parts: Int
+    package var keyGroups: Int
+    package var lookups: [String: String]
+    package var output: BatchPlan.OutputMode
+
+    package init(plan: BatchPlan) {
+        batch = plan.batch
+        epoch = plan.epoch
+        batchTimeMillis = plan.batchTimeMillis
+        seed = plan.seed
+        watermarkBeforeMillis = plan.watermarkBeforeMillis
+        parts = plan.taskCounts.last ?? 1
+        keyGroups = plan.keyGroups
+        lookups = plan.lookups
+        output = plan.output ?? .changes
+    }
+}
+
+/// Where a block lies: the attempt that made it, on the worker that holds it.
+package struct BlockLocation: Codable, Sendable, Hashable {
+    package var sourcePart: Int
+    package var attempt: Int
+    package var workerURL: String
+    package init(sourcePart: Int, attempt: Int, workerURL: String) {
+        self.sourcePart = sourcePart
+        self.attempt = attempt
+        self.workerURL = workerURL
+    }
+}
+
+package struct TaskSpec: Codable, Sendable {
+    package var part: Int
+    package var attempt: Int
+    /// Stage 0: what to read.
+    package var range: OffsetRange?
+    /// Later stages: the blocks that exist for this part.
+    package var blocks: [BlockLocation]
+    /// Stateful stages: the files of the state that this part starts from, in the order to apply them.
+    package var state: [StateFile]
+
+    package init(
+        part: Int, attempt: Int, range: OffsetRange? = nil, blocks: [BlockLocation] = [],
+        state: [StateFile] = []
+    ) {
+        self.part = part
+        self.attempt = attempt
+        self.range = range
+        self.blocks = blocks
+        self.state = state
+    }
+}
+
+package struct RunTasks: Codable, Sendable {
+    package var job: JobSpec
+    package var context: BatchContext
+    package var stage: Int
+    package var tasks: [TaskSpec]
+    /// A replay computes and compares; its results are dropped, no state and no sink is touched.
+    package var replay: Bool
+    /// The rows shall come back with the report: to be printed, or looked at before they may be sealed.
+    package var returnRows: Bool
+
+    package init(
+        job: JobSpec, context: BatchContext, stage: Int, tasks: [TaskSpec], replay: Bool = false, returnRows: Bool = false
+    ) {
+        self.job = job
+        self.context = context
+        self.stage = stage
+        self.tasks = tasks
+        self.replay = replay
+        self.returnRows = returnRows
+    }
+}
+
+/// What one attempt did. Nothing of it has left the worker yet.
+package struct TaskReport: Codable, Sendable {
+    package var records: Int64 = 0
+    package var bytes: Int64 = 0
+    package var rowsIn: Int64 = 0
+    package var late: Int64 = 0
+    package var unmatched: Int64 = 0
+    package var rejected: Int64 = 0
+    package var rejectedRanges: [OffsetRange] = []
+    package var lateRanges: [OffsetRange] = []
+    package var quarantine: [QuarantinedRecord] = []
+    package var maxEventTimeMillis: Int64?
+    package var tailOffset: Int64?
+    package var tailHash: String?
+    /// Destinations for which this attempt holds a block.
+    package var destinations: [Int] = []
+    package var blockBytes: Int64 = 0
+    /// Last stage: rows waiting to be sealed, under the sink part they belong to.
+    package var sinkPart: Int = 0
+    package var rowsOut: Int64 = 0
+    package var digest: String?
+    /// Stateful stages: what to add to the manifest entry of this part; nil when no key changed.
+    package var state: StateFile?
+    package var inlineState: Data?
+    package var stateRows: Int64 = 0
+    package var stateBytes: Int64 = 0
+    package var millis: Double = 0
+    /// Encoded output chunks, when the request asked for rows.
+    package var rows: [Data]?
+    package init() {}
+}
+
+package struct TaskResult: Codable, Sendable {
+    package var part: Int
+    package var attempt: Int
+    package var report: TaskReport?
+    package var failure: Failure?
+    /// With `failure.code == blockLost`: the block that could not be fetched.
+    package var lost: BlockLocation?
+
+    package init(part: Int, attempt: Int, report: TaskReport) {
+        self.part = part
+        self.attempt = attempt
+        self.report = report
+    }
+    package init(part: Int, attempt: Int, failure: Failure, lost: BlockLocation? = nil) {
+        self.part = part
+        self.attempt = attempt
+        self.failure = failure
+        self.lost = lost
+    }
+}
+
+package struct RunTasksReply: Codable, Sendable {
+    package var results: [TaskResult]
+    package init(results: [TaskResult]) { self.results = results }
+}
+
+// MARK: seal and release
+
+package struct SealTasks: Codable, Sendable {
+    package struct Part: Codable, Sendable {
+        package var part: Int
+        package var attempt: Int
+        package var digest: String
+        package init(part: Int, attempt: Int, digest: String) {
+            self.part = part
+            self.attempt = attempt
+            self.digest = digest
+        }
+    }
+    package var job: JobSpec
+    package var batch: BatchNumber
+    package var epoch: Epoch
+    package var parts: [Part]
+
+    package init(job: JobSpec, batch: BatchNumber, epoch: Epoch, parts: [Part]) {
+        self.job = job
+        self.batch = batch
+        self.epoch = epoch
+        self.parts = parts
+    }
+}
+
+package struct SealResult: Codable, Sendable {
+    package var part: Int
+    package var outcome: SealOutcome?
+    package var failure: Failure?
+    package init(part: Int, outcome: SealOutcome) {
+        self.part = part
+        self.outcome = outcome
+    }
+    package init(part: Int, failure: Failure) {
+        self.part = part
+        self.failure = failure
+    }
+}
+
+package struct SealTasksReply: Codable, Sendable {
+    package var results: [SealResult]
+    package init(results: [SealResult]) { self.results = results }
+}
+
+/// The batch is DONE (or given up): blocks and held rows may go.
+package struct ReleaseBatch: Codable, Sendable {
+    package var jobID: JobID
+    package var batch: BatchNumber
+    package init(jobID: JobID, batch: BatchNumber) {
+        self.jobID = jobID
+        self.batch = batch
+    }
+}
+
+/// Stop every attempt of the job with an epoch up to this one, and forget what it holds.
+package struct CancelJob: Codable, Sendable {
+    package var jobID: JobID
+    package var epoch: Epoch
+    package init(jobID: JobID, epoch: Epoch) {
+        self.jobID = jobID
+        self.epoch = epoch
+    }
+}
+
+/// Proves that the worker reaches the state place: the file with this name must be readable there.
+package struct CheckState: Codable, Sendable {
+    package var address: String
+    package var jobID: JobID
+    package var name: String
+    package init(address: String, jobID: JobID, name: String) {
+        self.address = address
+        self.jobID = jobID
+        self.name = name
+    }
+}

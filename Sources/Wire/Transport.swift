@@ -1,0 +1,63 @@
+// The seam between driver and workers: what each side may ask of the other, whatever carries it.
+//
+// HTTP carries it between processes (`HTTPLinks.swift`); with `--workers 0` the same calls are made in one process. So
+// a test, a simulation or another transport replaces these protocols and nothing else. Calls block until they are
+// answered and throw a `Failure`; they may be made from many threads at once.
+
+import Engine
+
+/// A worker as the driver sees it.
+package protocol WorkerLink: Sendable {
+    func run(_ request: RunTasks) throws -> RunTasksReply
+    func seal(_ request: SealTasks) throws -> SealTasksReply
+    func release(_ request: ReleaseBatch) throws
+    func cancel(_ request: CancelJob) throws
+    func checkState(_ request: CheckState) throws
+}
+
+/// The driver as a worker sees it: the bytes that a plan names by digest or name.
+package protocol DriverLink: Sendable {
+    func lookup(digest: String) throws -> [UInt8]
+    func inlineState(jobID: JobID, name: String) throws -> [UInt8]
+}
+
+/// Another worker as a worker sees it.
+package protocol BlockLink: Sendable {
+    func block(_ id: BlockID, at workerURL: String) throws -> [UInt8]
+}
+
+/// The name of a block: who made it, for whom.
+package struct BlockID: Hashable, Sendable {
+    package var jobID: JobID
+    package var batch: BatchNumber
+    package var epoch: Epoch
+    package var stage: Int
+    package var part: Int
+    package var attempt: Int
+    package var destination: Int
+
+    package init(
+        jobID: JobID, batch: BatchNumber, epoch: Epoch, stage: Int, part: Int, attempt: Int, destination: Int
+    ) {
+        self.jobID = jobID
+        self.batch = batch
+        self.epoch = epoch
+        self.stage = stage
+        self.part = part
+        self.attempt = attempt
+        self.destination = destination
+    }
+
+    package var path: String { "/v1/blocks/\(jobID)/\(batch)/\(epoch)/\(stage)/\(part)/\(attempt)/\(destination)" }
+
+    package init?(path: String) {
+        let pieces = path.split(separator: "/", omittingEmptySubsequences: true)
+        guard pieces.count == 9, pieces[0] == "v1", pieces[1] == "blocks", let batch = Int64(pieces[3]),
+            let epoch = Int64(pieces[4]), let stage = Int(pieces[5]), let part = Int(pieces[6]),
+            let attempt = Int(pieces[7]), let destination = Int(pieces[8])
+        else { return nil }
+        self.init(
+            jobID: JobID(text: String(pieces[2])), batch: batch, epoch: epoch, stage: stage, part: part,
+            attempt: attempt, destination: destination)
+    }
+}
