@@ -1,0 +1,93 @@
+// One lane of work in a worker: a serial queue and what its tasks keep between batches.
+//
+// Consumers, decoders, sink connections and warm state belong to one slot and are touched on its queue only; that is the
+// reason for `@unchecked Sendable`. All of it can be thrown away at any time: `forget` and `closeIdle` do.
+
+import Dispatch
+import Engine
+import Foundation
+import Wire
+
+final class Slot: @unchecked Sendable {
+    let number: Int
+    /// Slots of this worker; they share its fetch budget.
+    private let slotCount: Int
+    let queue: DispatchQueue
+    private var readers: [JobID: (reader: RangeReader, usedAt: ContinuousClock.Instant)] = [:]
+    private var decoders: [JobID: (runtime: JobRuntime, decoder: any RowDecoder)] = [:]
+    private var sinks: [JobID: (sink: any Sink, usedAt: ContinuousClock.Instant)] = [:]
+    private var states: [JobID: [Int: WarmState]] = [:]
+
+    init(number: Int, of slotCount: Int) {
+        self.number = number
+        self.slotCount = slotCount
+        queue = DispatchQueue(label: "sluice.slot.\(number)")
+    }
+
+    func reader(_ runtime: JobRuntime) throws -> RangeReader {
+        let jobID = runtime.spec.jobID
+        if let known = readers[jobID] {
+            readers[jobID]?.usedAt = .now
+            return known.reader
+        }
+        let made = try RangeReader(
+            runtime.settings.kafka, budgetBytes: runtime.settings.fetchBudgetBytes / slotCount)
+        readers[jobID] = (made, .now)
+        return made
+    }
+
+    /// After a failed read the consumer's position is not trusted any more.
+    func closeReader(_ jobID: JobID) { readers.removeValue(forKey: jobID)?.reader.close() }
+
+    func decoder(_ runtime: JobRuntime) throws -> any RowDecoder {
+        if let known = decoders[runtime.spec.jobID], known.runtime === runtime { return known.decoder }
+        let made = try runtime.makeDecoder()
+        decoders[runtime.spec.jobID] = (runtime, made)
+        return made
+    }
+
+    func seal(runtime: JobRuntime, batch: BatchNumber, epoch: Epoch, part: Int, rows: HeldRows.Rows) throws
+        -> SealOutcome
+    {
+        let spec = runtime.spec
+        let sink: any Sink
+        if let known = sinks[spec.jobID] {
+            sink = known.sink
+        } else {
+            sink = try openSink(address: runtime.settings.sink, table: runtime.graph.sink)
+        }
+        sinks[spec.jobID] = (sink, .now)
+        let identity = SinkIdentity(job: spec.name, jobID: spec.jobID, epoch: epoch, sink: runtime.graph.sink.name)
+        return try sink.seal(identity, part: part, batch: batch, digest: rows.digest, rows: rows.chunks)
+    }
+
+    func closeSink(_ jobID: JobID) { sinks.removeValue(forKey: jobID)?.sink.close() }
+
+    // MARK: warm state
+
+    func state(_ jobID: JobID, _ groups: Range<Int>) -> WarmState? {
+        guard let state = states[jobID]?[groups.lowerBound], state.groups == groups else { return nil }
+        return state
+    }
+
+    func keep(_ jobID: JobID, _ state: WarmState) {
+        // Ranges that overlap the new one belong to another parallelism.
+        states[jobID] = states[jobID, default: [:]].filter { !$0.value.groups.overlaps(state.groups) }
+        states[jobID]![state.groups.lowerBound] = state
+    }
+
+    // MARK: giving up
+
+    func forget(_ jobID: JobID) {
+        closeReader(jobID)
+        closeSink(jobID)
+        decoders[jobID] = nil
+        states[jobID] = nil
+    }
+
+    func closeIdle(olderThanMillis idleMillis: Int) {
+        let limit = ContinuousClock.now - .milliseconds(idleMillis)
+        for (jobID, entry) in readers where entry.usedAt < limit { closeReader(jobID) }
+        for (jobID, entry) in sinks where entry.usedAt < limit { closeSink(jobID) }
+    }
+}

@@ -1,0 +1,249 @@
+// One request's tasks on one slot, from spec to report.
+//
+// Stage 0 reads its offset range chunk by chunk, decodes only the needed columns and pushes them through the source
+// pipeline; the result is a block per destination part, or rows for the sink where the job has no exchange. The last
+// stage of a job with an exchange merges the blocks of its part with the state that batch N-1 left and offers the
+// changed keys as a delta. Either way nothing leaves the worker here (protocol 3); memory is bounded by the chunk size
+// and by what one batch groups into, whatever the backlog.
+//
+// A failed attempt closes its consumer, so that the next one starts from an absolute offset.
+
+import Engine
+import Foundation
+import Wire
+
+struct TaskRunner {
+    let request: RunTasks
+    let runtime: JobRuntime
+    let slot: Slot
+    let driver: any DriverLink
+    let fetch: (BlockID, String) throws -> [UInt8]
+    let isCancelled: () -> Bool
+
+    func run(
+        _ tasks: [TaskSpec], keepBlock: (BlockID, [UInt8]) -> Void,
+        holdRows: (HeldRows.Key, HeldRows.Rows) -> Void
+    ) -> [TaskResult] {
+        if let first = tasks.first, first.range != nil {
+            do {
+                // All ranges of the slot are announced first, so that the later ones are fetched while the first is read.
+                try slot.reader(runtime).follow(tasks.compactMap(\.range))
+            } catch {
+                slot.closeReader(request.job.jobID)
+                return tasks.map { TaskResult(part: $0.part, attempt: $0.attempt, failure: failure(error)) }
+            }
+        }
+        return tasks.map { task in
+            let start = ContinuousClock.now
+            do {
+                var report = try task.range.map { try runSource(task, $0, keepBlock: keepBlock, holdRows: holdRows) }
+                    ?? runMerge(task, holdRows: holdRows)
+                report.millis = (ContinuousClock.now - start) / .milliseconds(1)
+                return TaskResult(part: task.part, attempt: task.attempt, report: report)
+            } catch let lost as LostBlock {
+                return TaskResult(part: task.part, attempt: task.attempt, failure: lost.failure, lost: lost.location)
+            } catch {
+                if task.range != nil { slot.closeReader(request.job.jobID) }
+                return TaskResult(part: task.part, attempt: task.attempt, failure: failure(error))
+            }
+        }
+    }
+
+    private struct LostBlock: Error {
+        var failure: Failure
+        var location: BlockLocation
+    }
+
+    private func context(_ range: OffsetRange?) -> TaskContext {
+        TaskContext(
+            batchTimeMillis: request.context.batchTimeMillis,
+            watermarkBeforeMillis: request.context.watermarkBeforeMillis,
+            maxFutureMillis: runtime.settings.maxFutureMillis, seed: request.context.seed,
+            topic: range?.topic ?? "", partition: range?.partition ?? -1, eventTimes: eventTimes)
+    }
+
+    private func checkCancelled() throws {
+        if isCancelled() {
+            throw Failure(
+                .taskCancelled, "a task of job \(request.job.name) was cancelled",
+                why: "the driver gave the batch up or a newer epoch took the job over", now: "nothing")
+        }
+    }
+
+    // MARK: stage 0
+
+    private func runSource(
+        _ task: TaskSpec, _ range: OffsetRange, keepBlock: (BlockID, [UInt8]) -> Void,
+        holdRows: (HeldRows.Key, HeldRows.Rows) -> Void
+    ) throws -> TaskReport {
+        let reader = try slot.reader(runtime)
+        let decoder = try slot.decoder(runtime)
+        let pipeline = SourcePipeline(
+            graph: runtime.graph, context: context(range),
+            lookups: try runtime.lookups(request.context.lookups, from: driver),
+            keyGroups: request.context.keyGroups, parts: request.context.parts)
+        var rejects = RejectCollector(range: range, limits: runtime.settings.quarantine)
+        var report = TaskReport()
+        var decoding = DecodingBuffers(schema: decoder.schema, capacity: runtime.settings.chunkRecords)
+
+        let result = try reader.read(
+            range, chunkRecords: runtime.settings.chunkRecords, timeoutMillis: runtime.settings.readTimeoutMillis,
+            cancelled: isCancelled
+        ) { records in
+            decoding.clear()
+            let rows = decoder.decode(
+                records, into: decoding.columns, kept: decoding.kept, rejected: &decoding.rejected)
+            if !decoding.rejected.isEmpty { rejects.add(decoding.rejected, of: records) }
+            decoding.setOffsets(records, rows: rows)
+            let kept = decoding.kept
+            pipeline.process(columns: decoding.columns, rowCount: rows, offsets: decoding.offsets) { row, reason in
+                rejects.add(records[Int(kept[row])], reason: reason)
+            }
+        }
+        try checkCancelled()
+        let finished = pipeline.finish()
+
+        report.records = result.records
+        report.bytes = result.bytes
+        report.rowsIn = Int64(finished.rowsIn)
+        report.late = Int64(finished.late)
+        report.lateRanges = OffsetRange.covering(finished.lateOffsets, of: range)
+        report.unmatched = Int64(finished.unmatched)
+        report.maxEventTimeMillis = finished.maxEventTimeMillis
+        report.rejected = rejects.count
+        report.rejectedRanges = rejects.ranges
+        report.quarantine = rejects.kept
+        report.tailOffset = result.tail?.offset
+        report.tailHash = result.tail.map { hexadecimal($0.hash) }
+
+        if runtime.graph.hasExchange {
+            for (destination, block) in finished.blocks.enumerated() {
+                guard let block else { continue }
+                let bytes = ChunkCodec.encode(block)
+                report.destinations.append(destination)
+                report.blockBytes += Int64(bytes.count)
+                keepBlock(blockID(stage: 0, part: task.part, attempt: task.attempt, destination: destination), bytes)
+            }
+        } else {
+            finishOutput(finished.output, part: sinkPart(range), task: task, report: &report, holdRows: holdRows)
+        }
+        return report
+    }
+
+    /// The sink part of a job without an exchange is its Kafka partition: stable whatever is read (protocol 1).
+    private func sinkPart(_ range: OffsetRange) -> Int { Int(range.partition) }
+
+    // MARK: the stage after the exchange
+
+    private func runMerge(_ task: TaskSpec, holdRows: (HeldRows.Key, HeldRows.Rows) -> Void) throws -> TaskReport {
+        var report = TaskReport()
+        let context = context(nil)
+        let merge = MergePipeline(
+            graph: runtime.graph, context: context, keyGroups: request.context.keyGroups)
+        for location in task.blocks.sorted(by: { $0.sourcePart < $1.sourcePart }) {
+            try checkCancelled()
+            let id = blockID(
+                stage: 0, part: location.sourcePart, attempt: location.attempt, destination: task.part)
+            let bytes: [UInt8]
+            do {
+                bytes = try fetch(id, location.workerURL)
+            } catch {
+                var lost = failure(error)
+                lost.code = .blockLost
+                throw LostBlock(failure: lost, location: location)
+            }
+            report.bytes += Int64(bytes.count)
+            try merge.process(block: ChunkCodec.decode(bytes))
+        }
+        let bounds = BatchPlan.keyGroupBounds(parts: request.context.parts, keyGroups: request.context.keyGroups)
+        let groups = bounds[task.part]..<bounds[task.part + 1]
+        let warm = try loadState(groups, files: task.state)
+        if let watermark = request.context.watermarkBeforeMillis { warm.state.evict(watermarkMillis: watermark) }
+        let result = try merge.finish(state: warm.state, output: request.context.output)
+
+        finishOutput(result.output, part: task.part, task: task, report: &report, holdRows: holdRows)
+        if !request.replay && result.delta.selectedCount > 0 {
+            try offerState(result.delta, task: task, groups: groups, warm: warm, report: &report)
+        }
+        report.stateRows = Int64(warm.state.groupCount)
+        report.stateBytes = Int64(warm.state.byteCount)
+        return report
+    }
+
+    private var eventTimes: Range<Int64>? {
+        guard let from = request.job.outputFromMillis, let until = request.job.outputUntilMillis else { return nil }
+        return from..<until
+    }
+
+    private func loadState(_ groups: Range<Int>, files: [StateFile]) throws -> WarmState {
+        let jobID = request.job.jobID
+        if !request.replay, let warm = slot.state(jobID, groups), warm.advance(to: files) { return warm }
+        let state = KeyedState(graph: runtime.graph, keyGroups: request.context.keyGroups)
+        let store = try StateStore(address: runtime.settings.state)
+        for file in files {
+            let bytes: [UInt8]
+            if file.inline {
+                bytes = try driver.inlineState(jobID: jobID, name: file.name)
+                try StateStore.verify(bytes, file, jobID)
+            } else {
+                bytes = try store.get(jobID, file)
+            }
+            state.apply(delta: try ChunkCodec.decode(bytes), groups: groups)
+        }
+        let warm = WarmState(groups: groups, state: state, files: files)
+        if !request.replay { slot.keep(jobID, warm) }
+        return warm
+    }
+
+    private func offerState(
+        _ delta: Chunk, task: TaskSpec, groups: Range<Int>, warm: WarmState, report: inout TaskReport
+    ) throws {
+        let jobID = request.job.jobID
+        let isSnapshot = StateCompaction.isDue(
+            files: warm.files, stateRows: warm.state.groupCount, deltaRows: delta.selectedCount)
+        let content = isSnapshot ? warm.state.snapshot(with: delta) : delta
+        let bytes = ChunkCodec.encode(content)
+        let inline = bytes.count <= runtime.settings.stateInlineBytes
+        let contentDigest = digest(of: bytes)
+        let batch = request.context.batch
+        let name = "v\(batch)-\(groups.lowerBound)-\(groups.upperBound)-\(request.context.epoch)-\(task.attempt)-\(contentDigest)"
+        let file = StateFile(
+            kind: isSnapshot ? .snapshot : .delta, version: batch, name: name, inline: inline, bytes: bytes.count,
+            rows: content.selectedCount, digest: contentDigest)
+        if inline {
+            report.inlineState = Data(bytes)
+        } else {
+            try StateStore(address: runtime.settings.state).put(jobID, name: name, bytes: bytes)
+        }
+        report.state = file
+        warm.offer(file, delta: delta)
+    }
+
+    // MARK: both
+
+    private func finishOutput(
+        _ chunks: [Chunk], part: Int, task: TaskSpec, report: inout TaskReport,
+        holdRows: (HeldRows.Key, HeldRows.Rows) -> Void
+    ) {
+        var rowDigest = RowDigest()
+        for chunk in chunks { rowDigest.add(chunk) }
+        let text = rowDigest.text
+        report.rowsOut = chunks.reduce(0) { $0 + Int64($1.selectedCount) }
+        report.digest = text
+        report.sinkPart = part
+        if request.returnRows { report.rows = chunks.map { Data(ChunkCodec.encode($0)) } }
+        if request.replay { return }
+        if report.rowsOut > 0 {
+            let key = HeldRows.Key(
+                jobID: request.job.jobID, batch: request.context.batch, epoch: request.context.epoch, part: part,
+                attempt: task.attempt)
+            holdRows(key, HeldRows.Rows(chunks: chunks, digest: text, slot: slot.number))
+        }
+    }
+
+    private func blockID(stage: Int, part: Int, attempt: Int, destination: Int) -> BlockID {
+        BlockID(
+            jobID: request.job.jobID, batch: request.context.batch, epoch: request.context.epoch, stage: stage,
+            part: part, attempt: attempt, destination: destination)
+    }
+}

@@ -1,0 +1,214 @@
+// A worker without its sockets: runs task attempts in slots, holds what they made, seals on the driver's word.
+//
+// It decides nothing. A request names the tasks of one stage; each goes to the slot that holds its partition's consumer
+// or its part's warm state, slots work side by side, and the answer is the list of reports. Requests of several jobs
+// queue up in the slots. `WorkerProcess` puts this behind HTTP; `sluice run --workers 0` calls it directly.
+//
+// What survives a crash: nothing, on purpose. Blocks, held rows, warm state and consumers are all made again from the
+// log by another attempt.
+
+import Dispatch
+import Engine
+import Foundation
+import Synchronization
+import Wire
+
+package final class WorkerNode: WorkerLink {
+    package let slotCount: Int
+    let jobs: JobDefinitions
+    let build: String
+    private let driver: any DriverLink
+    private let peers: any BlockLink
+    private let ownURL: Mutex<String>
+    private let slots: [Slot]
+    private let blocks = BlockStore()
+    private let held = HeldRows()
+    private let shared: Mutex<Shared>
+
+    private struct Shared {
+        var runtimes: [JobSpec: JobRuntime] = [:]
+        var cancelledEpochs: [JobID: Epoch] = [:]
+        var partitionSlots: [JobID: SlotMap<TopicPartition>] = [:]
+        var partSlots: [JobID: SlotMap<Int>] = [:]
+        var running = 0
+    }
+
+    package init(slots: Int, jobs: JobDefinitions, build: String, driver: any DriverLink, peers: any BlockLink) {
+        slotCount = slots
+        self.jobs = jobs
+        self.build = build
+        self.driver = driver
+        self.peers = peers
+        ownURL = Mutex("local:")
+        self.slots = (0..<slots).map { Slot(number: $0, of: slots) }
+        shared = Mutex(Shared())
+    }
+
+    /// The address under which other workers find this one's blocks.
+    package var url: String {
+        get { ownURL.withLock { $0 } }
+        set { ownURL.withLock { $0 = newValue } }
+    }
+
+    /// Requests being worked on now.
+    package var runningRequests: Int { shared.withLock { $0.running } }
+    package var heldBlockBytes: Int { blocks.byteCount }
+
+    package func block(_ id: BlockID) -> [UInt8]? { blocks.get(id) }
+
+    // MARK: requests of the driver
+
+    package func run(_ request: RunTasks) throws -> RunTasksReply {
+        let runtime = try runtime(request.job)
+        shared.withLock { $0.running += 1 }
+        defer { shared.withLock { $0.running -= 1 } }
+        // A newer batch of the job means that older ones are decided: whatever is held of them is waste.
+        if !request.replay { drop(request.job.jobID, upTo: request.context.batch - 1) }
+
+        let bySlot = shared.withLock { shared in
+            var bySlot: [Int: [TaskSpec]] = [:]
+            for task in request.tasks {
+                let slot: Int
+                if let range = task.range {
+                    slot = shared.partitionSlots[request.job.jobID, default: SlotMap(slots: slotCount)]
+                        .slot(of: range.topicPartition)
+                } else {
+                    slot = shared.partSlots[request.job.jobID, default: SlotMap(slots: slotCount)].slot(of: task.part)
+                }
+                bySlot[slot, default: []].append(task)
+            }
+            return bySlot
+        }
+        let results = Mutex<[TaskResult]>([])
+        onSlots(bySlot) { slot, tasks in
+            let done = self.runTasks(tasks, of: request, runtime: runtime, on: slot)
+            results.withLock { $0 += done }
+        }
+        return RunTasksReply(results: results.withLock { $0.sorted { $0.part < $1.part } })
+    }
+
+    package func seal(_ request: SealTasks) throws -> SealTasksReply {
+        let runtime = try runtime(request.job)
+        shared.withLock { $0.running += 1 }
+        defer { shared.withLock { $0.running -= 1 } }
+        var bySlot: [Int: [(SealTasks.Part, HeldRows.Rows)]] = [:]
+        let results = Mutex<[SealResult]>([])
+        for part in request.parts {
+            let key = HeldRows.Key(
+                jobID: request.job.jobID, batch: request.batch, epoch: request.epoch, part: part.part,
+                attempt: part.attempt)
+            if let rows = held.get(key), rows.digest == part.digest {
+                bySlot[rows.slot, default: []].append((part, rows))
+            } else {
+                let failure = Failure(
+                    .blockLost, "part \(part.part) of batch \(request.batch) is not held here",
+                    why: "this worker started after it was computed, or it was given up",
+                    now: "nothing; the driver runs the task again")
+                results.withLock { $0.append(SealResult(part: part.part, failure: failure)) }
+            }
+        }
+        onSlots(bySlot) { slot, parts in
+            for (part, rows) in parts {
+                let result: SealResult
+                do {
+                    let outcome = try slot.seal(
+                        runtime: runtime, batch: request.batch, epoch: request.epoch, part: part.part, rows: rows)
+                    result = SealResult(part: part.part, outcome: outcome)
+                } catch {
+                    slot.closeSink(request.job.jobID)
+                    result = SealResult(part: part.part, failure: failure(error))
+                }
+                results.withLock { $0.append(result) }
+            }
+        }
+        return SealTasksReply(results: results.withLock { $0.sorted { $0.part < $1.part } })
+    }
+
+    package func release(_ request: ReleaseBatch) throws { drop(request.jobID, upTo: request.batch) }
+
+    package func cancel(_ request: CancelJob) throws {
+        shared.withLock { shared in
+            shared.cancelledEpochs[request.jobID] = max(shared.cancelledEpochs[request.jobID] ?? 0, request.epoch)
+            shared.runtimes = shared.runtimes.filter { $0.key.jobID != request.jobID }
+            shared.partitionSlots[request.jobID] = nil
+            shared.partSlots[request.jobID] = nil
+        }
+        drop(request.jobID, upTo: .max)
+        for slot in slots { slot.queue.async { slot.forget(request.jobID) } }
+    }
+
+    package func checkState(_ request: CheckState) throws {
+        _ = try StateStore(address: request.address).read(request.jobID, name: request.name)
+    }
+
+    /// Closes consumers and connections that nothing has used for `idleMillis`.
+    package func closeIdle(olderThanMillis idleMillis: Int) {
+        for slot in slots { slot.queue.async { slot.closeIdle(olderThanMillis: idleMillis) } }
+    }
+
+    // MARK: inside
+
+    private func drop(_ jobID: JobID, upTo batch: BatchNumber) {
+        blocks.remove(jobID, upTo: batch)
+        held.remove(jobID, upTo: batch)
+    }
+
+    private func runtime(_ spec: JobSpec) throws -> JobRuntime {
+        guard spec.buildDigest == build else {
+            throw Failure(
+                .otherBuild, "this worker is another build than the driver of job \(spec.name)",
+                why: "build \(build) here, \(spec.buildDigest) at the driver",
+                now: "start the worker from the driver's build")
+        }
+        if let known = shared.withLock({ $0.runtimes[spec] }) { return known }
+        let made = try JobRuntime(spec: spec, jobs: jobs)
+        shared.withLock { shared in
+            // One runtime a job and lane: other settings of the same job replace the older ones.
+            shared.runtimes = shared.runtimes.filter { $0.key.jobID != spec.jobID }
+            shared.runtimes[spec] = made
+        }
+        return made
+    }
+
+    private func isCancelled(_ jobID: JobID, _ epoch: Epoch) -> Bool {
+        shared.withLock { ($0.cancelledEpochs[jobID] ?? 0) >= epoch }
+    }
+
+    private func onSlots<Work>(_ bySlot: [Int: [Work]], _ body: @escaping (Slot, [Work]) -> Void) {
+        if bySlot.count == 1, let (number, work) = bySlot.first {
+            slots[number].queue.sync { body(slots[number], work) }
+            return
+        }
+        let group = DispatchGroup()
+        for (number, work) in bySlot {
+            let slot = slots[number]
+            let job = UncheckedWork { body(slot, work) }
+            slot.queue.async(group: group) { job.run() }
+        }
+        group.wait()
+    }
+
+    private func runTasks(_ tasks: [TaskSpec], of request: RunTasks, runtime: JobRuntime, on slot: Slot) -> [TaskResult] {
+        let runner = TaskRunner(
+            request: request, runtime: runtime, slot: slot, driver: driver,
+            fetch: { [self] id, workerURL in
+                if workerURL == url {
+                    if let bytes = blocks.get(id) { return bytes }
+                    throw Failure(
+                        .blockLost, "block \(id.path) is not here", why: "it was released or never made",
+                        now: "nothing; the driver runs its task again")
+                }
+                return try peers.block(id, at: workerURL)
+            },
+            isCancelled: { [self] in isCancelled(request.job.jobID, request.context.epoch) })
+        return runner.run(
+            tasks,
+            keepBlock: { [self] id, bytes in blocks.put(id, bytes) },
+            holdRows: { [self] key, rows in held.put(key, rows) })
+    }
+}
+
+/// Work handed to one slot's queue while the caller waits for it.
+private struct UncheckedWork: @unchecked Sendable {
+    let run: () -> Void
+}

@@ -1,0 +1,161 @@
+// A worker with its sockets: serves tasks and blocks over HTTP, keeps itself registered, and knows when to leave.
+//
+//   start -> listening -> registered <-> driver away (retry with growing pauses, up to `driverTimeoutMillis`) -> exit
+//                             |
+//                             +-- asked to leave -> no new tasks -> running requests end -> exit
+//
+// It survives nothing and needs to: whatever it held is made again elsewhere. A driver that forgot it (restart, lease
+// of silence) answers a heartbeat with `known: false`, and the worker registers again under a new id.
+
+import Dispatch
+import Engine
+import Foundation
+import Synchronization
+import Wire
+
+package struct WorkerOptions: Sendable {
+    package var driverURL: String
+    package var listen: String
+    package var port: Int
+    package var slots: Int
+    package var secret: String
+    package var driverTimeoutMillis: Int64
+    package var consumerIdleMillis: Int64
+    package var build: String
+
+    package init(
+        driverURL: String, listen: String = "127.0.0.1", port: Int = 0, slots: Int, secret: String,
+        driverTimeoutMillis: Int64, consumerIdleMillis: Int64, build: String
+    ) {
+        self.driverURL = driverURL
+        self.listen = listen
+        self.port = port
+        self.slots = slots
+        self.secret = secret
+        self.driverTimeoutMillis = driverTimeoutMillis
+        self.consumerIdleMillis = consumerIdleMillis
+        self.build = build
+    }
+}
+
+package final class WorkerProcess: Sendable {
+    private let options: WorkerOptions
+    private let node: WorkerNode
+    private let driver: HTTPDriverLink
+    private let server: HTTPServer
+    private let leaving = Mutex(false)
+    private let wake = DispatchSemaphore(value: 0)
+
+    package init(options: WorkerOptions, jobs: JobDefinitions) throws {
+        self.options = options
+        let client = HTTPClient(secret: options.secret)
+        driver = HTTPDriverLink(client: client, url: options.driverURL)
+        let node = WorkerNode(
+            slots: options.slots, jobs: jobs, build: options.build, driver: driver, peers: HTTPBlockLink(client: client))
+        self.node = node
+        server = try HTTPServer(address: options.listen, port: options.port, secret: options.secret) { request in
+            WorkerRoutes.answer(request, node: node)
+        }
+        node.url = "http://\(options.listen):\(server.port)"
+    }
+
+    package var url: String { node.url }
+
+    /// Asks the worker to finish what it runs and to leave; safe from a signal's dispatch source.
+    package func leave() {
+        leaving.withLock { $0 = true }
+        wake.signal()
+    }
+
+    /// Serves until asked to leave. Throws when the driver is away for longer than allowed, or refuses this worker.
+    package func run() throws {
+        defer { server.stop() }
+        var id: String?
+        var awaySinceMillis: Int64?
+        var pauseMillis: Int64 = 20
+        while true {
+            let isLeaving = leaving.withLock { $0 }
+            do {
+                if let known = id {
+                    let reply = try driver.heartbeat(known, Heartbeat(leaving: isLeaving))
+                    if !reply.known { id = nil }
+                }
+                if id == nil && !isLeaving {
+                    let registered = try driver.register(
+                        RegisterWorker(
+                            url: node.url, slots: options.slots, build: options.build, pid: getpid(),
+                            host: ProcessInfo.processInfo.hostName, bootID: ""))
+                    id = registered.workerID
+                    Log.info("registered", [("worker.id", registered.workerID), ("driver", options.driverURL), ("url", node.url)])
+                }
+                awaySinceMillis = nil
+                pauseMillis = 20
+            } catch {
+                let reason = failure(error)
+                guard reason.code == .driverUnreachable else { throw reason }
+                let now = Int64(DispatchTime.now().uptimeNanoseconds / 1_000_000)
+                let since = awaySinceMillis ?? now
+                awaySinceMillis = since
+                if isLeaving { return }
+                guard now - since < options.driverTimeoutMillis else {
+                    throw Failure(
+                        .driverUnreachable, "the driver at \(options.driverURL) is gone",
+                        why: "it did not answer for \(formatDuration(options.driverTimeoutMillis)): \(reason.why)",
+                        now: "start the driver, then this worker again; nothing is lost")
+                }
+                pauseMillis = min(pauseMillis * 2, 2000)
+                _ = wake.wait(timeout: .now() + .milliseconds(Int(pauseMillis)))
+                continue
+            }
+            if isLeaving && node.runningRequests == 0 { return }
+            node.closeIdle(olderThanMillis: Int(options.consumerIdleMillis))
+            _ = wake.wait(timeout: .now() + .milliseconds(isLeaving ? 50 : 1000))
+        }
+    }
+}
+
+/// What a worker answers; every route but health and readiness needs the secret, which the server checks.
+enum WorkerRoutes {
+    static func answer(_ request: HTTPRequest, node: WorkerNode) -> HTTPResponse {
+        do {
+            switch (request.method, request.path) {
+            case ("GET", "/v1/health"): return .text("ok\n")
+            case ("GET", "/v1/ready"): return .text("ready\n")
+            case ("GET", "/metrics"): return .text(metrics(node))
+            case ("POST", "/v1/tasks/run"): return .json(try node.run(request.decode()))
+            case ("POST", "/v1/tasks/seal"): return .json(try node.seal(request.decode()))
+            case ("POST", "/v1/tasks/release"):
+                try node.release(request.decode())
+                return .json(EmptyMessage())
+            case ("POST", "/v1/tasks/cancel"):
+                try node.cancel(request.decode())
+                return .json(EmptyMessage())
+            case ("POST", "/v1/state/check"):
+                try node.checkState(request.decode())
+                return .json(EmptyMessage())
+            case ("GET", _):
+                guard let id = BlockID(path: request.path) else { return .notFound(request) }
+                guard let bytes = node.block(id) else { return .notFound(request) }
+                return .bytes(bytes)
+            default: return .notFound(request)
+            }
+        } catch {
+            return .failure(failure(error))
+        }
+    }
+
+    private static func metrics(_ node: WorkerNode) -> String {
+        """
+        # HELP sluice_worker_slots Slots of this worker.
+        # TYPE sluice_worker_slots gauge
+        sluice_worker_slots \(node.slotCount)
+        # HELP sluice_worker_requests_running Requests of drivers being worked on.
+        # TYPE sluice_worker_requests_running gauge
+        sluice_worker_requests_running \(node.runningRequests)
+        # HELP sluice_worker_block_bytes Bytes of blocks held for other tasks.
+        # TYPE sluice_worker_block_bytes gauge
+        sluice_worker_block_bytes \(node.heldBlockBytes)
+
+        """
+    }
+}
