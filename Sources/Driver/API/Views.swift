@@ -1,0 +1,119 @@
+// What people and programs see of jobs and batches: the shapes behind `--json` and the API, keys in snake case.
+//
+// A batch has `job, batch, state, from, until, rows_in, rows_out, late, rejected, unmatched, digest, planned_at,
+// done_at, timings`; other programs rely on these names.
+
+import Engine
+import Foundation
+
+/// One batch.
+package struct BatchView: Codable, Sendable {
+    package var job: String
+    package var batch: BatchNumber
+    package var state: String
+    /// Offsets by `topic/partition`.
+    package var from: [String: Int64]
+    package var until: [String: Int64]
+    package var rowsIn: Int64?
+    package var rowsOut: Int64?
+    package var late: Int64?
+    package var rejected: Int64?
+    package var unmatched: Int64?
+    package var digest: String?
+    package var plannedAt: String
+    package var doneAt: String?
+    package var timings: BatchTimings?
+    package var watermarkBefore: String?
+    package var watermarkAfter: String?
+    package var epoch: Epoch
+    package var retries: Int?
+    package var workers: Int?
+    package var build: String
+    package var settings: String
+
+    package init(_ record: BatchRecord) {
+        let plan = record.plan
+        job = plan.job
+        batch = plan.batch
+        state = record.state == .done ? "DONE" : "PLANNED"
+        from = Dictionary(uniqueKeysWithValues: plan.ranges.map { ($0.topicPartition.description, $0.from) })
+        until = Dictionary(uniqueKeysWithValues: plan.ranges.map { ($0.topicPartition.description, $0.until) })
+        rowsIn = record.outcome?.rowsIn
+        rowsOut = record.outcome?.rowsOut
+        late = record.outcome?.late
+        rejected = record.outcome?.rejected
+        unmatched = record.outcome?.unmatched
+        digest = record.outcome?.digest
+        plannedAt = formatTime(record.plannedAtMillis)
+        doneAt = record.doneAtMillis.map(formatTime)
+        timings = record.outcome?.timings
+        watermarkBefore = plan.watermarkBeforeMillis.map(formatTime)
+        watermarkAfter = record.outcome?.watermarkAfterMillis.map(formatTime)
+        epoch = plan.epoch
+        retries = record.outcome?.retries
+        workers = record.outcome?.workers
+        build = plan.buildDigest
+        settings = plan.settingsDigest
+    }
+}
+
+/// One job.
+package struct JobView: Codable, Sendable {
+    package var job: String
+    package var jobId: String
+    package var definition: String
+    package var kind: String
+    package var state: String
+    package var desired: String
+    package var what: String?
+    package var why: String?
+    package var now: String?
+    package var createdAt: String
+    package var lastBatch: BatchNumber?
+    package var lastDoneAt: String?
+    package var lagOffsets: Int64?
+    package var settings: [String: String]?
+
+    package init(_ record: JobRecord, status: JobStatus?, last: BatchRecord? = nil) {
+        job = record.name
+        jobId = record.jobID.text
+        definition = record.definition
+        kind = record.kind.rawValue
+        state = record.state.rawValue
+        desired = record.desired.rawValue
+        what = record.reason?.what
+        why = record.reason?.why
+        now = record.reason?.now
+        createdAt = formatTime(record.createdAtMillis)
+        let batch = status?.lastBatch ?? last
+        lastBatch = batch?.plan.batch
+        lastDoneAt = batch?.doneAtMillis.map(formatTime)
+        lagOffsets = status?.lagOffsets
+    }
+
+    package static func record(_ name: String, _ catalog: Catalog) throws -> JobRecord {
+        guard let record = try catalog.job(named: name) else {
+            let names = try catalog.jobs().map(\.name)
+            throw Failure(
+                .unknownJob, "there is no job named \(name)",
+                why: names.isEmpty ? "the catalog has no job yet" : "the catalog has \(names.joined(separator: ", "))",
+                now: "`sluice jobs` lists the ones there are")
+        }
+        return record
+    }
+
+    static func all(of driver: DriverProcess) throws -> [JobView] {
+        let statuses = Dictionary(driver.statuses.map { ($0.name, $0.status) }) { $1 }
+        return try driver.catalog.jobs().map { record in
+            JobView(record, status: statuses[record.name], last: try driver.catalog.lastDone(record.jobID))
+        }
+    }
+
+    static func one(_ name: String, of driver: DriverProcess) throws -> JobView {
+        let record = try record(name, driver.catalog)
+        var view = JobView(
+            record, status: driver.run(named: name)?.control.status, last: try driver.catalog.lastDone(record.jobID))
+        view.settings = record.settings.mapValues(maskSecrets)
+        return view
+    }
+}

@@ -1,0 +1,36 @@
+// When the next batch is due. Pure: instants in, a wait out; the shell sleeps.
+//
+// With an interval batches start on a grid from the first one; a batch that outlasts its interval makes the next one due
+// at once and skips the ticks that passed, so late batches never pile up. With interval 0 the next batch is due at once,
+// and an idle topic is asked again every `pollMillis`.
+
+package struct BatchClock: Sendable {
+    package let intervalMillis: Int64
+    package let pollMillis: Int64
+    private var nextTickMillis: Int64?
+
+    package init(intervalMillis: Int64, pollMillis: Int64) {
+        self.intervalMillis = intervalMillis
+        self.pollMillis = pollMillis
+    }
+
+    /// Milliseconds to wait at `now` before the next look at the topic; `foundNothing` says the last look was in vain.
+    package mutating func waitMillis(now: Int64, foundNothing: Bool) -> Int64 {
+        guard intervalMillis > 0 else { return foundNothing ? pollMillis : 0 }
+        guard let next = nextTickMillis else {
+            nextTickMillis = now + intervalMillis
+            return 0
+        }
+        if next <= now {
+            nextTickMillis = next + ((now - next) / intervalMillis + 1) * intervalMillis
+            return 0
+        }
+        return next - now
+    }
+
+    /// True when a batch that took this long outlasted its interval.
+    package func isOverrun(tookMillis: Double) -> Bool { intervalMillis > 0 && tookMillis > Double(intervalMillis) }
+
+    /// True when the next batch may be planned together with this one's DONE.
+    package func isDue(now: Int64) -> Bool { intervalMillis == 0 || (nextTickMillis ?? now) <= now }
+}

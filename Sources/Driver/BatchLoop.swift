@@ -1,0 +1,459 @@
+// The life of one job: takes the lease, starts by `RecoveryPlan`, then plans, runs, commits and confirms batch after
+// batch until it is asked to stop. One thread; it decides nothing that a pure value could decide.
+//
+//   lease -> start (facts, decision, claim the sink) -> [ plan -> run -> DONE (+ next plan) -> confirm ]* -> release
+//
+// What survives a crash: whatever the catalog holds. PLANNED without DONE is finished first, over the same ranges; DONE
+// without confirmed offsets is confirmed by the next batch or start. The next PLANNED stands in the same transaction as
+// DONE when records already wait and the interval is over, so a busy job pays one fsync a batch (protocol 4).
+//
+// When changing it: nothing may run before its plan is durable; offsets never go ahead of the log; a failure from
+// outside runs the same plan again, it never plans another.
+
+import Engine
+import Foundation
+import Wire
+
+package struct LoopOptions: Sendable {
+    /// Stop when everything that was there at the start is done.
+    package var untilCaughtUp = false
+    package var adopt = false
+    package var offsets: OffsetsFlag?
+    /// Accept that retention deleted records which were not read yet.
+    package var acceptLoss = false
+    /// Wait for the lease instead of refusing.
+    package var waitForLease = false
+    /// For a backfill: where each partition ends.
+    package var targets: [TopicPartition: Int64]?
+    package var starts: [TopicPartition: Int64]?
+    package var backfill: BackfillBounds?
+    /// Looks at the rows of a backfill's last batch before they may be sealed.
+    package var checkRows: (@Sendable ([Chunk]) throws -> Void)?
+    package init() {}
+}
+
+package final class BatchLoop {
+    let catalog: Catalog
+    let pool: WorkerPool
+    let jobs: JobDefinitions
+    let buildDigest: String
+    let name: String
+    let options: LoopOptions
+    let address: String
+    package let control: JobControl
+    private let onBatch: @Sendable (BatchRecord) -> Void
+
+    private(set) var epoch: Epoch = 0
+    var job: RunningJob!
+    var queries: OffsetQueries!
+    var positions: [TopicPartition: PartitionPosition] = [:]
+    private var targets: [TopicPartition: Int64]?
+    private var lastWatermark: Int64?
+    private var lastState: StateManifest?
+    private var lastBatch: BatchNumber = 0
+    private var placement = TaskPlacement()
+    private var clock = BatchClock(intervalMillis: 0, pollMillis: 5)
+    private var confirmer: OffsetConfirmer!
+    private var partitionsSeenMillis: Int64 = 0
+    private var unread: Set<TopicPartition> = []
+    private var topicIDs: [String: String] = [:]
+    private var foldedMillis: Int64 = steadyMillis()
+
+    package init(
+        name: String, catalog: Catalog, pool: WorkerPool, jobs: JobDefinitions, buildDigest: String, address: String,
+        options: LoopOptions, control: JobControl, onBatch: @escaping @Sendable (BatchRecord) -> Void
+    ) {
+        self.name = name
+        self.catalog = catalog
+        self.pool = pool
+        self.jobs = jobs
+        self.buildDigest = buildDigest
+        self.address = address
+        self.options = options
+        self.control = control
+        self.onBatch = onBatch
+    }
+
+    /// Runs the job until it is stopped, caught up or failed. Throws the failure that stopped it, after writing it down.
+    package func run() throws {
+        let holder = LeaseHolder.thisProcess(id: UUID().uuidString, address: address)
+        epoch = try acquireLease(holder)
+        control.show { $0.epoch = epoch }
+        let keeper = LeaseKeeper(catalog: catalog, job: name, holder: holder, epoch: epoch, control: control)
+        keeper.start()
+        defer {
+            keeper.stop()
+            releaseLease(holder)
+        }
+        guard let record = try catalog.job(named: name) else {
+            throw Failure(
+                .unknownJob, "there is no job named \(name)", why: "the catalog has no such row",
+                now: "`sluice jobs` lists the ones there are")
+        }
+        do {
+            job = try RunningJob(
+                record: record, jobs: jobs, buildDigest: buildDigest, catalog: catalog, backfill: options.backfill)
+            // Catching up means working off what is there: the interval paces a standing job only.
+            clock = BatchClock(
+                intervalMillis: options.untilCaughtUp ? 0 : job.settings.intervalMillis,
+                pollMillis: options.untilCaughtUp ? 5 : job.settings.pollMillis)
+            queries = try OffsetQueries(job.settings.kafka)
+            confirmer = OffsetConfirmer(queries: queries, group: job.group)
+            let open = try start()
+            try catalog.setJobState(record.jobID, epoch: epoch, state: .running)
+            control.show { $0.state = .running }
+            try batches(startingWith: open)
+            confirmer.drain()
+            let state: JobState = if case .drain(let state) = control.wish { state } else { .finished }
+            try catalog.setJobState(record.jobID, epoch: epoch, state: state)
+            control.show { $0.state = state }
+        } catch {
+            confirmer?.drain()
+            let reason = failure(error)
+            control.show {
+                $0.state = reason.code == .taskCancelled ? .stopped : .failed
+                $0.reason = reason
+            }
+            if reason.code != .leaseLost {
+                let state: JobState = reason.code == .taskCancelled ? .stopped : .failed
+                do {
+                    try catalog.setJobState(record.jobID, epoch: epoch, state: state, reason: reason)
+                } catch {
+                    Log.error("job state not written", [("job", name), ("why", failure(error).why)])
+                }
+            }
+            if reason.code == .taskCancelled { return }
+            throw reason
+        }
+    }
+
+    // MARK: lease
+
+    private func acquireLease(_ holder: LeaseHolder) throws -> Epoch {
+        var said = false
+        while true {
+            switch try catalog.acquireLease(name, holder: holder) {
+            case .acquired(let epoch): return epoch
+            case .held(let other, let remainingMillis):
+                guard options.waitForLease else {
+                    throw Failure(
+                        .leaseHeld, "job \(name) is already run by another driver",
+                        why: "process \(other.pid) on \(other.host) holds its lease (\(other.address))",
+                        now: "stop that one with `sluice jobs stop \(name)`, or start this one with --wait")
+                }
+                if case .run = control.wish {} else {
+                    throw Failure(.taskCancelled, "job \(name) was stopped while it waited", why: "asked to", now: "nothing")
+                }
+                if !said { Log.notice("waiting for the lease", [("job", name), ("holder", "\(other.pid)@\(other.host)")]) }
+                said = true
+                usleep(UInt32(clamping: min(max(remainingMillis, 10), 200) * 1000))
+            }
+        }
+    }
+
+    private func releaseLease(_ holder: LeaseHolder) {
+        do {
+            try catalog.releaseLease(name, holderID: holder.id, epoch: epoch)
+        } catch {
+            Log.warning("lease not released", [("job", name), ("why", failure(error).why), ("then", "it runs out by itself")])
+        }
+    }
+
+    // MARK: start
+
+    /// Gathers the facts, decides, claims the sink. Returns the plan to finish first, if there is one.
+    private func start() throws -> BatchPlan? {
+        let starting = JobStart(loop: self)
+        let begun = try starting.begin()
+        positions = begun.positions
+        topicIDs = begun.topicIDs
+        partitionsSeenMillis = steadyMillis()
+        if let last = try catalog.lastDone(job.record.jobID) {
+            lastBatch = last.plan.batch
+            lastWatermark = last.outcome?.watermarkAfterMillis
+            lastState = last.outcome?.state
+        }
+        // A jump back that no batch followed yet: state and watermark are those of the batch that ended there.
+        if job.isStateful, begun.openPlan == nil, try catalog.jumps(job.record.jobID).last?.afterBatch == lastBatch,
+            let restored = try catalog.batch(job.record.jobID, whosePositionsAre: positions.mapValues(\.position))
+        {
+            lastState = restored.outcome?.state
+            lastWatermark = restored.outcome?.watermarkAfterMillis
+        }
+        if job.record.kind == .backfill { lastWatermark = nil }
+        if options.untilCaughtUp { targets = options.targets ?? begun.ends }
+        control.show {
+            $0.positions = positions.values.sorted { ($0.topic, $0.partition) < ($1.topic, $1.partition) }
+            $0.ends = begun.ends
+        }
+        try StateCheck.run(job: job, pool: pool)
+        return begun.openPlan
+    }
+
+    /// Replaces the epoch of a plan that is planned again; used by `JobStart`.
+    func planAgain(_ plan: BatchPlan) -> BatchPlan {
+        var again = plan
+        again.epoch = epoch
+        again.buildDigest = buildDigest
+        again.settingsDigest = job.settingsDigest
+        again.planDigest = job.graph.digest
+        again.schemaDigest = job.schemaDigest
+        again.lookups = job.lookups
+        again.taskCounts = job.graph.hasExchange ? [plan.ranges.count, plan.taskCounts.last ?? 1] : [plan.ranges.count]
+        return again
+    }
+
+    // MARK: the loop
+
+    private func batches(startingWith open: BatchPlan?) throws {
+        var next = open
+        var foundNothing = false
+        var outsideSinceMillis: Int64?
+        while true {
+            if let reason = stopReason() { throw reason }
+            if next == nil {
+                if case .drain = control.wish { return }
+                if isCaughtUp { return }
+                let wait = hasBacklog && !foundNothing ? 0 : clock.waitMillis(now: steadyMillis(), foundNothing: foundNothing)
+                if wait > 0 {
+                    sleepMillis(wait)
+                    foundNothing = false
+                    continue
+                }
+            }
+            do {
+                let plan: BatchPlan
+                if let open = next {
+                    plan = open
+                } else {
+                    guard let cut = try planNext() else {
+                        foundNothing = true
+                        continue
+                    }
+                    try catalog.appendPlan(cut)
+                    Failpoint.reach("planned")
+                    plan = cut
+                    next = plan
+                }
+                next = try runBatch(plan)
+                foundNothing = false
+                outsideSinceMillis = nil
+            } catch {
+                let reason = failure(error)
+                guard reason.blame == .external, reason.remedy != .stopJob else { throw reason }
+                let now = steadyMillis()
+                let since = outsideSinceMillis ?? now
+                outsideSinceMillis = since
+                guard now - since < DriverLimits.outsideRetryMillis else { throw reason }
+                let pause = min(30_000, max(200, (now - since) / 2))
+                Log.error(
+                    "batch waits for the outside",
+                    [("job", name), ("what", reason.what), ("why", reason.why), ("again_in_ms", "\(pause)")])
+                control.show { $0.retries += 1 }
+                sleepMillis(pause)
+            }
+        }
+    }
+
+    /// Sleeps in small steps, so that a wish is heard within 20 ms.
+    private func sleepMillis(_ millis: Int64) {
+        let until = steadyMillis() + millis
+        while true {
+            let left = until - steadyMillis()
+            if left <= 0 { return }
+            if case .run = control.wish {} else { return }
+            usleep(UInt32(min(left, 20) * 1000))
+        }
+    }
+
+    private func stopReason() -> Failure? {
+        switch control.wish {
+        case .run, .drain: return nil
+        case .kill:
+            return Failure(.taskCancelled, "job \(name) was killed", why: "asked to", now: "start it again to finish its open batch")
+        case .lost(let reason): return reason
+        }
+    }
+
+    private var isCaughtUp: Bool {
+        guard let targets else { return false }
+        return targets.allSatisfy { (positions[$0.key]?.position ?? 0) >= $0.value }
+    }
+
+    // MARK: one batch
+
+    private func planNext() throws -> BatchPlan? {
+        let start = ContinuousClock.now
+        try discoverPartitions()
+        let partitions = positions.keys.sorted()
+        let ends = try queries.ends(partitions)
+        control.show { $0.ends = ends }
+        for partition in partitions {
+            guard let end = ends[partition], let position = positions[partition], end < position.position else { continue }
+            throw Failure(
+                .topicRecreated, "\(partition) ends at \(end), before the position \(position.position) of the log",
+                why: "the topic was recreated or truncated since batch \(lastBatch)",
+                now: "check the topic; to read the new one from its start run the job under another name, or with --offsets kafka after setting the group's offsets")
+        }
+        let bounded = targets.map { targets in ends.merging(targets) { min($0, $1) } } ?? ends
+        let limit = job.settings.maxBatchRecords
+        let ranges = OffsetPlanner(maxRecords: limit == 0 ? nil : limit).ranges(
+            positions: positions.mapValues(\.position), ends: bounded)
+        unread = Set(
+            partitions.filter { partition in
+                guard positions[partition]?.maxEventTimeMillis == nil, let end = ends[partition] else { return false }
+                return end > (ranges.first { $0.topicPartition == partition }?.until ?? positions[partition]!.position)
+            })
+        hasBacklog = ranges.contains { $0.until < bounded[$0.topicPartition] ?? $0.until }
+        guard !ranges.isEmpty else { return nil }
+        let slots = max(1, pool.available.reduce(0) { $0 + $1.slots })
+        let now = wallMillis()
+        var plan = BatchPlan(
+            job: name, jobID: job.record.jobID, batch: lastBatch + 1, epoch: epoch, batchTimeMillis: now,
+            seed: UInt64.random(in: 0...UInt64.max), ranges: ranges, watermarkBeforeMillis: lastWatermark,
+            taskCounts: job.graph.hasExchange ? [ranges.count, min(slots, job.settings.keyGroups)] : [ranges.count],
+            keyGroups: job.settings.keyGroups, buildDigest: buildDigest, settingsDigest: job.settingsDigest,
+            planDigest: job.graph.digest, schemaDigest: job.schemaDigest, lookups: job.lookups, topicIDs: topicIDs,
+            stateBefore: lastState)
+        if job.record.kind == .backfill {
+            // A backfill writes once, at its end, when every window has its whole total (protocol 9).
+            let isLast = targets?.allSatisfy { target in
+                (ranges.first { $0.topicPartition == target.key }?.until ?? positions[target.key]?.position ?? 0)
+                    >= target.value
+            } ?? false
+            plan.output = job.graph.hasExchange ? (isLast ? .complete : .nothing) : .changes
+        }
+        planMillis = (ContinuousClock.now - start) / .milliseconds(1)
+        return plan
+    }
+
+    private var planMillis = 0.0
+    /// The last plan left records behind because of `max_batch_records`: the next one does not wait for a tick.
+    private var hasBacklog = false
+
+    /// Partitions that were added since the last look start at their earliest offset, through the log.
+    private func discoverPartitions() throws {
+        let now = steadyMillis()
+        guard job.record.kind == .live, now - partitionsSeenMillis >= 5000 else { return }
+        partitionsSeenMillis = now
+        let there = try queries.partitions(of: job.settings.topic).map {
+            TopicPartition(topic: job.settings.topic, partition: $0)
+        }
+        let new = there.filter { positions[$0] == nil }
+        guard !new.isEmpty else { return }
+        let starts = try queries.starts(new)
+        let added = new.map { PartitionPosition(topic: $0.topic, partition: $0.partition, position: starts[$0] ?? 0) }
+        try catalog.startAt(job.record.jobID, epoch: epoch, positions: added)
+        for position in added { positions[TopicPartition(topic: position.topic, partition: position.partition)] = position }
+        Log.notice("partitions added", [("job", name), ("partitions", new.map(\.description).joined(separator: ","))])
+    }
+
+    /// Runs a durable plan to DONE. Returns the next plan when it was made durable together with DONE.
+    private func runBatch(_ plan: BatchPlan) throws -> BatchPlan? {
+        let begun = ContinuousClock.now
+        let runner = BatchRunner(
+            plan: plan, epoch: epoch, spec: job.spec, settings: job.settings, pool: pool, mode: mode(of: plan),
+            shouldStop: { [control, name] in
+                switch control.wish {
+                case .run, .drain: nil
+                case .kill:
+                    Failure(.taskCancelled, "job \(name) was killed", why: "asked to", now: "start it again to finish its open batch")
+                case .lost(let reason): reason
+                }
+            })
+        let finished = try runner.run(placement: &placement)
+        let tracker = WatermarkTracker(latenessMillis: job.settings.latenessMillis)
+        let result = finished.builder.outcome(
+            watermark: tracker, positions: Array(positions.values), unread: unread)
+        var outcome = result.outcome
+        outcome.retries = finished.retries
+        outcome.workers = finished.workers
+        outcome.timings.planMillis = planMillis
+        outcome.timings.runMillis = finished.runMillis
+        outcome.timings.sealMillis = finished.sealMillis
+
+        for position in result.positions {
+            positions[TopicPartition(topic: position.topic, partition: position.partition)] = position
+        }
+        lastBatch = plan.batch
+        lastWatermark = job.record.kind == .backfill ? nil : outcome.watermarkAfterMillis
+        lastState = outcome.state ?? lastState
+        planMillis = 0
+
+        let next = try nextTogether()
+        let commitStart = ContinuousClock.now
+        try catalog.finishBatch(
+            job.record.jobID, batch: plan.batch, epoch: epoch, outcome: outcome, positions: result.positions,
+            quarantine: result.quarantine, inlineState: result.inlineState, next: next)
+        outcome.timings.commitMillis = (ContinuousClock.now - commitStart) / .milliseconds(1)
+        Failpoint.reach("done")
+
+        confirmer.confirm(
+            Dictionary(uniqueKeysWithValues: plan.ranges.map { ($0.topicPartition, $0.until) }), batch: plan.batch,
+            epoch: epoch)
+        report(plan, outcome, tookMillis: (ContinuousClock.now - begun) / .milliseconds(1))
+        housekeeping()
+        return next
+    }
+
+    private func mode(of plan: BatchPlan) -> BatchRunner.Mode {
+        guard let check = options.checkRows, plan.output != .nothing else { return .seal }
+        return .checkRows { try check($0.rows()) }
+    }
+
+    /// The next plan, when records already wait and the interval is over; nil leaves planning to the tick.
+    private func nextTogether() throws -> BatchPlan? {
+        guard case .run = control.wish, !isCaughtUp, hasBacklog || clock.isDue(now: steadyMillis()) else { return nil }
+        do {
+            let plan = try planNext()
+            if plan != nil && !hasBacklog { _ = clock.waitMillis(now: steadyMillis(), foundNothing: false) }
+            return plan
+        } catch {
+            // This batch is complete whatever the broker says about the next one; the tick asks again and reports.
+            Log.debug("next batch not planned together", [("job", name), ("why", failure(error).why)])
+            return nil
+        }
+    }
+
+    private func report(_ plan: BatchPlan, _ outcome: BatchOutcome, tookMillis: Double) {
+        let now = wallMillis()
+        let record = BatchRecord(
+            plan: plan, state: .done, outcome: outcome, plannedAtMillis: plan.batchTimeMillis, doneAtMillis: now)
+        control.show { status in
+            status.lastBatch = record
+            status.batchesDone += 1
+            status.recordsDone += outcome.rowsIn
+            status.rejectedDone += outcome.rejected
+            status.retries += Int64(outcome.retries)
+            status.positions = positions.values.sorted { ($0.topic, $0.partition) < ($1.topic, $1.partition) }
+        }
+        if clock.isOverrun(tookMillis: tookMillis) {
+            Log.warning(
+                "batch outlasted its interval",
+                [
+                    ("job", name), ("batch.id", "\(plan.batch)"), ("took_ms", "\(Int(tookMillis))"),
+                    ("interval_ms", "\(job.settings.intervalMillis)"), ("then", "the ticks that passed are skipped"),
+                ])
+        }
+        onBatch(record)
+    }
+
+    /// Folding and sweeping, now and then; a failure costs space, not correctness.
+    private func housekeeping() {
+        guard lastBatch % 100 == 0 || steadyMillis() - foldedMillis > 60_000 else { return }
+        foldedMillis = steadyMillis()
+        do {
+            let report = try catalog.fold(
+                job.record.jobID, epoch: epoch,
+                LogRetention(
+                    logKeepMillis: job.settings.logKeepMillis, stateKeepBatches: job.settings.stateKeepBatches,
+                    stateKeepMillis: job.settings.stateKeepMillis))
+            for finding in report.findings { Log.error("log not folded", [("job", name), ("finding", "\(finding)")]) }
+            guard job.isStateful else { return }
+            let kept = report.namedFiles.union(lastState?.fileNames ?? [])
+            try StateStore(address: job.settings.state).sweep(job.record.jobID, upTo: lastBatch - 1, kept: kept)
+        } catch {
+            Log.warning("housekeeping failed", [("job", name), ("why", failure(error).why)])
+        }
+    }
+}

@@ -1,0 +1,379 @@
+// Runs one planned batch on the workers that are there: the shell around `StageTracker` and `OutcomeBuilder`.
+//
+// One thread, one inbox. Every call to a worker is made on a thread of its own and its answer comes back as an event, so
+// the decisions are made one at a time and in one place. A broken call means that the worker is gone: its running
+// attempts failed, what it held is lost. A worker that falls silent (paused, half-open connection) is found by the
+// pool's heartbeats and treated the same; its late answers carry an old attempt and are ignored.
+//
+// Between `allReported` and the seal the limits are checked and the failpoints of the crash tests stand.
+
+import Dispatch
+import Engine
+import Foundation
+import Synchronization
+import Wire
+
+final class BatchRunner {
+    private enum Event: Sendable {
+        case ran(worker: String, [StageTracker.Attempt], Result<RunTasksReply, Failure>)
+        case sealed(worker: String, [StageTracker.Attempt], Result<SealTasksReply, Failure>)
+        case tick
+    }
+
+    private let plan: BatchPlan
+    private let spec: JobSpec
+    private let settings: EngineSettings
+    private let pool: WorkerPool
+    private let epoch: Epoch
+    private let mode: Mode
+    private let shouldStop: () -> Failure?
+    private var tracker: StageTracker
+    private(set) var builder: OutcomeBuilder
+    private let inbox = Inbox<Event>()
+    private let callers = DispatchQueue(label: "sluice.calls", attributes: .concurrent)
+    /// Which worker each running or sealing attempt was given to.
+    private var assigned: [StageTracker.Attempt: WorkerPool.Worker] = [:]
+    private var usedWorkers = Set<String>()
+    private var sealStart: ContinuousClock.Instant?
+
+    /// What happens when every task has reported.
+    enum Mode {
+        /// The limits are checked, then rows are sealed.
+        case seal
+        /// The rows come back with the reports and are looked at before they may be sealed.
+        case checkRows((OutcomeBuilder) throws -> Void)
+        /// Nothing is sealed: the run only says what would be written.
+        case replay(returnRows: Bool)
+
+        var isReplay: Bool { if case .replay = self { true } else { false } }
+        var returnsRows: Bool {
+            switch self {
+            case .seal: false
+            case .checkRows: true
+            case .replay(let returnRows): returnRows
+            }
+        }
+    }
+
+    struct Finished {
+        var builder: OutcomeBuilder
+        var retries: Int
+        var workers: Int
+        var runMillis: Double
+        var sealMillis: Double
+    }
+
+    /// - Parameter shouldStop: a reason to give the batch up now (lease lost, job killed), asked while it runs.
+    init(
+        plan: BatchPlan, epoch: Epoch, spec: JobSpec, settings: EngineSettings, pool: WorkerPool, mode: Mode = .seal,
+        shouldStop: @escaping () -> Failure?
+    ) {
+        self.mode = mode
+        self.plan = plan
+        self.epoch = epoch
+        self.spec = spec
+        self.settings = settings
+        self.pool = pool
+        self.shouldStop = shouldStop
+        tracker = StageTracker(taskCounts: plan.taskCounts, maxAttempts: DriverLimits.maxAttempts)
+        builder = OutcomeBuilder(plan: plan)
+    }
+
+    func run(placement: inout TaskPlacement) throws -> Finished {
+        let start = ContinuousClock.now
+        var actions = tracker.start()
+        while true {
+            while !actions.isEmpty {
+                switch actions.removeFirst() {
+                case .launch(let attempts): try launch(attempts, placement: &placement)
+                case .allReported:
+                    if mode.isReplay { return finished(start: start, sealed: .now) }
+                    do {
+                        if let failure = builder.limitFailure(settings) { throw failure }
+                        if case .checkRows(let check) = mode { try check(builder) }
+                    } catch {
+                        giveUp()
+                        throw error
+                    }
+                    Failpoint.reach("before-seal")
+                    sealStart = .now
+                    actions += tracker.sealAllowed()
+                case .seal(let attempts): seal(attempts)
+                case .fail(let failure):
+                    giveUp()
+                    throw failure
+                case .finished:
+                    return finished(start: start, sealed: sealStart ?? .now)
+                }
+            }
+            actions = try handle(inbox.next(timeoutMillis: 200) ?? .tick)
+        }
+    }
+
+    private func finished(start: ContinuousClock.Instant, sealed: ContinuousClock.Instant) -> Finished {
+        Finished(
+            builder: builder, retries: tracker.retries, workers: usedWorkers.count,
+            runMillis: (sealed - start) / .milliseconds(1), sealMillis: (ContinuousClock.now - sealed) / .milliseconds(1))
+    }
+
+    // MARK: events
+
+    private func handle(_ event: Event) throws -> [StageTracker.Action] {
+        if let reason = shouldStop() {
+            giveUp()
+            throw reason
+        }
+        switch event {
+        case .ran(let worker, let attempts, .success(let reply)):
+            var actions: [StageTracker.Action] = []
+            let byPart = Dictionary(grouping: attempts, by: \.part)
+            for result in reply.results {
+                guard let attempt = byPart[result.part]?.first(where: { $0.attempt == result.attempt }) else { continue }
+                assigned[attempt] = nil
+                if let report = result.report {
+                    if tracker.isCurrent(attempt) { builder.accept(report, of: attempt) }
+                    actions += tracker.taskSucceeded(attempt, worker: worker)
+                } else {
+                    let reason = result.failure ?? missingAnswer(worker)
+                    logRetry(attempt, worker, reason)
+                    actions += tracker.taskFailed(
+                        attempt, reason, lostParent: result.lost.map { ($0.sourcePart, $0.attempt) })
+                }
+            }
+            return actions
+        case .ran(let worker, let attempts, .failure(let reason)):
+            return callFailed(worker, attempts, reason) { tracker.taskFailed($0, reason) }
+        case .sealed(_, let attempts, .success(let reply)):
+            var actions: [StageTracker.Action] = []
+            for attempt in attempts {
+                assigned[attempt] = nil
+                let part = builder.report(stage: attempt.stage, part: attempt.part)?.sinkPart ?? attempt.part
+                guard let result = reply.results.first(where: { $0.part == part }) else {
+                    actions += tracker.sealFailed(attempt, missingAnswer("?"))
+                    continue
+                }
+                if let reason = result.failure {
+                    logRetry(attempt, "seal", reason)
+                    actions += tracker.sealFailed(attempt, reason)
+                } else {
+                    actions += tracker.partSealed(attempt)
+                    Failpoint.reach("part-sealed")
+                }
+            }
+            return actions
+        case .sealed(let worker, let attempts, .failure(let reason)):
+            return callFailed(worker, attempts, reason) { tracker.sealFailed($0, reason) }
+        case .tick:
+            var actions: [StageTracker.Action] = []
+            let gone = Set(assigned.values.map(\.id)).filter { !pool.contains($0) }.sorted()
+            for worker in gone {
+                let reason = Failure(
+                    .workerUnreachable, "worker \(worker) fell silent", why: "no heartbeat", now: "nothing; its tasks run elsewhere")
+                let attempts = assigned.filter { $0.value.id == worker }.keys
+                for attempt in attempts {
+                    assigned[attempt] = nil
+                    actions += tracker.taskFailed(attempt, reason)
+                    actions += tracker.sealFailed(attempt, reason)
+                }
+                actions += tracker.workerLost(worker)
+            }
+            return actions
+        }
+    }
+
+    private func callFailed(
+        _ worker: String, _ attempts: [StageTracker.Attempt], _ reason: Failure,
+        _ tell: (StageTracker.Attempt) -> [StageTracker.Action]
+    ) -> [StageTracker.Action] {
+        var actions: [StageTracker.Action] = []
+        for attempt in attempts {
+            assigned[attempt] = nil
+            actions += tell(attempt)
+        }
+        if reason.code == .workerUnreachable {
+            pool.lost(worker, reason)
+            actions += tracker.workerLost(worker)
+        }
+        return actions
+    }
+
+    private func missingAnswer(_ worker: String) -> Failure {
+        Failure(
+            .workerUnreachable, "worker \(worker) left out a task in its answer", why: "the answer has no entry for it",
+            now: "nothing; the task is run again")
+    }
+
+    private func logRetry(_ attempt: StageTracker.Attempt, _ worker: String, _ reason: Failure) {
+        Log.warning(
+            "attempt failed",
+            [
+                ("job", spec.name), ("batch.id", "\(plan.batch)"), ("stage.id", "\(attempt.stage)"),
+                ("part", "\(attempt.part)"), ("task.attempt", "\(attempt.attempt)"), ("worker.id", worker),
+                ("code", reason.code.rawValue), ("what", reason.what), ("why", reason.why),
+            ])
+    }
+
+    // MARK: calls
+
+    private func waitForWorkers() throws -> [WorkerPool.Worker] {
+        let deadline = ContinuousClock.now + .milliseconds(DriverLimits.workerWaitMillis)
+        var said = false
+        while true {
+            let workers = pool.available
+            if !workers.isEmpty { return workers }
+            if let reason = shouldStop() { throw reason }
+            guard ContinuousClock.now < deadline else {
+                throw Failure(
+                    .workerUnreachable, "no worker is there for job \(spec.name)",
+                    why: "none registered within \(DriverLimits.workerWaitMillis / 1000) s",
+                    now: "start workers with `sluice worker --driver URL --slots 2`; batch \(plan.batch) waits in the log")
+            }
+            if !said {
+                Log.notice("waiting for workers", [("job", spec.name), ("batch.id", "\(plan.batch)")])
+                said = true
+            }
+            // Registrations come in on other threads; there is no event to wait for here.
+            usleep(2000)
+        }
+    }
+
+    private func launch(_ attempts: [StageTracker.Attempt], placement: inout TaskPlacement) throws {
+        let workers = try waitForWorkers()
+        let members = workers.map { TaskPlacement.Member(id: $0.id, slots: $0.slots) }
+        let byID = Dictionary(uniqueKeysWithValues: workers.map { ($0.id, $0) })
+        let urls = Dictionary(uniqueKeysWithValues: workers.map { ($0.id, $0.url) })
+        for (stage, attempts) in Dictionary(grouping: attempts, by: \.stage).sorted(by: { $0.key < $1.key }) {
+            let keys: [TaskPlacement.Key] = attempts.map {
+                stage == 0 ? .partition(plan.ranges[$0.part].topicPartition) : .part($0.part)
+            }
+            let places = placement.place(keys, on: members)
+            var byWorker: [String: [StageTracker.Attempt]] = [:]
+            for (attempt, place) in zip(attempts, places) { byWorker[place, default: []].append(attempt) }
+            for (id, attempts) in byWorker.sorted(by: { $0.key < $1.key }) {
+                let worker = byID[id]!
+                usedWorkers.insert(id)
+                for attempt in attempts { assigned[attempt] = worker }
+                let request = RunTasks(
+                    job: spec, context: context, stage: stage, tasks: attempts.map { task($0, urls: urls) },
+                    replay: mode.isReplay, returnRows: mode.returnsRows)
+                let delayMillis = attempts.map(\.attempt).max().map { $0 > 1 ? min(50 << ($0 - 2), 2000) : 0 } ?? 0
+                call(afterMillis: delayMillis) { [inbox] in
+                    let result = Result { try worker.link.run(request) }.mapError(failure)
+                    inbox.put(.ran(worker: id, attempts, result))
+                }
+            }
+        }
+    }
+
+    private var context: BatchContext {
+        var context = BatchContext(plan: plan)
+        // A plan that is finished after a takeover runs under the epoch that finishes it.
+        context.epoch = epoch
+        return context
+    }
+
+    private func task(_ attempt: StageTracker.Attempt, urls: [String: String]) -> TaskSpec {
+        if attempt.stage == 0 {
+            return TaskSpec(part: attempt.part, attempt: attempt.attempt, range: plan.ranges[attempt.part])
+        }
+        var blocks: [BlockLocation] = []
+        for source in plan.ranges.indices {
+            guard let holder = tracker.holder(stage: 0, part: source),
+                builder.report(stage: 0, part: source)?.destinations.contains(attempt.part) == true
+            else { continue }
+            // A holder that is gone by now has an address that nobody answers: the fetch fails and names the block.
+            blocks.append(
+                BlockLocation(sourcePart: source, attempt: holder.attempt, workerURL: urls[holder.worker] ?? "gone:"))
+        }
+        let bounds = BatchPlan.keyGroupBounds(parts: plan.taskCounts[1], keyGroups: plan.keyGroups)
+        let files = plan.stateBefore?.files(for: bounds[attempt.part]..<bounds[attempt.part + 1]) ?? []
+        return TaskSpec(part: attempt.part, attempt: attempt.attempt, blocks: blocks, state: files)
+    }
+
+    private func seal(_ attempts: [StageTracker.Attempt]) {
+        let workers = Dictionary(uniqueKeysWithValues: pool.available.map { ($0.id, $0) })
+        var byWorker: [String: [StageTracker.Attempt]] = [:]
+        for attempt in attempts {
+            // A part without rows has nothing to write: its ledger row would only cost a transaction.
+            guard let report = builder.report(stage: attempt.stage, part: attempt.part), report.rowsOut > 0 else {
+                inbox.put(.sealed(worker: "", [attempt], .success(emptySeal(attempt))))
+                continue
+            }
+            let holder = tracker.holder(stage: attempt.stage, part: attempt.part)?.worker ?? ""
+            byWorker[holder, default: []].append(attempt)
+        }
+        for (id, attempts) in byWorker.sorted(by: { $0.key < $1.key }) {
+            guard let worker = workers[id] else {
+                let reason = Failure(
+                    .workerUnreachable, "worker \(id) is gone", why: "it left before its rows were sealed",
+                    now: "nothing; its tasks run elsewhere")
+                inbox.put(.sealed(worker: id, attempts, .failure(reason)))
+                continue
+            }
+            for attempt in attempts { assigned[attempt] = worker }
+            let request = SealTasks(
+                job: spec, batch: plan.batch, epoch: epoch,
+                parts: attempts.map {
+                    let report = builder.report(stage: $0.stage, part: $0.part)!
+                    return SealTasks.Part(part: report.sinkPart, attempt: $0.attempt, digest: report.digest ?? "")
+                })
+            call(afterMillis: 0) { [inbox] in
+                let result = Result { try worker.link.seal(request) }.mapError(failure)
+                inbox.put(.sealed(worker: id, attempts, result))
+            }
+        }
+    }
+
+    private func emptySeal(_ attempt: StageTracker.Attempt) -> SealTasksReply {
+        let part = builder.report(stage: attempt.stage, part: attempt.part)?.sinkPart ?? attempt.part
+        return SealTasksReply(results: [SealResult(part: part, outcome: .alreadySealed)])
+    }
+
+    private func call(afterMillis: Int, _ body: @escaping @Sendable () -> Void) {
+        if afterMillis == 0 {
+            callers.async(execute: body)
+        } else {
+            callers.asyncAfter(deadline: .now() + .milliseconds(afterMillis), execute: body)
+        }
+    }
+
+    /// Tells every worker that was used to drop the batch.
+    private func giveUp() {
+        let request = CancelJob(jobID: spec.jobID, epoch: epoch)
+        for worker in pool.available where usedWorkers.contains(worker.id) {
+            // Best effort: a worker that does not hear it finds out by the next epoch.
+            callers.async {
+                do { try worker.link.cancel(request) } catch {
+                    Log.debug("cancel not delivered", [("worker.id", worker.id), ("why", failure(error).why)])
+                }
+            }
+        }
+    }
+}
+
+/// Events from many threads for one reader.
+final class Inbox<Element: Sendable>: Sendable {
+    private let elements = Mutex<[Element]>([])
+    private let count = DispatchSemaphore(value: 0)
+
+    func put(_ element: Element) {
+        elements.withLock { $0.append(element) }
+        count.signal()
+    }
+
+    /// The oldest element, or nil after `timeoutMillis`.
+    func next(timeoutMillis: Int) -> Element? {
+        guard count.wait(timeout: .now() + .milliseconds(timeoutMillis)) == .success else { return nil }
+        return elements.withLock { $0.removeFirst() }
+    }
+}
+
+/// Bounds of the driver, each with what happens there.
+enum DriverLimits {
+    /// Attempts of one task, or of sealing one part, before the batch is given up.
+    static let maxAttempts = 5
+    /// A batch waits this long for a first worker, then the job says so and tries again later.
+    static let workerWaitMillis = 30_000
+    /// Failures from outside are tried again, with growing pauses, for this long before the job stops.
+    static let outsideRetryMillis: Int64 = 600_000
+}

@@ -1,0 +1,292 @@
+// A driver with its sockets: catalog, workers, and one loop a job, behind the API.
+//
+// It decides nothing about batches; each job's `BatchLoop` does, on a thread of its own. What survives a crash is the
+// catalog: a driver that starts takes up every job that is meant to run and whose lease is free.
+//
+// Start order: listen, then take up jobs. Stop order: jobs drain, loops end, the server goes last, so that workers find
+// their driver until the last batch is sealed.
+
+import Dispatch
+import Engine
+import Foundation
+import Synchronization
+import Wire
+
+/// How explicit settings become a whole set with its digest; the command line owns layers and defaults.
+package typealias SettingsResolver = @Sendable (_ definition: String, _ explicit: [String: String]) throws -> (
+    values: [String: String], digest: String
+)
+
+package final class DriverProcess: Sendable {
+    package let catalog: Catalog
+    package let pool: WorkerPool
+    package let buildDigest: String
+    private let jobs: JobDefinitions
+    private let resolve: SettingsResolver
+    private let server: HTTPServer
+    private let listen: String
+    private let startedMillis = wallMillis()
+    private let runs = Mutex<[String: JobRun]>([:])
+    private let expiry: Expiry
+    private let onBatch: @Sendable (BatchRecord) -> Void
+
+    /// One job's loop: its control, and a way to wait for its end.
+    package final class JobRun: Sendable {
+        package let name: String
+        package let control = JobControl()
+        private let ended = DispatchGroup()
+        private let outcome = Mutex<Failure?>(nil)
+
+        init(name: String) {
+            self.name = name
+            ended.enter()
+        }
+
+        func finish(_ reason: Failure?) {
+            outcome.withLock { $0 = reason }
+            ended.leave()
+        }
+
+        /// Waits for the loop to end; returns why it failed, if it did. Nil result after `timeoutMillis` means it runs on.
+        package func wait(timeoutMillis: Int? = nil) -> (hasEnded: Bool, failure: Failure?) {
+            if let timeoutMillis {
+                guard ended.wait(timeout: .now() + .milliseconds(timeoutMillis)) == .success else { return (false, nil) }
+            } else {
+                ended.wait()
+            }
+            return (true, outcome.withLock { $0 })
+        }
+    }
+
+    private final class Expiry: Sendable {
+        let timer: any DispatchSourceTimer & Sendable
+        init(_ body: @escaping @Sendable () -> Void) {
+            let timer = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "sluice.expiry"))
+            timer.setEventHandler(handler: body)
+            timer.schedule(deadline: .now() + 1, repeating: 1)
+            timer.resume()
+            self.timer = timer as any DispatchSourceTimer & Sendable
+        }
+    }
+
+    package init(
+        catalog: Catalog, jobs: JobDefinitions, buildDigest: String, listen: String, port: Int, secret: String,
+        workerTimeoutMillis: Int64, resolve: @escaping SettingsResolver,
+        onBatch: @escaping @Sendable (BatchRecord) -> Void = { _ in }
+    ) throws {
+        self.catalog = catalog
+        self.jobs = jobs
+        self.buildDigest = buildDigest
+        self.listen = listen
+        self.resolve = resolve
+        self.onBatch = onBatch
+        let client = HTTPClient(secret: secret)
+        let pool = WorkerPool(build: buildDigest, timeoutMillis: workerTimeoutMillis) { url in
+            HTTPWorkerLink(client: client, url: url)
+        }
+        self.pool = pool
+        expiry = Expiry { pool.expire() }
+        let box = Box()
+        server = try HTTPServer(address: listen, port: port, secret: secret) { request in
+            guard let driver = box.driver.withLock({ $0.value }) else {
+                return .failure(Failure(.driverUnreachable, "the driver is starting", why: "it is not ready yet", now: "try again"))
+            }
+            return DriverRoutes.answer(request, driver: driver)
+        }
+        box.driver.withLock { $0.value = self }
+    }
+
+    /// Lets the server, which is made first, find the driver, which owns it.
+    private final class Box: Sendable {
+        struct Weak { weak var value: DriverProcess? }
+        let driver = Mutex(Weak())
+    }
+
+    package var url: String { "http://\(listen):\(server.port)" }
+    package var port: Int { server.port }
+
+    // MARK: jobs
+
+    /// Takes up every job of the catalog that is meant to run.
+    package func takeUpJobs() throws {
+        for record in try catalog.jobs() where record.kind == .live && record.desired == .run {
+            guard record.state == .starting || record.state == .running else { continue }
+            var options = LoopOptions()
+            options.waitForLease = true
+            start(record.name, options)
+        }
+    }
+
+    /// Makes the job's row if it is new, or gives it these settings if they changed.
+    package func register(definition: String, explicit: [String: String], kind: JobKind = .live, parent: JobID? = nil) throws
+        -> JobRecord
+    {
+        let (values, settingsDigest) = try resolve(definition, explicit)
+        let name = values["name"] ?? definition
+        if let known = try catalog.job(named: name) {
+            guard known.definition == definition else {
+                throw Failure(
+                    .jobExists, "there is already a job named \(name)",
+                    why: "it is a \(known.definition), this is a \(definition)", now: "give this one another --name")
+            }
+            return known
+        }
+        return try catalog.insertJob(
+            JobRecord(
+                jobID: .random(), name: name, definition: definition, settings: values, kind: kind, parentJobID: parent,
+                buildDigest: buildDigest, settingsDigest: settingsDigest))
+    }
+
+    /// Starts the loop of a registered job on a thread of its own.
+    @discardableResult
+    package func start(_ name: String, _ options: LoopOptions) -> JobRun {
+        let run = JobRun(name: name)
+        runs.withLock { $0[name] = run }
+        let loop = UncheckedLoop(
+            BatchLoop(
+                name: name, catalog: catalog, pool: pool, jobs: jobs, buildDigest: buildDigest, address: url,
+                options: options, control: run.control, onBatch: onBatch))
+        let thread = Thread {
+            do {
+                try loop.value.run()
+                run.finish(nil)
+            } catch {
+                let reason = failure(error)
+                Log.error(
+                    "job stopped", [("job", name), ("code", reason.code.rawValue), ("what", reason.what), ("why", reason.why), ("now", reason.now)])
+                run.finish(reason)
+            }
+        }
+        thread.name = "job \(name)"
+        thread.stackSize = 4 << 20
+        thread.start()
+        return run
+    }
+
+    /// A loop that only its own thread touches after it was made.
+    private struct UncheckedLoop: @unchecked Sendable {
+        let value: BatchLoop
+        init(_ value: BatchLoop) { self.value = value }
+    }
+
+    package func run(named name: String) -> JobRun? { runs.withLock { $0[name] } }
+
+    private func isRunning(_ name: String) -> Bool {
+        guard let run = run(named: name) else { return false }
+        return !run.wait(timeoutMillis: 0).hasEnded
+    }
+
+    package func submit(_ request: SubmitJob) throws -> JobRecord {
+        let (values, settingsDigest) = try resolve(request.definition, request.settings)
+        let name = values["name"] ?? request.definition
+        let graph = try jobs.graph(definition: request.definition, settings: values)
+        if let known = try catalog.job(named: name), known.state == .running || known.state == .starting || isRunning(name) {
+            guard request.replace else {
+                throw Failure(
+                    .jobExists, "job \(name) is already there", why: "its state is \(known.state.rawValue)",
+                    now: "change it with --replace, or give this one another --name")
+            }
+        }
+        var record = try register(definition: request.definition, explicit: request.settings)
+        if record.settings != values {
+            guard request.replace else {
+                throw Failure(
+                    .jobExists, "job \(name) has other settings", why: "it was submitted before",
+                    now: "change it with --replace, or give this one another --name")
+            }
+            // The state must fit before anything is drained: a refusal changes nothing.
+            let old = try jobs.graph(definition: record.definition, settings: record.settings)
+            try Self.checkStateFits(old: old, new: graph, job: name)
+            if let run = run(named: name), !run.wait(timeoutMillis: 0).hasEnded {
+                run.control.ask(.drain(.stopped))
+                guard run.wait(timeoutMillis: 120_000).hasEnded else {
+                    throw Failure(
+                        .notPossible, "job \(name) did not drain within 120 s", why: "its batch is still running",
+                        now: "look at `sluice batches \(name)`, then submit again")
+                }
+            }
+            try replaceSettings(record, values: values, settingsDigest: settingsDigest)
+            record.settings = values
+            record.settingsDigest = settingsDigest
+        }
+        if !isRunning(name) {
+            try catalog.setDesired(name, .run)
+            var options = LoopOptions()
+            options.adopt = request.adopt
+            options.offsets = request.offsets
+            options.acceptLoss = request.acceptLoss
+            start(name, options)
+        }
+        return record
+    }
+
+    /// New settings and digests for a job that nobody runs now; under a lease of our own.
+    package func replaceSettings(_ record: JobRecord, values: [String: String], settingsDigest: String) throws {
+        let holder = LeaseHolder.thisProcess(id: UUID().uuidString, address: url)
+        guard case .acquired(let epoch) = try catalog.acquireLease(record.name, holder: holder) else {
+            throw Failure(
+                .leaseHeld, "job \(record.name) is run by another driver", why: "its lease is held",
+                now: "stop it with `sluice jobs stop \(record.name)` first")
+        }
+        defer {
+            do { try catalog.releaseLease(record.name, holderID: holder.id, epoch: epoch) } catch {
+                Log.warning("lease not released", [("job", record.name), ("why", failure(error).why)])
+            }
+        }
+        try catalog.replaceJobSettings(
+            record.jobID, epoch: epoch, settings: values, buildDigest: buildDigest, settingsDigest: settingsDigest)
+    }
+
+    package static func checkStateFits(old: StageGraph, new: StageGraph, job: String) throws {
+        guard old.hasExchange || new.hasExchange else { return }
+        guard old.accumulatorSchema == new.accumulatorSchema, old.window == new.window else {
+            throw Failure(
+                .notPossible, "job \(job) cannot be replaced: its state does not fit the new plan",
+                why: "kept are \(describe(old)), the new plan keeps \(describe(new))",
+                now: "submit it under another --name; it starts with empty state there")
+        }
+    }
+
+    private static func describe(_ graph: StageGraph) -> String {
+        let fields = graph.accumulatorSchema.fields.map { "\($0.name) \($0.type.rawValue)" }.joined(separator: ", ")
+        return "(\(fields)) per \(graph.window.map { formatDuration($0.lengthMillis) } ?? "key")"
+    }
+
+    package func act(_ action: JobAction, on name: String) throws {
+        guard let record = try catalog.job(named: name) else {
+            throw Failure(
+                .unknownJob, "there is no job named \(name)", why: "the catalog has no such row",
+                now: "`sluice jobs` lists the ones there are")
+        }
+        switch action {
+        case .pause:
+            try catalog.setDesired(name, .pause)
+            run(named: name)?.control.ask(.drain(.paused))
+        case .stop:
+            try catalog.setDesired(name, .stop)
+            run(named: name)?.control.ask(.drain(.stopped))
+        case .kill:
+            try catalog.setDesired(name, .kill)
+            run(named: name)?.control.ask(.kill)
+        case .resume:
+            try catalog.setDesired(name, .run)
+            if !isRunning(record.name) { start(record.name, LoopOptions()) }
+        }
+    }
+
+    package var statuses: [(name: String, status: JobStatus)] {
+        runs.withLock { $0.map { ($0.key, $0.value.control.status) } }.sorted { $0.name < $1.name }
+    }
+
+    package var uptimeMillis: Int64 { wallMillis() - startedMillis }
+
+    /// Drains every job, then stops listening.
+    package func stop() {
+        let all = runs.withLock { Array($0.values) }
+        // Drained as `running`: a driver that stops is not a job that was stopped; the next driver takes it up.
+        for run in all { run.control.ask(.drain(.running)) }
+        for run in all { _ = run.wait() }
+        expiry.timer.cancel()
+        server.stop()
+    }
+}

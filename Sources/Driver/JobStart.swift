@@ -1,0 +1,284 @@
+// The start of a job: gathers the facts, asks `RecoveryPlan`, and carries its step out. The shell of a decision.
+//
+// Order matters. First everything is read (catalog, Kafka, sink), then the decision is made, then the sink is claimed,
+// which raises the epoch there, and only then something is written to the log. So a start that refuses changes nothing,
+// and from the claim on an older driver's tasks can add nothing to the sink (protocol 3).
+
+import Engine
+import Foundation
+import Wire
+
+struct JobStart {
+    let loop: BatchLoop
+
+    struct Begun {
+        var positions: [TopicPartition: PartitionPosition]
+        var ends: [TopicPartition: Int64]
+        var topicIDs: [String: String]
+        /// To be finished before another is planned.
+        var openPlan: BatchPlan?
+    }
+
+    private var job: RunningJob { loop.job }
+    private var catalog: Catalog { loop.catalog }
+    private var jobID: JobID { job.record.jobID }
+
+    func begin() throws -> Begun {
+        let topic = job.settings.topic
+        let partitions = try loop.queries.partitions(of: topic).map { TopicPartition(topic: topic, partition: $0) }
+        let ends = try loop.queries.ends(partitions)
+        let starts = try loop.queries.starts(partitions)
+        var positions: [TopicPartition: PartitionPosition] = [:]
+        for position in try catalog.positions(jobID) {
+            positions[TopicPartition(topic: position.topic, partition: position.partition)] = position
+        }
+        let topicIDs = try checkTopic(positions, partitions: partitions, ends: ends)
+        let open = try catalog.openPlan(jobID)?.plan
+
+        let sink = try openSink(address: job.settings.sink, table: job.graph.sink)
+        defer { sink.close() }
+        let identity = SinkIdentity(job: job.record.name, jobID: jobID, epoch: loop.epoch, sink: job.graph.sink.name)
+        let step = try RecoveryPlan.decide(
+            facts(sink: sink, identity: identity, partitions: partitions, positions: positions, open: open))
+        try sink.claim(identity, adopt: loop.options.adopt)
+
+        var begun = Begun(positions: positions, ends: ends, topicIDs: topicIDs)
+        switch step {
+        case .resume: break
+        case .startFromSetting:
+            begun.positions = try startPositions(partitions, starts: starts, ends: ends)
+        case .startFromKafka(let committed):
+            var initial = committed
+            for partition in partitions where initial[partition] == nil { initial[partition] = starts[partition] ?? 0 }
+            begun.positions = try begin(at: initial)
+        case .jump(let moved):
+            begun = try jump(to: moved, begun)
+        case .finish(let plan):
+            begun.openPlan = plan
+        case .planAgain(let plan):
+            let again = loop.planAgain(plan)
+            try catalog.replacePlan(again)
+            Log.notice(
+                "batch planned again", [("job", job.record.name), ("batch.id", "\(plan.batch)"), ("why", "build or settings changed; no part was sealed")])
+            begun.openPlan = again
+        }
+        let isUnsealed = try sink.sealedBatches(identity).values.allSatisfy { $0 < open?.batch ?? .max }
+        try acceptOrRefuseLoss(&begun, starts: starts, isUnsealed: isUnsealed)
+        try addNewPartitions(&begun, partitions, starts: starts)
+        if step == .resume || begun.openPlan != nil { try checkTails(begun.positions) }
+        return begun
+    }
+
+    // MARK: facts
+
+    private func facts(
+        sink: any Sink, identity: SinkIdentity, partitions: [TopicPartition],
+        positions: [TopicPartition: PartitionPosition], open: BatchPlan?
+    ) throws -> RecoveryPlan.Facts {
+        var committed: [TopicPartition: Int64] = [:]
+        if job.record.kind == .live {
+            for (partition, entry) in try loop.queries.committed(group: job.group, partitions) {
+                committed[partition] = entry.offset
+            }
+        }
+        var recorded = Set<TopicPartition>()
+        for (partition, offset) in committed where positions[partition] != nil {
+            if try catalog.isRecordedEnd(jobID, partition, offset: offset) { recorded.insert(partition) }
+        }
+        let owner = try sink.owner(job: job.record.name)
+        var sealed: [Int: BatchNumber] = [:]
+        if open != nil { sealed = try sink.sealedBatches(identity) }
+        return RecoveryPlan.Facts(
+            job: job.record.name, jobID: jobID, isStateful: job.isStateful, group: job.group, sinkOwner: owner,
+            positions: positions.mapValues(\.position), committed: committed, recordedEnds: recorded, openPlan: open,
+            sealed: sealed, buildDigest: loop.buildDigest, settingsDigest: job.settingsDigest,
+            planDigest: job.graph.digest, adopt: loop.options.adopt, offsets: loop.options.offsets)
+    }
+
+    /// The topic is still the one that the log knows: by id where the client can tell it, by its end always.
+    private func checkTopic(
+        _ positions: [TopicPartition: PartitionPosition], partitions: [TopicPartition], ends: [TopicPartition: Int64]
+    ) throws -> [String: String] {
+        let topic = job.settings.topic
+        var ids: [String: String] = [:]
+        if let id = try loop.queries.topicID(of: topic) { ids[topic] = id }
+        let last = try catalog.lastDone(jobID)
+        if let known = last?.plan.topicIDs[topic], let now = ids[topic], known != now {
+            throw recreated("topic \(topic) was recreated", "its id is \(now), batch \(last!.plan.batch) read \(known)")
+        }
+        for (partition, position) in positions {
+            guard let end = ends[partition] else {
+                throw recreated("\(partition) is not there any more", "the log stands at \(position.position) in it")
+            }
+            if end < position.position {
+                throw recreated(
+                    "\(partition) ends at \(end), before the position \(position.position) of the log",
+                    "the topic was recreated or truncated")
+            }
+        }
+        return ids
+    }
+
+    private func recreated(_ what: String, _ why: String) -> Failure {
+        Failure(
+            .topicRecreated, what, why: why,
+            now: "nothing was read; if this is meant, run the job under another --name, or drop its log and sink rows")
+    }
+
+    /// The last record that each partition delivered still has the content that the log remembers (protocol 6).
+    private func checkTails(_ positions: [TopicPartition: PartitionPosition]) throws {
+        for (partition, position) in positions.sorted(by: { $0.key < $1.key }) {
+            guard let offset = position.tailOffset, let hash = position.tailHash else { continue }
+            guard let found = try TailRecord.hash(job.settings.kafka, partition, offset: offset) else {
+                Log.warning(
+                    "tail record is gone",
+                    [("job", job.record.name), ("partition", partition.description), ("offset", "\(offset)"), ("means", "retention or compaction took it; nothing is proved")])
+                continue
+            }
+            guard hexadecimal(found) != hash else { continue }
+            throw recreated(
+                "\(partition) holds another record at \(offset) than the log remembers",
+                "the topic was recreated or truncated and written again")
+        }
+    }
+
+    // MARK: steps
+
+    private func startPositions(
+        _ partitions: [TopicPartition], starts: [TopicPartition: Int64], ends: [TopicPartition: Int64]
+    ) throws -> [TopicPartition: PartitionPosition] {
+        if let given = loop.options.starts { return try begin(at: given) }
+        let from = job.settings.from
+        switch from {
+        case "earliest": return try begin(at: starts)
+        case "latest": return try begin(at: ends)
+        default:
+            let millis: Int64
+            if from.hasPrefix("-"), let ago = parseDuration(String(from.dropFirst())) {
+                millis = wallMillis() - ago
+            } else if let time = parseTime(from) {
+                millis = time
+            } else {
+                throw Failure(
+                    .invalidSetting, "setting from cannot be `\(from)`", why: "it is no time",
+                    now: "use earliest, latest, a time like 2026-03-01T12:00:00Z or a time ago like -10m")
+            }
+            var found = try loop.queries.offsets(atTimeMillis: millis, partitions)
+            for partition in partitions where found[partition] == nil { found[partition] = ends[partition] ?? 0 }
+            return try begin(at: found)
+        }
+    }
+
+    private func begin(at offsets: [TopicPartition: Int64]) throws -> [TopicPartition: PartitionPosition] {
+        let positions = offsets.map { PartitionPosition(topic: $0.key.topic, partition: $0.key.partition, position: $0.value) }
+        try catalog.startAt(jobID, epoch: loop.epoch, positions: positions)
+        return Dictionary(
+            uniqueKeysWithValues: positions.map { (TopicPartition(topic: $0.topic, partition: $0.partition), $0) })
+    }
+
+    /// Moves to where Kafka stands, as declared jumps; backwards only where the answer stays right (protocol 8).
+    private func jump(to moved: [TopicPartition: Int64], _ begun: Begun) throws -> Begun {
+        var begun = begun
+        var target = begun.positions.mapValues(\.position)
+        target.merge(moved) { $1 }
+        let backwards = moved.contains { partition, offset in offset < begun.positions[partition]!.position }
+        if backwards && job.isStateful {
+            guard try catalog.batch(jobID, whosePositionsAre: target) != nil else {
+                throw Failure(
+                    .notPossible, "job \(job.record.name) cannot go back to where Kafka stands",
+                    why: "its state fits the positions after whole batches only, and these are the ends of no kept batch: "
+                        + moved.sorted { $0.key < $1.key }.map { "\($0.key) at \($0.value)" }.joined(separator: ", "),
+                    now: "set the group to the ends of a batch that `sluice batches \(job.record.name)` lists, or go on with --offsets log")
+            }
+        }
+        if backwards && !job.isStateful && job.graph.sink.mode == .append && job.graph.sink.key.isEmpty {
+            throw Failure(
+                .notPossible, "job \(job.record.name) cannot go back to where Kafka stands",
+                why: "its sink appends without a unique key, so rows would be doubled", now: "go on with --offsets log")
+        }
+        let changes = moved.sorted { $0.key < $1.key }
+        var after: [PartitionPosition] = []
+        let moves = changes.map { ($0.key, begun.positions[$0.key]!.position, $0.value) }
+        for (partition, offset) in changes {
+            var position = begun.positions[partition]!
+            position.position = offset
+            // The remembered tail lies elsewhere now; event times seen stay seen.
+            position.tailOffset = nil
+            position.tailHash = nil
+            after.append(position)
+            begun.positions[partition] = position
+        }
+        try record(moves, flag: "--offsets kafka", positions: after)
+        return begun
+    }
+
+    private func record(
+        _ moves: [(TopicPartition, Int64, Int64)], flag: String, positions: [PartitionPosition],
+        replacing plan: BatchPlan? = nil
+    ) throws {
+        let jumps = moves.map { partition, old, new in
+            Jump(
+                jobID: jobID, flag: flag, topic: partition.topic, partition: partition.partition, oldPosition: old,
+                newPosition: new)
+        }
+        try catalog.recordJump(jumps, epoch: loop.epoch, newPositions: positions, replacing: plan)
+        for jump in jumps {
+            Log.notice(
+                "position moved",
+                [("job", job.record.name), ("partition", "\(jump.topic)/\(jump.partition)"), ("from", "\(jump.oldPosition)"), ("to", "\(jump.newPosition)"), ("flag", flag)])
+        }
+    }
+
+    /// Records that retention deleted before they were read: refused by name and number, or accepted with a jump row.
+    private func acceptOrRefuseLoss(
+        _ begun: inout Begun, starts: [TopicPartition: Int64], isUnsealed: Bool
+    ) throws {
+        let lost = begun.positions.values.compactMap { position -> (TopicPartition, Int64, Int64)? in
+            let partition = TopicPartition(topic: position.topic, partition: position.partition)
+            guard let start = starts[partition], start > position.position else { return nil }
+            return (partition, position.position, start)
+        }.sorted { $0.0 < $1.0 }
+        guard !lost.isEmpty else { return }
+        guard loop.options.acceptLoss else {
+            let count = lost.reduce(0) { $0 + $1.2 - $1.1 }
+            throw Failure(
+                .offsetsGone, "\(count) offsets that job \(job.record.name) has not read are deleted",
+                why: lost.map { "\($0.0) [\($0.1), \($0.2))" }.joined(separator: ", ")
+                    + " went by retention or by hand; the log stands before them",
+                now: "--accept-loss goes on behind them and writes the loss down as a jump that `sluice audit` lists")
+        }
+        var after: [PartitionPosition] = []
+        for (partition, _, start) in lost {
+            begun.positions[partition]!.position = start
+            after.append(begun.positions[partition]!)
+        }
+        guard let open = begun.openPlan else {
+            try record(lost, flag: "--accept-loss", positions: after)
+            return
+        }
+        // Rows of the open batch that are already in the sink came from records that cannot be read again.
+        guard isUnsealed else {
+            throw Failure(
+                .notPossible, "batch \(open.batch) of job \(job.record.name) cannot be finished any more",
+                why: "some of its parts are in the sink and records of its ranges are deleted, so it cannot be computed again",
+                now: "run the job under another --name from where the topic starts now")
+        }
+        var plan = loop.planAgain(open)
+        plan.ranges = plan.ranges.compactMap { range in
+            var range = range
+            range.from = max(range.from, starts[range.topicPartition] ?? range.from)
+            return range.isEmpty ? nil : range
+        }
+        plan.taskCounts[0] = plan.ranges.count
+        try record(lost, flag: "--accept-loss", positions: after, replacing: plan)
+        begun.openPlan = plan
+    }
+
+    /// Partitions that the log does not know start at their earliest offset, through the log.
+    private func addNewPartitions(_ begun: inout Begun, _ partitions: [TopicPartition], starts: [TopicPartition: Int64]) throws {
+        guard job.record.kind == .live else { return }
+        let new = partitions.filter { begun.positions[$0] == nil }
+        guard !new.isEmpty else { return }
+        begun.positions.merge(try begin(at: Dictionary(uniqueKeysWithValues: new.map { ($0, starts[$0] ?? 0) }))) { $1 }
+    }
+}

@@ -1,0 +1,63 @@
+// Runs a recorded batch again: the same ranges, batch time, seed, watermark, lookups and state; no sink is touched.
+//
+// Equal digests are the proof that the batch was what the log says. Another build, other settings or another schema are
+// allowed (that is how a fix is tried on yesterday's data) and named, because then digests may differ with reason.
+
+import Engine
+import Foundation
+import Wire
+
+package struct ReplayReport: Sendable {
+    package var recorded: BatchOutcome
+    package var computed: BatchOutcome
+    /// What is not as it was when the batch ran.
+    package var differences: [String]
+    package var rows: [Chunk]
+    package var millis: Double
+
+    package var isEqual: Bool {
+        recorded.digest == computed.digest && recorded.rowsOut == computed.rowsOut
+            && recorded.rowsIn == computed.rowsIn && recorded.late == computed.late
+            && recorded.rejected == computed.rejected && recorded.unmatched == computed.unmatched
+    }
+}
+
+package enum Replay {
+    package static func run(
+        _ batch: BatchNumber, of record: JobRecord, catalog: Catalog, pool: WorkerPool, jobs: JobDefinitions,
+        buildDigest: String, returnRows: Bool
+    ) throws -> ReplayReport {
+        guard let logged = try catalog.batch(record.jobID, batch) else {
+            throw Failure(
+                .notPossible, "job \(record.name) has no batch \(batch)", why: "the log does not hold it (any more)",
+                now: "`sluice batches \(record.name)` lists the ones it has")
+        }
+        guard let recorded = logged.outcome else {
+            throw Failure(
+                .notPossible, "batch \(batch) of job \(record.name) is not done", why: "it is PLANNED and has no digest yet",
+                now: "let the job finish it first")
+        }
+        let plan = logged.plan
+        let job = try RunningJob(
+            record: record, jobs: jobs, buildDigest: buildDigest, catalog: catalog, kept: plan.lookups)
+        var differences: [String] = []
+        if plan.buildDigest != buildDigest { differences.append("build is \(buildDigest), the batch ran on \(plan.buildDigest)") }
+        if plan.settingsDigest != job.settingsDigest {
+            differences.append("settings are \(job.settingsDigest), the batch ran with \(plan.settingsDigest)")
+        }
+        if plan.planDigest != job.graph.digest { differences.append("the compiled plan is another than the batch's") }
+        if plan.schemaDigest != job.schemaDigest { differences.append("the writer schema is another than the batch's") }
+
+        let start = ContinuousClock.now
+        let runner = BatchRunner(
+            plan: plan, epoch: plan.epoch, spec: job.spec, settings: job.settings, pool: pool,
+            mode: .replay(returnRows: returnRows), shouldStop: { nil })
+        var placement = TaskPlacement()
+        let finished = try runner.run(placement: &placement)
+        let result = finished.builder.outcome(
+            watermark: WatermarkTracker(latenessMillis: job.settings.latenessMillis), positions: [], unread: [])
+        return ReplayReport(
+            recorded: recorded, computed: result.outcome, differences: differences,
+            rows: returnRows ? try finished.builder.rows() : [], millis: (ContinuousClock.now - start) / .milliseconds(1))
+    }
+}

@@ -1,0 +1,77 @@
+// A job as the driver runs it: record, compiled plan, typed settings, and the digests that a plan names.
+//
+// Made once per start. The lookup files are read here, their bytes kept in the catalog by digest, so that workers and
+// later replays get what this start saw (protocol 2). A changed file takes effect at the next start.
+
+import Engine
+import Foundation
+import Wire
+
+package struct RunningJob: Sendable {
+    package let record: JobRecord
+    package let graph: StageGraph
+    package let settings: EngineSettings
+    package let spec: JobSpec
+    package let buildDigest: String
+    package let settingsDigest: String
+    package let schemaDigest: String
+    package let lookups: [String: String]
+
+    package var isStateful: Bool { graph.hasExchange }
+    package var group: String { "sluice.\(record.name)" }
+
+    /// - Parameter kept: lookups of a recorded plan, for a replay; nil reads the files as they are now.
+    package init(
+        record: JobRecord, jobs: JobDefinitions, buildDigest: String, catalog: Catalog, backfill: BackfillBounds? = nil,
+        kept: [String: String]? = nil
+    ) throws {
+        self.record = record
+        self.buildDigest = buildDigest
+        settingsDigest = record.settingsDigest
+        settings = try EngineSettings(record.settings)
+        graph = try jobs.graph(definition: record.definition, settings: record.settings)
+        let schemaText = try Self.schemaText(record.settings["schema"] ?? "", format: graph.source.format)
+        schemaDigest = digest(of: Array((schemaText ?? graph.source.format.rawValue).utf8))
+        // The decoder is made once here, so that a schema that does not fit is refused before anything is planned.
+        _ = try Formats.makeDecoder(
+            format: graph.source.format, schemaText: schemaText, needed: graph.source.neededSchema)
+        var lookups: [String: String] = [:]
+        for lookup in kept == nil ? graph.lookups : [] {
+            guard let data = FileManager.default.contents(atPath: lookup.path) else {
+                throw Failure(
+                    .fileMissing, "lookup file \(lookup.path) is not there", why: "job \(record.name) joins with it",
+                    now: "give its path with --ads, or make it with `sluice generate ad-events --ads \(lookup.path)`")
+            }
+            let bytes = [UInt8](data)
+            _ = try lookup.build(from: bytes)
+            let name = digest(of: bytes)
+            try catalog.putLookup(digest: name, bytes: bytes)
+            lookups[lookup.name] = name
+        }
+        self.lookups = kept ?? lookups
+        spec = JobSpec(
+            name: record.name, jobID: record.jobID, definition: record.definition, settings: record.settings,
+            planDigest: graph.digest, buildDigest: buildDigest, schemaText: schemaText, lane: record.kind.rawValue,
+            outputFromMillis: backfill?.fromMillis, outputUntilMillis: backfill?.untilMillis)
+    }
+
+    private static func schemaText(_ path: String, format: RecordFormat) throws -> String? {
+        guard !path.isEmpty else { return nil }
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw Failure(
+                .fileMissing, "schema file \(path) is not there", why: "the setting `schema` names it",
+                now: "correct --schema, or leave it out for the built-in schema of ad events")
+        }
+        return String(decoding: data, as: UTF8.self)
+    }
+}
+
+/// What a backfill may write: event times in `[fromMillis, untilMillis)`, in milliseconds since 1970.
+package struct BackfillBounds: Sendable, Codable, Equatable {
+    package var fromMillis: Int64
+    package var untilMillis: Int64
+    package init(fromMillis: Int64, untilMillis: Int64) {
+        self.fromMillis = fromMillis
+        self.untilMillis = untilMillis
+    }
+}

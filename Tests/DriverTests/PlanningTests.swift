@@ -1,0 +1,113 @@
+import Driver
+import Engine
+import Testing
+
+private func partition(_ number: Int32) -> TopicPartition { TopicPartition(topic: "t", partition: number) }
+
+private func offsets(_ values: [Int64]) -> [TopicPartition: Int64] {
+    Dictionary(uniqueKeysWithValues: values.enumerated().map { (partition(Int32($0.offset)), $0.element) })
+}
+
+@Suite struct OffsetPlannerTests {
+    struct Case: Sendable, CustomStringConvertible {
+        var name: String
+        var positions: [Int64]
+        var ends: [Int64]
+        var max: Int64?
+        var counts: [Int64]
+        var description: String { name }
+    }
+
+    static let cases = [
+        Case(name: "nothing waits", positions: [5, 7], ends: [5, 7], max: nil, counts: [0, 0]),
+        Case(name: "no bound takes all", positions: [0, 0, 3], ends: [10, 0, 5], max: nil, counts: [10, 0, 2]),
+        Case(name: "a bound is shared equally", positions: [0, 0], ends: [100, 100], max: 10, counts: [5, 5]),
+        Case(name: "what a short one leaves goes to the others", positions: [0, 0, 0], ends: [2, 100, 100], max: 30, counts: [2, 14, 14]),
+        Case(name: "a bound above the backlog changes nothing", positions: [0, 0], ends: [3, 4], max: 100, counts: [3, 4]),
+        Case(name: "one record a batch", positions: [0, 0], ends: [3, 4], max: 1, counts: [1, 0]),
+        Case(name: "an end behind the position gives no range", positions: [9], ends: [4], max: nil, counts: [0]),
+    ]
+
+    @Test(arguments: cases) func `ranges start at the positions and keep the bound`(_ c: Case) {
+        let ranges = OffsetPlanner(maxRecords: c.max).ranges(positions: offsets(c.positions), ends: offsets(c.ends))
+        let byPartition = Dictionary(uniqueKeysWithValues: ranges.map { (Int($0.partition), $0) })
+        for (index, count) in c.counts.enumerated() {
+            #expect(byPartition[index]?.count ?? 0 == count)
+            if let range = byPartition[index] { #expect(range.from == c.positions[index]) }
+        }
+        if let max = c.max { #expect(ranges.reduce(0) { $0 + $1.count } <= max) }
+        #expect(ranges.map(\.partition) == ranges.map(\.partition).sorted())
+    }
+}
+
+@Suite struct WatermarkTrackerTests {
+    let tracker = WatermarkTracker(latenessMillis: 10)
+
+    @Test func `the slowest partition holds the watermark`() {
+        #expect(tracker.watermark(before: nil, maxEventTimes: offsets([100, 70]), unread: []) == 60)
+    }
+    @Test func `it never goes back`() {
+        #expect(tracker.watermark(before: 80, maxEventTimes: offsets([100, 70]), unread: []) == 80)
+    }
+    @Test func `a partition with unread records and no event time holds it where it is`() {
+        #expect(tracker.watermark(before: nil, maxEventTimes: offsets([100]), unread: [partition(1)]) == nil)
+        #expect(tracker.watermark(before: 5, maxEventTimes: offsets([100]), unread: [partition(1)]) == 5)
+    }
+    @Test func `without any event time there is none`() {
+        #expect(tracker.watermark(before: nil, maxEventTimes: [:], unread: []) == nil)
+    }
+}
+
+@Suite struct TaskPlacementTests {
+    private func keys(_ count: Int) -> [TaskPlacement.Key] { (0..<count).map { .partition(partition(Int32($0))) } }
+    private let two = [TaskPlacement.Member(id: "a", slots: 1), TaskPlacement.Member(id: "b", slots: 1)]
+
+    @Test func `keys stay where they were`() {
+        var placement = TaskPlacement()
+        let first = placement.place(keys(4), on: two)
+        #expect(placement.place(keys(4), on: two.reversed()) == first)
+        #expect(Set(first) == ["a", "b"])
+        // Fewer partitions with records: the rest stays put.
+        #expect(placement.place([keys(4)[2]], on: two) == [first[2]])
+    }
+    @Test func `a worker that joins takes over its share`() {
+        var placement = TaskPlacement()
+        _ = placement.place(keys(4), on: [two[0]])
+        let places = placement.place(keys(4), on: two)
+        #expect(places.filter { $0 == "b" }.count == 2)
+    }
+    @Test func `slots weigh`() {
+        var placement = TaskPlacement()
+        let places = placement.place(
+            keys(8), on: [TaskPlacement.Member(id: "a", slots: 3), TaskPlacement.Member(id: "b", slots: 1)])
+        #expect(places.filter { $0 == "a" }.count >= 5)
+        #expect(places.filter { $0 == "b" }.count >= 2)
+    }
+    @Test func `what a lost worker had goes to the others`() {
+        var placement = TaskPlacement()
+        _ = placement.place(keys(4), on: two)
+        #expect(placement.place(keys(4), on: [two[1]]) == ["b", "b", "b", "b"])
+    }
+}
+
+@Suite struct BatchClockTests {
+    @Test func `the first batch is due at once and the next an interval later`() {
+        var clock = BatchClock(intervalMillis: 500, pollMillis: 500)
+        #expect(clock.waitMillis(now: 1000, foundNothing: false) == 0)
+        #expect(clock.waitMillis(now: 1100, foundNothing: false) == 400)
+        #expect(clock.waitMillis(now: 1500, foundNothing: false) == 0)
+    }
+    @Test func `ticks that passed are skipped, not piled up`() {
+        var clock = BatchClock(intervalMillis: 500, pollMillis: 500)
+        _ = clock.waitMillis(now: 0, foundNothing: false)
+        #expect(clock.waitMillis(now: 1700, foundNothing: false) == 0)
+        #expect(clock.waitMillis(now: 1800, foundNothing: false) == 200)
+        #expect(clock.isOverrun(tookMillis: 501) && !clock.isOverrun(tookMillis: 499))
+    }
+    @Test func `interval 0 waits only when nothing was found`() {
+        var clock = BatchClock(intervalMillis: 0, pollMillis: 5)
+        #expect(clock.waitMillis(now: 7, foundNothing: false) == 0)
+        #expect(clock.waitMillis(now: 7, foundNothing: true) == 5)
+        #expect(!clock.isOverrun(tookMillis: 1e9))
+    }
+}
