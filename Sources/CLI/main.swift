@@ -1,6 +1,6 @@
-// The executable `sluice`: hands its words to the program and exits with its status.
+// The executable `sluice`, with the jobs that ship.
 
-import Foundation
+import Jobs
 import Sluice
 
-exit(Program(commands: [GenerateCommand.command]).main(Array(CommandLine.arguments.dropFirst())))
+SluiceProgram.main(jobs: ShippedJobs.all)

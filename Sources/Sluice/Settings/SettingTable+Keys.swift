@@ -165,6 +165,10 @@ extension SettingKey {
         "listen", .access, .hostPort(many: false), fallback: "127.0.0.1:7070",
         what: "address on which the driver listens; port 0 takes a free one",
         why: "Beyond loopback it needs secret_file or TLS files.")
+    package static let workerListen = SettingKey(
+        "worker_listen", .access, .hostPort(many: false), fallback: "127.0.0.1:0",
+        what: "address on which a worker serves tasks and blocks; port 0 takes a free one",
+        why: "Driver and other workers must reach it. Beyond loopback it needs secret_file.")
     package static let secretFile = SettingKey(
         "secret_file", .access, .file, note: "a file made beside the catalog",
         what: "file with the secret that driver, workers and commands share",
@@ -201,7 +205,7 @@ extension SettingTable {
         .sink, .catalog, .state, .stateInline, .stateKeep, .stateKeepTime, .logKeep,
         .bootstrap, .isolation, .readTimeout, .fetchBudget, .consumerIdle, .kafka,
         .workers, .slots, .keyGroups, .driver, .workerTimeout, .driverTimeout,
-        .listen, .secretFile, .tlsCert, .tlsKey, .tlsCA,
+        .listen, .workerListen, .secretFile, .tlsCert, .tlsKey, .tlsCA,
         .logFormat, .logLevel,
     ]
 }

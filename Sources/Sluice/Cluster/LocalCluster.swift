@@ -1,0 +1,77 @@
+// A driver and its workers for one command: what `run`, `backfill` and the benches stand on.
+//
+// The driver listens on a free loopback port with a secret made for this run; workers are child processes that get it in
+// their environment, or one worker inside this process.
+
+import Driver
+import Engine
+import Foundation
+import Synchronization
+import Wire
+import Worker
+
+final class LocalCluster: Sendable {
+    let driver: DriverProcess
+    let jobs: JobDefinitions
+    private let children: WorkerChildren?
+    private let node: WorkerNode?
+    private let listener: Listener
+
+    /// Where DONE batches are told; set before the job starts.
+    private final class Listener: Sendable {
+        let body: Mutex<@Sendable (BatchRecord) -> Void>
+        init(_ body: @escaping @Sendable (BatchRecord) -> Void) { self.body = Mutex(body) }
+        func tell(_ record: BatchRecord) { body.withLock { $0 }(record) }
+    }
+
+    var onBatch: @Sendable (BatchRecord) -> Void {
+        get { listener.body.withLock { $0 } }
+        set { listener.body.withLock { $0 = newValue } }
+    }
+
+    /// - Parameter workers: worker processes instead of what the settings say.
+    init(
+        settings: Settings, jobs: JobDefinitions, workers: Int? = nil,
+        onBatch: @escaping @Sendable (BatchRecord) -> Void
+    ) throws {
+        self.jobs = jobs
+        let listener = Listener(onBatch)
+        self.listener = listener
+        let catalog = try Catalog.open(address: settings.text(.catalog))
+        let secret = SharedSecret.make()
+        let values = settings.jobValues
+        let settingsDigest = settings.digest
+        driver = try DriverProcess(
+            catalog: catalog, jobs: jobs, buildDigest: ThisProgram.buildDigest, listen: "127.0.0.1", port: 0,
+            secret: secret, workerTimeoutMillis: settings.millis(.workerTimeout),
+            resolve: { _, _ in (values, settingsDigest) }, onBatch: { listener.tell($0) })
+        let count = workers ?? settings.integer(.workers)
+        if count == 0 {
+            children = nil
+            let node = WorkerNode(
+                slots: settings.integer(.slots), jobs: jobs, build: ThisProgram.buildDigest,
+                driver: CatalogLink(catalog: catalog), peers: HTTPBlockLink(client: HTTPClient(secret: secret)))
+            self.node = node
+            driver.pool.addLocal(id: "local", slots: settings.integer(.slots), url: node.url, link: node)
+        } else {
+            node = nil
+            // One slot a process unless asked otherwise: processes are the unit of parallelism here.
+            let slots = settings.origin(of: .slots) == .engine ? 1 : settings.integer(.slots)
+            let children = WorkerChildren(
+                path: ThisProgram.path,
+                arguments: [
+                    "worker", "--driver", driver.url, "--slots", "\(slots)", "--exit-with-parent", "--log-format",
+                    settings.text(.logFormat), "--log-level", "warning", "--consumer-idle", settings.text(.consumerIdle),
+                ],
+                environment: [SharedSecret.variable: secret])
+            self.children = children
+            try children.start(count)
+        }
+    }
+
+    func end() {
+        driver.stop()
+        children?.end()
+        driver.catalog.close()
+    }
+}

@@ -1,0 +1,71 @@
+// The worker processes of one `sluice run`: started together, started again when one dies, ended with the run.
+//
+// A worker that dies is replaced at once, but not for ever: more than `maxRestarts` deaths within a minute are a fault
+// that restarting does not mend, and the run goes on with the workers that are left, or stops when none is.
+
+import Dispatch
+import Engine
+import Foundation
+import Synchronization
+
+final class WorkerChildren: Sendable {
+    private static let maxRestarts = 10
+
+    private struct State {
+        var children: [ChildProcess] = []
+        var deathsMillis: [Int64] = []
+        var isEnding = false
+    }
+
+    private let state = Mutex(State())
+    private let path: String
+    private let arguments: [String]
+    private let environment: [String: String]
+    private let ended = DispatchGroup()
+
+    init(path: String, arguments: [String], environment: [String: String]) {
+        self.path = path
+        self.arguments = arguments
+        self.environment = environment
+    }
+
+    func start(_ count: Int) throws { for _ in 0..<count { try startOne() } }
+
+    private func startOne() throws {
+        let child = try ChildProcess(path, arguments, environment: environment)
+        state.withLock { $0.children.append(child) }
+        ended.enter()
+        let thread = Thread { [self] in
+            let status = child.wait()
+            defer { ended.leave() }
+            let now = Int64(DispatchTime.now().uptimeNanoseconds / 1_000_000)
+            let again = state.withLock { state in
+                state.children.removeAll { $0.pid == child.pid }
+                guard !state.isEnding else { return false }
+                state.deathsMillis = state.deathsMillis.filter { now - $0 < 60_000 } + [now]
+                return state.deathsMillis.count <= Self.maxRestarts
+            }
+            if state.withLock({ $0.isEnding }) { return }
+            Log.warning("worker process ended", [("pid", "\(child.pid)"), ("status", "\(status)"), ("then", again ? "started again" : "not started again")])
+            guard again else { return }
+            do { try startOne() } catch {
+                Log.error("worker process not started", [("why", failure(error).why)])
+            }
+        }
+        thread.name = "child \(child.pid)"
+        thread.start()
+    }
+
+    /// Ends all workers and waits for them.
+    func end() {
+        let children = state.withLock { state in
+            state.isEnding = true
+            return state.children
+        }
+        for child in children { child.terminate() }
+        if ended.wait(timeout: .now() + 5) == .timedOut {
+            for child in state.withLock({ $0.children }) { kill(child.pid, SIGKILL) }
+            ended.wait()
+        }
+    }
+}

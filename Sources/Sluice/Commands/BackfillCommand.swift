@@ -1,0 +1,205 @@
+// `sluice backfill NAME --from TIME --to TIME`: past windows computed again, beside the live job.
+
+import Driver
+import Engine
+import Foundation
+import Synchronization
+import Wire
+
+enum BackfillCommand {
+    static func command(_ jobs: JobDefinitions) -> Command {
+        Command(
+            "backfill", .jobs, summary: "reprocess history beside the live job",
+            about: """
+                Reads the records of a span of event time again, in batches and with state of its own, and writes the windows that \
+                lie wholly in it once they are complete. The live job goes on. Nothing past the live watermark is written, unless \
+                --sink names another place; a value that would become smaller (its input is deleted) is refused without --allow-shrink.
+                """,
+            positionals: [Positional("NAME", help: "the live job's name")],
+            options: [
+                Option("from", .text, valueName: "TIME", help: "first event time, as 2026-03-01T12:00:00Z or a time ago like -2h"),
+                Option("to", .text, valueName: "TIME", help: "first event time that is no longer wanted"),
+                Option("slack", .duration(0...86_400_000 * 30), fallback: "1m", help: "how far record times may stray beyond lateness"),
+                Option(flag: "plan", help: "print batches, offsets, records and bytes, and do nothing"),
+                Option(flag: "allow-shrink", help: "write values although they become smaller"),
+                .json,
+            ],
+            settingFlags: .some([.catalog, .sink, .workers, .slots, .maxBatchRecords, .logFormat, .logLevel]),
+            examples: [
+                Command.Example(
+                    "sluice backfill campaign-views --from 2026-03-01T12:00:00Z --to 2026-03-01T13:00:00Z --plan",
+                    "what it would read"),
+                Command.Example(
+                    "sluice backfill campaign-views --from -2h --to -1h --sink sqlite:again.db", "into a table beside the live one"),
+            ],
+            run: { try run($0, $1, jobs) })
+    }
+
+    private struct PlanLine: Encodable {
+        var job: String
+        var from: String
+        var to: String
+        var topic: String
+        var partition: Int32
+        var fromOffset: Int64
+        var untilOffset: Int64
+        var records: Int64
+        var bytesEstimated: Int64?
+    }
+
+    private static func time(_ text: String?, _ option: String) throws -> Int64 {
+        guard let text else {
+            throw Failure(
+                .wrongUsage, "\(option) is missing", why: "a backfill needs both ends of its span",
+                now: "give \(option) as 2026-03-01T12:00:00Z or as a time ago like -2h")
+        }
+        if text.hasPrefix("-"), let ago = parseDuration(String(text.dropFirst())) { return wallMillis() - ago }
+        guard let millis = parseTime(text) else {
+            throw Failure(
+                .wrongUsage, "\(option) cannot be `\(text)`", why: "it is no time",
+                now: "write it as 2026-03-01T12:00:00Z or as a time ago like -2h")
+        }
+        return millis
+    }
+
+    private static func run(_ parsed: ParsedArguments, _ terminal: Terminal, _ jobs: JobDefinitions) throws -> Int32 {
+        let own = try parsed.settings()
+        if parsed.flag("print-settings") { return try PrintSettings.print(own, terminal) }
+        try Logging.begin(own)
+        let cluster = try LocalCluster(settings: own, jobs: jobs, onBatch: { _ in })
+        defer { cluster.end() }
+        let catalog = cluster.driver.catalog
+        let live = try JobView.record(parsed.required("NAME"), catalog)
+
+        // Everything is the live job's but what this command line says.
+        var values = live.settings
+        for entry in own.all {
+            if case .flag = entry.origin { values[entry.key.name] = own.jobValues[entry.key.name] }
+        }
+        let writesLiveSink = values["sink"] == live.settings["sink"]
+        let graph = try jobs.graph(definition: live.definition, settings: values)
+        let engine = try EngineSettings(values)
+        if writesLiveSink && graph.sink.mode == .append && graph.sink.key.isEmpty {
+            throw Failure(
+                .notPossible, "job \(live.name) cannot be backfilled into its own table",
+                why: "its sink appends without a unique key, so rows would be doubled", now: "name another --sink")
+        }
+        var plan = try BackfillPlan.bounds(
+            fromMillis: time(parsed.text("from"), "--from"), untilMillis: time(parsed.text("to"), "--to"),
+            windowMillis: graph.window?.lengthMillis, latenessMillis: engine.latenessMillis,
+            slackMillis: parsed.millis("slack") ?? 60_000,
+            liveWatermarkMillis: try catalog.lastDone(live.jobID)?.outcome?.watermarkAfterMillis,
+            writesLiveSink: writesLiveSink)
+        let queries = try OffsetQueries(engine.kafka)
+        try plan.find(queries, topic: engine.topic)
+        if !parsed.flag("json") || parsed.flag("plan") {
+            try show(plan, live: live, engine: engine, catalog: catalog, terminal: terminal, asJSON: parsed.flag("json"))
+        }
+        if plan.ranges.isEmpty { return 0 }
+
+        let isDry = parsed.flag("plan")
+        // Only deleted input can make a value smaller; without it the plan needs no computing.
+        if isDry && (plan.truncated.isEmpty || !writesLiveSink) { return 0 }
+        return try compute(
+            plan, live: live, values: values, graph: graph, cluster: cluster, parsed: parsed, terminal: terminal,
+            checksShrink: writesLiveSink, isDry: isDry)
+    }
+
+    private static func show(
+        _ plan: BackfillPlan, live: JobRecord, engine: EngineSettings, catalog: Catalog, terminal: Terminal, asJSON: Bool
+    ) throws {
+        let recent = try catalog.batches(live.jobID, last: 20).compactMap(\.outcome)
+        let rows = recent.reduce(0) { $0 + $1.rowsIn }
+        let bytes = recent.reduce(0) { $0 + $1.bytesIn }
+        func estimate(_ records: Int64) -> Int64? { rows > 0 ? records * bytes / rows : nil }
+        let from = formatTime(plan.bounds.fromMillis)
+        let to = formatTime(plan.bounds.untilMillis)
+        if asJSON {
+            for range in plan.ranges {
+                try terminal.json(
+                    PlanLine(
+                        job: live.name, from: from, to: to, topic: range.topic, partition: range.partition,
+                        fromOffset: range.from, untilOffset: range.until, records: range.count,
+                        bytesEstimated: estimate(range.count)))
+            }
+            return
+        }
+        try terminal.line("event times [\(from), \(to))\(plan.isRounded ? ", rounded to window bounds" : "")")
+        try terminal.line("record times [\(formatTime(plan.readFromMillis)), \(formatTime(plan.readUntilMillis)))")
+        var table = Table([.text("partition"), .number("from"), .number("until"), .number("records"), .number("bytes (about)")])
+        for range in plan.ranges {
+            table.add([
+                range.topicPartition.description, "\(range.from)", "\(range.until)", grouped(range.count),
+                estimate(range.count).map(grouped) ?? "-",
+            ])
+        }
+        try terminal.table(table)
+        let total = plan.ranges.reduce(0) { $0 + $1.count }
+        let batches = engine.maxBatchRecords > 0 ? (total + engine.maxBatchRecords - 1) / engine.maxBatchRecords : 1
+        try terminal.line("\(grouped(total)) offsets in about \(batches) batch\(batches == 1 ? "" : "es")")
+        for partition in plan.truncated {
+            try terminal.line("\(partition): older records are deleted; windows at the beginning may be incomplete")
+        }
+    }
+
+    private static func compute(
+        _ plan: BackfillPlan, live: JobRecord, values: [String: String], graph: StageGraph, cluster: LocalCluster,
+        parsed: ParsedArguments, terminal: Terminal, checksShrink: Bool, isDry: Bool
+    ) throws -> Int32 {
+        let catalog = cluster.driver.catalog
+        let name = "\(live.name)~backfill-\(hexadecimal(UInt64.random(in: 0...UInt64.max)).prefix(8))"
+        var values = values
+        values["name"] = name
+        values["interval"] = "0"
+        let record = try catalog.insertJob(
+            JobRecord(
+                jobID: .random(), name: name, definition: live.definition, settings: values, kind: .backfill,
+                parentJobID: live.jobID, buildDigest: ThisProgram.buildDigest, settingsDigest: live.settingsDigest))
+        var options = LoopOptions()
+        options.untilCaughtUp = true
+        options.backfill = plan.bounds
+        options.starts = Dictionary(uniqueKeysWithValues: plan.ranges.map { ($0.topicPartition, $0.from) })
+        options.targets = Dictionary(uniqueKeysWithValues: plan.ranges.map { ($0.topicPartition, $0.until) })
+        let isAllowed = parsed.flag("allow-shrink")
+        let sinkAddress = values["sink"] ?? ""
+        let table = graph.sink
+        let found = Mutex<[ShrinkCheck.Shrunk]>([])
+        if checksShrink {
+            options.checkRows = { rows in
+                let sink = try openSink(address: sinkAddress, table: table)
+                defer { sink.close() }
+                let shrunk = try ShrinkCheck.shrunk(rows, in: sink, table: table)
+                found.withLock { $0 = shrunk }
+                if isDry { throw Self.dryEnd }
+                guard isAllowed || shrunk.isEmpty else { throw Self.refusal(shrunk) }
+            }
+        }
+        let progress = BatchProgress(terminal: terminal, job: name, asJSON: parsed.flag("json"))
+        if !isDry { cluster.onBatch = { progress.batchDone($0) } }
+        let run = cluster.driver.start(record.name, options)
+        let signals = Signals { run.control.ask(.kill) }
+        defer { signals.cancel() }
+        let (_, reason) = run.wait()
+        if isDry {
+            for entry in found.withLock({ $0 }).prefix(100) {
+                try terminal.line("would shrink: \(entry.key) \(entry.column) \(entry.stored) -> \(entry.computed)")
+            }
+            if let reason, reason != dryEnd { throw reason }
+            return 0
+        }
+        if let reason { throw reason }
+        try progress.end(run.control.status)
+        return 0
+    }
+
+    private static let dryEnd = Failure(
+        .taskCancelled, "only a plan was asked for", why: "--plan writes nothing", now: "run it without --plan")
+
+    private static func refusal(_ shrunk: [ShrinkCheck.Shrunk]) -> Failure {
+        let first = shrunk.prefix(3).map { "\($0.key): \($0.column) \($0.stored) -> \($0.computed)" }.joined(separator: "; ")
+        return Failure(
+            .notPossible, "\(shrunk.count) stored values would become smaller",
+            why: "their input is partly deleted: \(first)",
+            now: "nothing was written; shorten the span, name another --sink, or write them with --allow-shrink")
+    }
+}

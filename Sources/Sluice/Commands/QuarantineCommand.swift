@@ -1,0 +1,113 @@
+// `sluice quarantine NAME`: the records that did not become rows, with their raw bytes.
+//
+// Bytes are shown as text when all of them are printable UTF-8, otherwise in hexadecimal, so that whatever stood in a
+// record can neither drive a terminal nor be taken for something else. Long ones are cut in the table, never in JSON.
+
+import Driver
+import Engine
+
+enum QuarantineCommand {
+    private static let shownBytes = 48
+
+    static let command = Command(
+        "quarantine", .batches, summary: "show records that could not be read",
+        about: """
+            Shows bad records that a job has put aside, newest batch first: where they stand in Kafka, why they were rejected, \
+            and their bytes. Of many bad records only some are kept; every one is counted by its batch.
+            """,
+        positionals: [OneJob.positional],
+        options: [
+            Option("batch", .integer(1...Int64.max), help: "only of this batch"),
+            Option("limit", .integer(1...100_000), fallback: "50", help: "how many to show"),
+            .json,
+        ],
+        settingFlags: .some([.catalog]),
+        examples: [
+            Command.Example("sluice quarantine campaign-views --limit 5", "the five newest"),
+            Command.Example("sluice quarantine campaign-views --batch 3 --json", "those of batch 3, with all their bytes"),
+        ],
+        run: run)
+
+    private struct Line: Encodable {
+        var job: String
+        var batch: BatchNumber
+        var topic: String
+        var partition: Int32
+        var offset: Int64
+        var reason: String
+        var bytes: Int
+        /// Only when all bytes are printable.
+        var text: String?
+        var hex: String
+    }
+
+    private static func run(_ parsed: ParsedArguments, _ terminal: Terminal) throws -> Int32 {
+        try OneJob.look(parsed, terminal) { catalog, record, _ in
+            let batch = parsed.integer("batch").map { BatchNumber($0) }
+            let limit = parsed.integer("limit") ?? 50
+            let entries = try catalog.quarantined(record.jobID, batch: batch, limit: limit)
+            if parsed.flag("json") {
+                for entry in entries { try terminal.json(line(entry, job: record.name)) }
+                return 0
+            }
+            if entries.isEmpty {
+                try terminal.line(
+                    "no record of job \(record.name)\(batch.map { ", batch \($0)," } ?? "") is in quarantine")
+                return 0
+            }
+            var table = Table([
+                .number("batch"), .text("partition"), .number("offset"), .text("reason"), .number("bytes"), .text("raw"),
+            ])
+            for entry in entries {
+                let bad = entry.record
+                table.add([
+                    "\(entry.batch)", "\(bad.topic)/\(bad.partition)", "\(bad.offset)", bad.reason.rawValue,
+                    "\(bad.raw.count)", shown(bad.raw),
+                ])
+            }
+            try terminal.table(table)
+            if entries.count == limit {
+                try terminal.line("there may be more: --limit \(limit * 2) shows twice as many")
+            }
+            return 0
+        }
+    }
+
+    private static func line(_ entry: QuarantineEntry, job: String) -> Line {
+        let bad = entry.record
+        return Line(
+            job: job, batch: entry.batch, topic: bad.topic, partition: bad.partition, offset: bad.offset,
+            reason: bad.reason.rawValue, bytes: bad.raw.count, text: printable(bad.raw), hex: hex(bad.raw[...]))
+    }
+
+    private static func shown(_ raw: [UInt8]) -> String {
+        if raw.isEmpty { return "(empty)" }
+        if let text = printable(raw) {
+            return text.count <= shownBytes ? text : String(text.prefix(shownBytes)) + "..."
+        }
+        return "0x" + hex(raw.prefix(shownBytes / 2)) + (raw.count > shownBytes / 2 ? "..." : "")
+    }
+
+    /// The bytes as text, if they are UTF-8 without anything that acts on a terminal.
+    private static func printable(_ raw: [UInt8]) -> String? {
+        guard let text = String(validating: raw, as: UTF8.self) else { return nil }
+        let isPrintable = text.unicodeScalars.allSatisfy { scalar in
+            switch scalar.properties.generalCategory {
+            case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator: false
+            default: true
+            }
+        }
+        return isPrintable ? text : nil
+    }
+
+    private static func hex(_ bytes: ArraySlice<UInt8>) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        var text: [UInt8] = []
+        text.reserveCapacity(bytes.count * 2)
+        for byte in bytes {
+            text.append(digits[Int(byte >> 4)])
+            text.append(digits[Int(byte & 15)])
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+}

@@ -1,0 +1,108 @@
+// `sluice run JOB`: a driver and its workers in one terminal, until caught up or until asked to stop.
+//
+// The same driver and the same workers as in a cluster: with `--workers N` child processes over HTTP, with 0 the worker
+// inside this process. It leaves nothing running: children end with their parent, however it ends.
+
+import Dispatch
+import Driver
+import Engine
+import Foundation
+import Synchronization
+import Wire
+import Worker
+
+enum RunCommand {
+    static func command(_ jobs: JobDefinitions) -> Command {
+        Command(
+            "run", .jobs, summary: "run a job here and now",
+            about: """
+                Runs a job with a driver and worker processes of its own, batch after batch, until it is asked to stop \
+                (SIGTERM or Ctrl-C drain: the batch in flight is finished), or with --until-caught-up until everything that was \
+                there at the start is done. The same command again goes on where the log stands.
+                """,
+            positionals: [Positional("JOB", choices: jobs.names, help: "the job to run")],
+            options: [
+                Option(flag: "until-caught-up", help: "stop when everything that is there now is done"),
+                .json,
+            ] + startOptions,
+            settingFlags: .all,
+            examples: [
+                Command.Example(
+                    "sluice run campaign-views --bootstrap 127.0.0.1:9092 --workers 2 --until-caught-up",
+                    "counts views per campaign and window, with two worker processes"),
+                Command.Example(
+                    "sluice run purchases --bootstrap 127.0.0.1:9092 --format json --sink postgres://me@db/shop",
+                    "appends every purchase exactly once, until SIGTERM"),
+            ],
+            run: { try run($0, $1, jobs) })
+    }
+
+    /// What decides about a start that is not plain; shared with `submit`.
+    static let startOptions = [
+        Option("offsets", .choice(["log", "kafka", "from"]), help: "where to go on when log and Kafka disagree"),
+        Option(flag: "adopt", help: "take the sink over from another job of this name"),
+        Option(flag: "accept-loss", help: "go on behind records that retention deleted unread, and write that down"),
+        Option(flag: "wait", help: "wait while another driver runs the job, instead of refusing"),
+    ]
+
+    static func startOptions(_ parsed: ParsedArguments) -> LoopOptions {
+        var options = LoopOptions()
+        options.offsets = parsed.text("offsets").flatMap { OffsetsFlag(rawValue: $0) }
+        options.adopt = parsed.flag("adopt")
+        options.acceptLoss = parsed.flag("accept-loss")
+        options.waitForLease = parsed.flag("wait")
+        return options
+    }
+
+    private static func run(_ parsed: ParsedArguments, _ terminal: Terminal, _ jobs: JobDefinitions) throws -> Int32 {
+        let definition = parsed.required("JOB")
+        let defaults = try jobs.job(definition).defaults
+        let settings = try parsed.settings(jobDefaults: defaults)
+        if parsed.flag("print-settings") { return try PrintSettings.print(settings, terminal) }
+        try Logging.begin(settings)
+        _ = try settings.required(.bootstrap)
+        ClientLibrary.warnOnce()
+
+        var options = startOptions(parsed)
+        options.untilCaughtUp = parsed.flag("until-caught-up")
+        let session = try LocalCluster(settings: settings, jobs: jobs, onBatch: { _ in })
+        defer { session.end() }
+        return try follow(
+            session, definition: definition, settings: settings, options: options, terminal: terminal,
+            asJSON: parsed.flag("json"))
+    }
+
+    /// Registers the job, starts it, shows its batches until it ends.
+    private static func follow(
+        _ session: LocalCluster, definition: String, settings: Settings, options: LoopOptions, terminal: Terminal,
+        asJSON: Bool
+    ) throws -> Int32 {
+        let driver = session.driver
+        var record = try driver.register(definition: definition, explicit: [:])
+        let values = settings.jobValues
+        if record.settings != values || record.settingsDigest != settings.digest {
+            if record.settings["sink"] == values["sink"] || record.state != .starting {
+                try DriverProcess.checkStateFits(
+                    old: session.jobs.graph(definition: definition, settings: record.settings),
+                    new: session.jobs.graph(definition: definition, settings: values), job: record.name)
+            }
+            try driver.replaceSettings(record, values: values, settingsDigest: settings.digest)
+            record.settings = values
+        }
+        try driver.catalog.setDesired(record.name, .run)
+        let progress = BatchProgress(terminal: terminal, job: record.name, asJSON: asJSON)
+        session.onBatch = { progress.batchDone($0) }
+        let name = record.name
+        let signals = Signals { driver.run(named: name)?.control.ask(.drain(.stopped)) }
+        defer { signals.cancel() }
+        let run = driver.start(record.name, options)
+        while true {
+            let (hasEnded, failure) = run.wait(timeoutMillis: 100)
+            progress.tick(run.control.status)
+            guard hasEnded else { continue }
+            try progress.end(run.control.status)
+            if let failure { throw failure }
+            return 0
+        }
+    }
+}

@@ -1,0 +1,30 @@
+// What a package with jobs of its own calls: one line that makes its binary a whole `sluice`.
+//
+//     import Sluice
+//     SluiceProgram.main(jobs: [MyJob()])
+//
+// Driver and workers must be the same binary, so every command is in it, and the jobs are found by name. What a job is
+// written with comes along with this module.
+
+@_exported import Engine
+import Foundation
+
+public enum SluiceProgram {
+    /// Runs what the command line asks for, with these jobs, and ends the process with its exit status.
+    public static func main(jobs: [any StreamingJob]) -> Never {
+        let program = Program(commands: commands(JobDefinitions(jobs)))
+        exit(program.main(Array(CommandLine.arguments.dropFirst())))
+    }
+
+    /// Everything that the program can do, in the order in which help lists it within a group.
+    package static func commands(_ jobs: JobDefinitions) -> [Command] {
+        [
+            RunCommand.command(jobs), ExplainCommand.command(jobs), BackfillCommand.command(jobs),
+        ] + JobsCommands.all + [
+            DriverCommand.command(jobs), WorkerCommand.command(jobs), SubmitCommand.command(jobs),
+            BatchesCommand.command, OffsetsCommand.command, AuditCommand.command, QuarantineCommand.command,
+            ReplayCommand.command(jobs),
+            BrokerCommand.command, GenerateCommand.command, NewCommand.command, DoctorCommand.command,
+        ]
+    }
+}
