@@ -1,0 +1,86 @@
+import Engine
+import Foundation
+import Testing
+
+private func file(_ name: String, _ version: BatchNumber, _ kind: StateFile.Kind = .delta, rows: Int = 1) -> StateFile {
+    StateFile(kind: kind, version: version, name: name, inline: true, bytes: 10, rows: rows, digest: name)
+}
+
+@Suite struct StateManifestTests {
+    @Test func `a delta is added behind what its part had`() {
+        let first = StateManifest.next(after: nil, version: 1, bounds: [0, 4, 8], offered: [0: file("a", 1), 1: file("b", 1)])
+        let second = StateManifest.next(after: first, version: 2, bounds: [0, 4, 8], offered: [1: file("c", 2)])
+        #expect(second.files(for: 0..<4).map(\.name) == ["a"])
+        #expect(second.files(for: 4..<8).map(\.name) == ["b", "c"])
+        #expect(second.version == 2)
+    }
+
+    @Test func `a snapshot replaces what its part had`() {
+        let first = StateManifest.next(after: nil, version: 1, bounds: [0, 8], offered: [0: file("a", 1)])
+        let second = StateManifest.next(after: first, version: 2, bounds: [0, 8], offered: [0: file("s", 2, .snapshot)])
+        #expect(second.files(for: 0..<8).map(\.name) == ["s"])
+    }
+
+    @Test func `fewer parts read the files of all they cover, in version order`() {
+        var manifest = StateManifest.next(after: nil, version: 1, bounds: [0, 4, 8], offered: [0: file("a1", 1), 1: file("b1", 1)])
+        manifest = .next(after: manifest, version: 2, bounds: [0, 4, 8], offered: [0: file("a2", 2)])
+        manifest = .next(after: manifest, version: 3, bounds: [0, 4, 8], offered: [1: file("b3", 3)])
+        let merged = StateManifest.next(after: manifest, version: 4, bounds: [0, 8], offered: [:])
+        #expect(merged.files(for: 0..<8).map(\.name) == ["a1", "b1", "a2", "b3"])
+    }
+
+    @Test func `more parts share the files and then go their own ways`() {
+        var manifest = StateManifest.next(after: nil, version: 1, bounds: [0, 8], offered: [0: file("a", 1)])
+        manifest = .next(after: manifest, version: 2, bounds: [0, 4, 8], offered: [1: file("b", 2)])
+        #expect(manifest.files(for: 0..<4).map(\.name) == ["a"])
+        #expect(manifest.files(for: 4..<8).map(\.name) == ["a", "b"])
+        manifest = .next(after: manifest, version: 3, bounds: [0, 8], offered: [:])
+        // `a` stands in both entries and is read once.
+        #expect(manifest.files(for: 0..<8).map(\.name) == ["a", "b"])
+        #expect(manifest.fileNames == ["a", "b"])
+    }
+
+    @Test func `a snapshot is due by files or by rows`() {
+        #expect(!StateCompaction.isDue(files: [], stateRows: 0, deltaRows: 1_000_000))
+        #expect(StateCompaction.isDue(files: (0..<63).map { file("f\($0)", 1) }, stateRows: 1, deltaRows: 1))
+        #expect(StateCompaction.isDue(files: [file("f", 1, rows: 90_000)], stateRows: 10_000, deltaRows: 10_000))
+        #expect(!StateCompaction.isDue(files: [file("f", 1, rows: 10_000)], stateRows: 10_000, deltaRows: 10_000))
+    }
+}
+
+@Suite struct StateStoreTests {
+    private func withStore(_ body: (StateStore, JobID) throws -> Void) throws {
+        let directory = FileManager.default.temporaryDirectory.path + "/sluice-state-\(UInt64.random(in: 0...UInt64.max))"
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        try body(StateStore(address: "file:" + directory), .random())
+    }
+
+    @Test func `what was put comes back, and only as it was`() throws {
+        try withStore { store, job in
+            let bytes = [UInt8](0..<200)
+            try store.put(job, name: "v1-x", bytes: bytes)
+            let named = StateFile(
+                kind: .delta, version: 1, name: "v1-x", inline: false, bytes: bytes.count, rows: 1, digest: digest(of: bytes))
+            #expect(try store.get(job, named) == bytes)
+            var damaged = bytes
+            damaged[7] ^= 1
+            try store.put(job, name: "v1-x", bytes: damaged)
+            let failure = #expect(throws: Failure.self) { try store.get(job, named) }
+            #expect(failure?.code == .stateMissing)
+        }
+    }
+
+    @Test func `the sweep takes old files that nobody names and nothing else`() throws {
+        try withStore { store, job in
+            for name in ["v1-a", "v2-b", "v9-c", "other"] { try store.put(job, name: name, bytes: [1]) }
+            #expect(store.sweep(job, upTo: 5, kept: ["v2-b"]) == 1)
+            #expect(throws: Failure.self) { try store.read(job, name: "v1-a") }
+            for name in ["v2-b", "v9-c", "other"] { #expect(try store.read(job, name: name) == [1]) }
+        }
+    }
+
+    @Test(arguments: ["", "file:", "s3:bucket", "dir"]) func `an address that is no directory is refused`(_ address: String) {
+        let failure = #expect(throws: Failure.self) { _ = try StateStore(address: address) }
+        #expect(failure?.code == .invalidSetting)
+    }
+}

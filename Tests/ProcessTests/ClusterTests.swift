@@ -1,0 +1,184 @@
+import Engine
+import Foundation
+import TestSupport
+import Testing
+
+/// A standing driver, workers that come and go, and jobs submitted to it.
+@Suite(.enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason), .serialized) struct ClusterTests {
+    /// A driver on a free port and what is needed to talk to it.
+    private final class Cluster: Sendable {
+        let harness: JobHarness
+        let driver: SluiceProcess
+        let url: String
+
+        init(_ harness: JobHarness) throws {
+            self.harness = harness
+            driver = try SluiceProcess(["driver", "--listen", "127.0.0.1:0"], in: harness.directory.path)
+            var found: String?
+            _ = SluiceProcess.eventually { [driver] in
+                found = driver.output.split(separator: " ").first { $0.hasPrefix("http://") }.map { String($0.dropLast($0.hasSuffix(",") ? 1 : 0)) }
+                return found != nil
+            }
+            url = try #require(found, "the driver did not start: \(driver.errors)")
+        }
+
+        func worker(slots: Int = 2) throws -> SluiceProcess {
+            try SluiceProcess(["worker", "--driver", url, "--slots", "\(slots)"], in: harness.directory.path)
+        }
+
+        func submit(_ job: String = "campaign-views", _ extra: [String] = [], expecting status: Int32 = 0) throws -> ProcessResult {
+            let result = try SluiceProcess.run(
+                [
+                    "submit", job, "--driver", url, "--set", "bootstrap=\(harness.bootstrap)", "--set", "topic=\(harness.topic)",
+                    "--set", "sink=\(harness.sink)", "--set", "interval=20ms",
+                ] + extra, in: harness.directory.path)
+            try #require(result.status == status, "submit: \(result.errors)")
+            return result
+        }
+
+        func lag(_ job: String = "campaign-views") throws -> Int64 {
+            let result = try SluiceProcess.run(["offsets", job, "--json"], in: harness.directory.path)
+            var lag: Int64 = -1
+            for line in result.output.split(separator: "\n") {
+                guard let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
+                    let value = object["lag"] as? Int
+                else { continue }
+                lag = max(lag, 0) + Int64(value)
+            }
+            return lag
+        }
+
+        func state(_ job: String = "campaign-views") throws -> String {
+            let result = try SluiceProcess.run(["jobs", "show", job, "--json"], in: harness.directory.path)
+            let object = try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any]
+            return object?["state"] as? String ?? "?"
+        }
+
+        func stop() -> ProcessResult {
+            driver.terminate()
+            return driver.wait()
+        }
+    }
+
+    @Test func `a submitted job runs on workers that join and leave`() throws {
+        let harness = try JobHarness()
+        try harness.generate(events: 20_000)
+        let cluster = try Cluster(harness)
+        let first = try cluster.worker()
+        _ = try cluster.submit()
+        #expect(try SluiceProcess.eventually { try cluster.lag() == 0 }, "\(cluster.driver.errors)")
+        let second = try cluster.worker()
+        #expect(SluiceProcess.eventually { second.errors.contains("registered") })
+        first.kill9()
+        _ = first.wait()
+        let appended = try SluiceProcess.run(
+            [
+                "generate", "ad-events", "--bootstrap", harness.bootstrap, "--topic", harness.topic, "--partitions", "4",
+                "--events", "10000", "--format", "avro", "--seed", "1", "--start", "2030-01-01T00:00:00Z", "--ads", "ads2.csv",
+            ], in: harness.directory.path)
+        #expect(appended.status == 0, "\(appended.errors)")
+        #expect(try SluiceProcess.eventually { try cluster.lag() == 0 }, "\(cluster.driver.errors)")
+        second.terminate()
+        #expect(second.wait().status == 0)
+        #expect(cluster.stop().status == 0)
+        try harness.sluice("audit", "campaign-views")
+    }
+
+    @Test func `pause drains, resume goes on, stop ends, and a driver that starts again takes the job up`() throws {
+        let harness = try JobHarness()
+        try harness.generate(events: 20_000)
+        let cluster = try Cluster(harness)
+        let worker = try cluster.worker()
+        _ = try cluster.submit()
+        #expect(try SluiceProcess.eventually { try cluster.lag() == 0 })
+        try harness.sluice("jobs", "pause", "campaign-views", "--driver", cluster.url)
+        #expect(try SluiceProcess.eventually { try cluster.state() == "paused" })
+        try harness.sluice("jobs", "resume", "campaign-views", "--driver", cluster.url)
+        #expect(try SluiceProcess.eventually { try cluster.state() == "running" })
+        #expect(cluster.stop().status == 0)
+
+        let again = try Cluster(harness)
+        #expect(try SluiceProcess.eventually { try again.state() == "running" }, "\(again.driver.errors)")
+        try harness.sluice("jobs", "stop", "campaign-views", "--driver", again.url)
+        #expect(try SluiceProcess.eventually { try again.state() == "stopped" })
+        worker.kill9()
+        _ = worker.wait()
+        _ = again.stop()
+        try harness.expectExact()
+    }
+
+    @Test func `a replaced job goes on in the same log with new digests, and one whose state does not fit is refused`() throws {
+        let harness = try JobHarness()
+        try harness.generate(events: 20_000)
+        let cluster = try Cluster(harness)
+        let worker = try cluster.worker()
+        defer {
+            worker.kill9()
+            _ = worker.wait()
+            _ = cluster.stop()
+        }
+        _ = try cluster.submit()
+        #expect(try SluiceProcess.eventually { try cluster.lag() == 0 })
+        let refused = try cluster.submit("campaign-views", ["--set", "lateness=30s"], expecting: 1)
+        #expect(refused.errors.contains("--replace"), "\(refused.errors)")
+        _ = try cluster.submit("campaign-views", ["--replace", "--set", "lateness=30s"])
+        #expect(try SluiceProcess.eventually { try cluster.state() == "running" })
+        let other = try cluster.submit("campaign-report", ["--set", "name=campaign-views", "--replace"], expecting: 1)
+        #expect(other.errors.contains("why:"), "\(other.errors)")
+        try harness.expectExact()
+    }
+
+    @Test func `a worker of another build is refused by digest`() throws {
+        let harness = try JobHarness()
+        let cluster = try Cluster(harness)
+        let path = harness.directory.file("sluice-other")
+        try FileManager.default.copyItem(atPath: SluiceProcess.binary, toPath: path)
+        let handle = try #require(FileHandle(forWritingAtPath: path))
+        try handle.seekToEnd()
+        try handle.write(contentsOf: Data([0]))
+        try handle.close()
+        let refused = try SluiceProcess.run(["worker", "--driver", cluster.url], in: harness.directory.path, binary: path)
+        #expect(refused.status == 1)
+        #expect(refused.errors.contains("another build"), "\(refused.errors)")
+        _ = cluster.stop()
+    }
+
+    @Test func `a worker whose driver is gone retries and then exits`() throws {
+        let harness = try JobHarness()
+        let cluster = try Cluster(harness)
+        let worker = try SluiceProcess(
+            ["worker", "--driver", cluster.url, "--driver-timeout", "1500ms"], in: harness.directory.path)
+        #expect(SluiceProcess.eventually { worker.errors.contains("registered") })
+        cluster.driver.kill9()
+        _ = cluster.driver.wait()
+        let result = worker.wait(timeoutMillis: 20_000)
+        #expect(result.status == 1)
+        #expect(result.errors.contains("is gone"), "\(result.errors)")
+    }
+
+    @Test func `nobody without the secret gets an answer`() throws {
+        let harness = try JobHarness()
+        let cluster = try Cluster(harness)
+        func status(_ path: String, _ header: String? = nil) throws -> String {
+            let process = Process()
+            process.executableURL = URL(filePath: "/usr/bin/curl")
+            process.arguments = ["-s", "-o", "/dev/null", "-w", "%{http_code}"] + (header.map { ["-H", $0] } ?? []) + [cluster.url + path]
+            let pipe = Pipe()
+            process.standardOutput = pipe
+            try process.run()
+            process.waitUntilExit()
+            return String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        }
+        let secret = try String(contentsOfFile: harness.directory.file(".sluice/secret"), encoding: .utf8)
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+        for path in ["/v1/health", "/v1/ready"] { #expect(try status(path) == "200") }
+        for path in ["/metrics", "/v1/jobs", "/v1/workers", "/v1/lookups/x", "/v1/state/a/b", "/v1/jobs/x/batches", "/nothing"] {
+            #expect(try status(path) == "401", "\(path)")
+            #expect(try status(path, "Authorization: Bearer wrong") == "401", "\(path)")
+        }
+        #expect(try status("/metrics", "Authorization: Bearer \(secret)") == "200")
+        var mode = stat()
+        #expect(stat(harness.directory.file(".sluice/secret"), &mode) == 0 && mode.st_mode & 0o777 == 0o600)
+        _ = cluster.stop()
+    }
+}

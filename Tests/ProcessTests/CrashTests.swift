@@ -1,0 +1,121 @@
+import Engine
+import Foundation
+import TestSupport
+import Testing
+
+/// kill -9 at named points and at random ones; then the same command again, and the answer is exact.
+@Suite(.enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason), .serialized) struct CrashTests {
+    struct Point: Sendable, CustomStringConvertible {
+        var name: String
+        var hit: Int
+        var isPostgres: Bool
+        var description: String { "\(name)@\(hit) on \(isPostgres ? "PostgreSQL" : "SQLite")" }
+    }
+
+    static let driverPoints = Failpoint.driverNames.flatMap { name in
+        [1, 3].flatMap { hit in [false, true].map { Point(name: name, hit: hit, isPostgres: $0) } }
+    }.filter { !$0.isPostgres || PostgresFixture.isAvailable }
+
+    private func sink(_ point: Point) throws -> String? { point.isPostgres ? try postgresSink() : nil }
+
+    @Test(arguments: driverPoints) func `a driver killed at a named point goes on exactly`(point: Point) throws {
+        let harness = try JobHarness(sink: sink(point))
+        try harness.generate(events: 20_000)
+        let extra = ["--max-batch-records", "3000"]
+        let killed = try harness.run(
+            workers: 2, extra: extra, environment: ["SLUICE_FAILPOINT": "\(point.name)@\(point.hit)"], expecting: nil)
+        #expect(killed.status == 128 + SIGKILL, "the failpoint was not reached: \(killed.errors)")
+        try harness.run(workers: 2, extra: extra)
+        try harness.expectExact()
+    }
+
+    @Test(arguments: Failpoint.workerNames, [1, 4]) func `a worker killed at a named point costs an attempt and nothing else`(
+        name: String, hit: Int
+    ) throws {
+        let harness = try JobHarness()
+        try harness.generate(events: 20_000)
+        // Every worker process dies there once it has got so far; the run starts new ones, which die likewise until
+        // the batches are through, so few batches keep the test short.
+        let result = try harness.run(
+            workers: 2, extra: ["--max-batch-records", "8000"], environment: ["SLUICE_FAILPOINT": "\(name)@\(hit)"],
+            expecting: nil)
+        if result.status != 0 { try harness.run(workers: 2, extra: ["--max-batch-records", "8000"]) }
+        try harness.expectExact()
+    }
+
+    @Test func `twenty kills at random moments lose nothing and double nothing`() throws {
+        let harness = try JobHarness()
+        try harness.generate(events: 300_000)
+        var random = SeededRandom(seed: 20)
+        let extra = ["--max-batch-records", "10000", "--interval", "0"]
+        for round in 0..<20 {
+            let process = try harness.start(workers: 2, extra: extra)
+            // A time, not an event: the moment is meant to be anywhere.
+            usleep(UInt32(30_000 + random.below(400_000)))
+            let victim = round % 2 == 0 ? process.pid : (children(of: process.pid).randomElement(using: &random) ?? process.pid)
+            kill(victim, SIGKILL)
+            if victim != process.pid { usleep(UInt32(random.below(200_000))) }
+            process.kill9()
+            _ = process.wait()
+        }
+        try harness.run(workers: 2, extra: extra)
+        try harness.expectExact()
+    }
+
+    @Test func `purchases are appended exactly once through kills`() throws {
+        for isPostgres in [false, true] where !isPostgres || PostgresFixture.isAvailable {
+            let harness = try JobHarness(sink: isPostgres ? postgresSink() : nil)
+            try harness.generate(events: 60_000, format: "json")
+            var random = SeededRandom(seed: 7)
+            let extra = ["--max-batch-records", "5000", "--interval", "0", "--format", "json"]
+            for _ in 0..<5 {
+                let process = try harness.start("purchases", workers: 2, extra: extra)
+                usleep(UInt32(50_000 + random.below(250_000)))
+                process.kill9()
+                _ = process.wait()
+            }
+            try harness.run("purchases", workers: 2, format: "json", extra: ["--max-batch-records", "5000"])
+            let stored = try harness.count("SELECT count(*) FROM purchases")
+            let distinct = try harness.count("SELECT count(*) FROM (SELECT DISTINCT topic, partition, \"offset\" FROM purchases) AS d")
+            #expect(stored == distinct)
+            #expect(stored == Int64(try purchasesInTopic(harness)))
+        }
+    }
+
+    /// Counted by Kafka's own console consumer, not by the engine.
+    private func purchasesInTopic(_ harness: JobHarness) throws -> Int {
+        let text = try KafkaFixture.shared().run(
+            "console-consumer", ["--topic", harness.topic, "--from-beginning", "--timeout-ms", "5000"])
+        return text.split(separator: "\n").count { $0.contains("\"event_type\":\"purchase\"") }
+    }
+
+    private func children(of pid: Int32) -> [Int32] {
+        let text = (try? String(contentsOfFile: "/proc/\(pid)/task/\(pid)/children", encoding: .utf8)) ?? ""
+        return text.split(separator: " ").compactMap { Int32($0) }
+    }
+
+    @Test func `workers end with their parent, however it ends`() throws {
+        let harness = try JobHarness()
+        try harness.generate(events: 1000)
+        let process = try harness.start(workers: 2, untilCaughtUp: false)
+        #expect(SluiceProcess.eventually { children(of: process.pid).count == 2 })
+        let workers = children(of: process.pid)
+        process.kill9()
+        _ = process.wait()
+        #expect(SluiceProcess.eventually { workers.allSatisfy { kill($0, 0) != 0 } }, "workers \(workers) are still there")
+    }
+
+    @Test func `SIGTERM drains: the open batch is finished and nothing stays planned`() throws {
+        let harness = try JobHarness()
+        try harness.generate(events: 200_000)
+        let process = try harness.start(workers: 2, untilCaughtUp: false, extra: ["--max-batch-records", "20000", "--interval", "0"])
+        #expect(SluiceProcess.eventually { process.output.contains("batch 2 ") })
+        process.terminate()
+        let result = process.wait()
+        #expect(result.status == 0, "\(result.errors)")
+        let batches = try harness.sluice("batches", "campaign-views", "--last", "1000", "--json")
+        #expect(!batches.output.contains("PLANNED"))
+        try harness.run(workers: 2)
+        try harness.expectExact()
+    }
+}

@@ -1,0 +1,131 @@
+import Engine
+import Foundation
+import TestSupport
+import Testing
+
+/// Replay, audit, backfill, quarantine: questions to the log.
+@Suite(.enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason), .serialized) struct HistoryTests {
+    private static let start = "2026-03-01T12:00:00Z"
+
+    @Test func `every recorded batch replays to its own digest, alone and on workers, and touches no sink`() throws {
+        let harness = try JobHarness()
+        try harness.generate(events: 20_000)
+        try harness.run(workers: 2, extra: ["--max-batch-records", "6000"])
+        let before = try harness.campaignViews()
+        for batch in 1...3 {
+            let result = try harness.sluice("replay", "campaign-views", "--batch", "\(batch)", "--local")
+            #expect(result.output.contains("gives the same rows"))
+        }
+        try harness.sluice("replay", "campaign-views", "--batch", "2", "--workers", "2", "--set", "bootstrap=\(harness.bootstrap)")
+        #expect(try harness.campaignViews() == before)
+        let printed = try harness.sluice("replay", "campaign-views", "--batch", "1", "--local", "--print")
+        #expect(printed.output.contains("campaign_id"))
+    }
+
+    @Test func `a replay sees the lookup that its batch saw, whatever the file says now`() throws {
+        let harness = try JobHarness()
+        try harness.generate(events: 5000)
+        try harness.run(workers: 1)
+        try "ad_id,campaign_id\nx,y\n".write(toFile: harness.directory.file("ads.csv"), atomically: true, encoding: .utf8)
+        try harness.sluice("replay", "campaign-views", "--batch", "1", "--local")
+    }
+
+    @Test func `audit names the exact range that is missing`() throws {
+        let harness = try JobHarness(partitions: 1)
+        try harness.generate(events: 3000)
+        try harness.run(workers: 1, extra: ["--max-batch-records", "1000"])
+        let database = try openDatabase("sqlite:" + harness.directory.file(".sluice/catalog.db"))
+        try database.execute("DELETE FROM sluice_ranges WHERE batch = 2")
+        database.close()
+        let result = try harness.sluice("audit", "campaign-views", expecting: 1)
+        #expect((result.output + result.errors).contains("1000") && (result.output + result.errors).contains("2000"), "\(result.output)\(result.errors)")
+    }
+
+    @Test func `a backfill beside the live job gives the live job's rows`() throws {
+        let harness = try JobHarness()
+        try harness.generate(events: 60_000, extra: ["--start", Self.start, "--span", "10m"])
+        try harness.run(workers: 2)
+        let live = try harness.campaignViews()
+        let args = ["backfill", "campaign-views", "--from", "2026-03-01T12:02:00Z", "--to", "2026-03-01T12:05:00Z"]
+        let plan = try SluiceProcess.run(args + ["--plan"], in: harness.directory.path)
+        #expect(plan.status == 0 && plan.output.contains("offsets in about"), "\(plan.output)\(plan.errors)")
+        let elsewhere = try SluiceProcess.run(
+            args + ["--workers", "2", "--sink", "sqlite:again.db", "--max-batch-records", "7000"], in: harness.directory.path)
+        #expect(elsewhere.status == 0, "\(elsewhere.errors)")
+        let database = try openDatabase("sqlite:" + harness.directory.file("again.db"))
+        let again = try database.execute("SELECT campaign_id, window_start, views FROM campaign_views")
+            .map { row in row.map { value in switch value { case .text(let t): t; case .int(let n): "\(n)"; default: "?" } }.joined(separator: ",") }.sorted()
+        database.close()
+        let wanted = live.filter { line in
+            let time = line.split(separator: ",")[1]
+            return time >= "2026-03-01T12:02:00.000Z" && time < "2026-03-01T12:05:00.000Z"
+        }
+        #expect(again == wanted && !wanted.isEmpty, "\(again.count) rows, wanted \(wanted.count)")
+        // Into the live table: the same rows, so nothing changes.
+        let same = try SluiceProcess.run(args + ["--workers", "1"], in: harness.directory.path)
+        #expect(same.status == 0, "\(same.errors)")
+        #expect(try harness.campaignViews() == live)
+        try harness.sluice("audit", "campaign-views")
+    }
+
+    @Test func `a backfill past the live watermark is refused`() throws {
+        let harness = try JobHarness()
+        try harness.generate(events: 5000, extra: ["--start", Self.start, "--span", "2m"])
+        try harness.run(workers: 1)
+        let result = try harness.sluice(
+            "backfill", "campaign-views", "--from", Self.start, "--to", "2026-03-01T13:00:00Z", expecting: 1)
+        #expect(result.errors.contains("watermark"), "\(result.errors)")
+    }
+
+    @Test func `a backfill over deleted input names what would shrink and refuses without the flag`() throws {
+        let harness = try JobHarness(partitions: 1)
+        try harness.generate(events: 20_000, extra: ["--start", Self.start, "--span", "10m"])
+        try harness.run(workers: 1)
+        let live = try harness.campaignViews()
+        let json = "{\"partitions\":[{\"topic\":\"\(harness.topic)\",\"partition\":0,\"offset\":5000}],\"version\":1}"
+        try json.write(toFile: harness.directory.file("delete.json"), atomically: true, encoding: .utf8)
+        _ = try KafkaFixture.shared().run("delete-records", ["--offset-json-file", harness.directory.file("delete.json")])
+        let args = ["backfill", "campaign-views", "--from", "2026-03-01T12:02:00Z", "--to", "2026-03-01T12:05:00Z"]
+        let plan = try SluiceProcess.run(args + ["--plan"], in: harness.directory.path)
+        #expect(plan.output.contains("would shrink"), "\(plan.output)\(plan.errors)")
+        let refused = try SluiceProcess.run(args, in: harness.directory.path)
+        #expect(refused.status == 1 && refused.errors.contains("--allow-shrink"), "\(refused.errors)")
+        #expect(try harness.campaignViews() == live)
+        let allowed = try SluiceProcess.run(args + ["--allow-shrink"], in: harness.directory.path)
+        #expect(allowed.status == 0, "\(allowed.errors)")
+        #expect(try harness.campaignViews() != live)
+    }
+
+    @Test func `records that cannot be decoded are kept apart with their coordinates and the stream goes on`() throws {
+        let harness = try JobHarness()
+        try harness.generate(events: 20_000, extra: ["--bad-share", "0.01"])
+        let result = try harness.run(workers: 2)
+        #expect(result.output.contains("rejected"))
+        try harness.expectExact()
+        let lines = try harness.sluice("quarantine", "campaign-views", "--limit", "1000", "--json").output.split(separator: "\n")
+        #expect(lines.count > 100)
+        let first = try #require(try JSONSerialization.jsonObject(with: Data(lines[0].utf8)) as? [String: Any])
+        #expect(first["topic"] as? String == harness.topic && first["offset"] is Int && first["reason"] is String)
+    }
+
+    @Test func `too many bad records stop the job before anything is written`() throws {
+        let harness = try JobHarness()
+        try harness.generate(events: 20_000, format: "json")
+        let refused = try harness.run(workers: 2, format: "avro", expecting: 1)
+        #expect(refused.errors.contains("could not be decoded"), "\(refused.errors)")
+        #expect(try harness.count("SELECT count(*) FROM campaign_views") == 0)
+        // The same log goes on when the format is corrected: the open batch is planned again.
+        try harness.run(workers: 2, format: "json")
+        try harness.expectExact()
+    }
+
+    @Test func `late rows are counted and change nothing that is on time`() throws {
+        let harness = try JobHarness()
+        try harness.generate(events: 40_000, extra: ["--start", Self.start, "--late-share", "0.02", "--disorder", "500ms"])
+        let result = try harness.run(workers: 2, extra: ["--max-batch-records", "10000"])
+        #expect(result.output.contains("late"))
+        let expected = try harness.expected()
+        let onTime = try harness.campaignViews().filter { $0.split(separator: ",")[1] >= "2026-03-01T11:59:00" }
+        #expect(onTime == expected)
+    }
+}

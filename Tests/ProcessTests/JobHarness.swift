@@ -1,0 +1,124 @@
+// What every process test stands on: a directory of its own, a topic of its own on the shared Kafka, made traffic with
+// its exact answer, and the sink's content to compare.
+
+import Engine
+import Foundation
+import TestSupport
+import Testing
+
+/// One job's world: directory, topic, lookup file and expected answer.
+final class JobHarness: Sendable {
+    let directory: TemporaryDirectory
+    let bootstrap: String
+    let topic: String
+    let partitions: Int
+    let sink: String
+
+    /// - Parameter sink: an address; the default is the directory's own SQLite file.
+    init(partitions: Int = 4, sink: String? = nil, topic: String? = nil) throws {
+        directory = try TemporaryDirectory("sluice-job")
+        let kafka = try KafkaFixture.shared()
+        bootstrap = kafka.bootstrap
+        self.partitions = partitions
+        self.topic = try topic ?? kafka.topic(partitions: partitions)
+        self.sink = sink ?? "sqlite:" + directory.path + "/sink.db"
+    }
+
+    func generate(
+        events: Int, format: String = "avro", seed: Int = 1, extra: [String] = [], expected: String = "expected.csv"
+    ) throws {
+        let result = try SluiceProcess.run(
+            [
+                "generate", "ad-events", "--bootstrap", bootstrap, "--topic", topic, "--partitions", "\(partitions)",
+                "--events", "\(events)", "--format", format, "--seed", "\(seed)", "--ads", "ads.csv", "--expected",
+                expected,
+            ] + extra, in: directory.path)
+        try #require(result.status == 0, "generate: \(result.errors)")
+    }
+
+    /// The arguments of `sluice run` for this harness.
+    func runArguments(
+        _ job: String = "campaign-views", workers: Int = 2, format: String = "avro", untilCaughtUp: Bool = true,
+        extra: [String] = []
+    ) -> [String] {
+        ["run", job, "--bootstrap", bootstrap, "--topic", topic, "--format", format, "--sink", sink, "--workers", "\(workers)"]
+            + (job == "purchases" ? [] : ["--ads", "ads.csv"]) + (untilCaughtUp ? ["--until-caught-up"] : []) + extra
+    }
+
+    @discardableResult
+    func run(
+        _ job: String = "campaign-views", workers: Int = 2, format: String = "avro", extra: [String] = [],
+        environment: [String: String] = [:], binary: String? = nil, expecting status: Int32? = 0
+    ) throws -> ProcessResult {
+        let result = try SluiceProcess.run(
+            runArguments(job, workers: workers, format: format, extra: extra), in: directory.path,
+            environment: environment, binary: binary)
+        if let status { try #require(result.status == status, "run ended with \(result.status): \(result.errors)") }
+        return result
+    }
+
+    func start(
+        _ job: String = "campaign-views", workers: Int = 2, untilCaughtUp: Bool = true, extra: [String] = [],
+        environment: [String: String] = [:]
+    ) throws -> SluiceProcess {
+        try SluiceProcess(
+            runArguments(job, workers: workers, untilCaughtUp: untilCaughtUp, extra: extra), in: directory.path,
+            environment: environment)
+    }
+
+    /// Any other command in the harness's directory.
+    @discardableResult
+    func sluice(_ arguments: String..., expecting status: Int32? = 0) throws -> ProcessResult {
+        let result = try SluiceProcess.run(arguments, in: directory.path)
+        if let status {
+            try #require(result.status == status, "\(arguments.joined(separator: " ")) ended with \(result.status): \(result.output)\(result.errors)")
+        }
+        return result
+    }
+
+    // MARK: what the sink holds
+
+    func rows(_ sql: String) throws -> [[SQLValue]] {
+        let database = try openDatabase(sink)
+        defer { database.close() }
+        return try database.execute(sql)
+    }
+
+    func count(_ sql: String) throws -> Int64 {
+        guard case .int(let value)? = try rows(sql).first?.first else { return 0 }
+        return value
+    }
+
+    /// `campaign_id,window_start,views`, sorted: the sink in the form of the expected file.
+    func campaignViews() throws -> [String] {
+        try rows("SELECT campaign_id, window_start, views FROM campaign_views").map { row in
+            row.map { value in
+                switch value {
+                case .text(let text): text
+                case .int(let number): "\(number)"
+                default: "\(value)"
+                }
+            }.joined(separator: ",")
+        }.sorted()
+    }
+
+    func expected(_ file: String = "expected.csv") throws -> [String] {
+        let text = try String(contentsOfFile: directory.file(file), encoding: .utf8)
+        return text.split(separator: "\n").dropFirst().map(String.init).sorted()
+    }
+
+    /// The sink equals the expected answer, and the log has no gap.
+    func expectExact(_ file: String = "expected.csv", sourceLocation: SourceLocation = #_sourceLocation) throws {
+        let expected = try expected(file)
+        let found = try campaignViews()
+        let missing = Set(expected).subtracting(found).sorted()
+        let extra = Set(found).subtracting(expected).sorted()
+        #expect(missing.isEmpty && extra.isEmpty && found.count == expected.count,
+            "missing \(missing.prefix(3)) (\(missing.count)), extra \(extra.prefix(3)) (\(extra.count)), rows \(found.count) of \(expected.count)",
+            sourceLocation: sourceLocation)
+        try sluice("audit", "campaign-views")
+    }
+}
+
+/// PostgreSQL databases for tests, when a server is there.
+func postgresSink() throws -> String { try PostgresFixture.shared().newDatabase() }
