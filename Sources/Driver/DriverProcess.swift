@@ -58,14 +58,15 @@ package final class DriverProcess: Sendable {
         }
     }
 
-    private final class Expiry: Sendable {
-        let timer: any DispatchSourceTimer & Sendable
+    /// Unchecked for the timer alone: dispatch sources may be used from any thread.
+    private final class Expiry: @unchecked Sendable {
+        let timer: any DispatchSourceTimer
         init(_ body: @escaping @Sendable () -> Void) {
             let timer = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "sluice.expiry"))
             timer.setEventHandler(handler: body)
             timer.schedule(deadline: .now() + 1, repeating: 1)
             timer.resume()
-            self.timer = timer as any DispatchSourceTimer & Sendable
+            self.timer = timer
         }
     }
 

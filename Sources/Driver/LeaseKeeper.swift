@@ -8,13 +8,14 @@ import Dispatch
 import Engine
 import Foundation
 
-final class LeaseKeeper: Sendable {
+/// Unchecked for the timer alone: dispatch sources may be used from any thread.
+final class LeaseKeeper: @unchecked Sendable {
     private let catalog: Catalog
     private let job: String
     private let holder: LeaseHolder
     private let epoch: Epoch
     private let control: JobControl
-    private let timer: any DispatchSourceTimer & Sendable
+    private let timer: any DispatchSourceTimer
 
     init(catalog: Catalog, job: String, holder: LeaseHolder, epoch: Epoch, control: JobControl) {
         self.catalog = catalog
@@ -24,7 +25,7 @@ final class LeaseKeeper: Sendable {
         self.control = control
         let queue = DispatchQueue(label: "sluice.lease.\(job)")
         let timer = DispatchSource.makeTimerSource(queue: queue)
-        self.timer = timer as any DispatchSourceTimer & Sendable
+        self.timer = timer
     }
 
     func start() {

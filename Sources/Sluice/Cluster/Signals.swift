@@ -4,14 +4,15 @@ import Dispatch
 import Foundation
 import Synchronization
 
-final class Signals: Sendable {
-    private let sources: [any DispatchSourceSignal & Sendable]
+/// Unchecked for the sources alone: dispatch sources may be used from any thread.
+final class Signals: @unchecked Sendable {
+    private let sources: [any DispatchSourceSignal]
 
     /// Calls `body` at the first signal, on a queue of its own.
     init(_ body: @escaping @Sendable () -> Void) {
         let queue = DispatchQueue(label: "sluice.signals")
         let count = Mutex(0)
-        sources = [SIGTERM, SIGINT].map { number in
+        sources = [SIGTERM, SIGINT].map { number -> any DispatchSourceSignal in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
             source.setEventHandler {
@@ -23,7 +24,7 @@ final class Signals: Sendable {
                 if hits > 1 && number == SIGINT { _exit(130) }
             }
             source.resume()
-            return source as! any DispatchSourceSignal & Sendable
+            return source
         }
     }
 
