@@ -19,10 +19,20 @@ func jsonSpecials(_ word: UInt64) -> UInt64 {
     return (quotes | backslashes | controls) & ~word & 0x8080_8080_8080_8080
 }
 
+/// Nearly always there is no space or one.
 @inline(__always)
 func skipJSONSpace(_ from: JSONPlace, _ end: JSONPlace) -> JSONPlace {
+    if from < end, from.pointee <= 0x20 {
+        if from.pointee == 0x20, end - from > 1, from[1] > 0x20 { return from + 1 }
+        return skipMoreJSONSpace(from, end)
+    }
+    return from
+}
+
+@inline(never)
+private func skipMoreJSONSpace(_ from: JSONPlace, _ end: JSONPlace) -> JSONPlace {
     var place = from
-    while place < end, place.pointee <= 0x20, isJSONSpace(place.pointee) { place += 1 }
+    while place < end, isJSONSpace(place.pointee) { place += 1 }
     return place
 }
 
@@ -282,22 +292,25 @@ private func skipJSONContainer(_ from: JSONPlace, _ end: JSONPlace, depth: Int) 
 func jsonReason(_ from: JSONPlace, _ end: JSONPlace) -> RejectReason {
     var place = from
     var depth = 0
-    var isOpen = false
+    // The kinds of the open containers, a bit each: 1 for an object, the innermost last.
+    var kinds: UInt128 = 0
     while place < end {
         switch place.pointee {
         case UInt8(ascii: "{"), UInt8(ascii: "["):
             depth += 1
             if depth > Limits.nesting { return .tooDeep }
+            kinds = kinds << 1 | (place.pointee == UInt8(ascii: "{") ? 1 : 0)
         case UInt8(ascii: "}"), UInt8(ascii: "]"):
+            if depth == 0 || kinds & 1 != (place.pointee == UInt8(ascii: "}") ? 1 : 0) { return .invalidValue }
             depth -= 1
+            kinds >>= 1
         case 0x22:
-            isOpen = true
             place += 1
-            while place < end, place.pointee != 0x22 { place += place.pointee == 0x5C ? 2 : 1 }
-            if place < end { isOpen = false }
+            while place < end, place.pointee != 0x22 { place += place.pointee == 0x5C && end - place > 1 ? 2 : 1 }
+            if place == end { return .truncated }
         default: break
         }
         place += 1
     }
-    return isOpen || depth > 0 ? .truncated : .invalidValue
+    return depth > 0 ? .truncated : .invalidValue
 }

@@ -28,6 +28,14 @@ func store32(_ value: UInt32, _ pointer: UnsafeMutablePointer<UInt8>) {
 /// - Returns: whether they are valid UTF-8.
 @inline(__always)
 func copyText(_ source: UnsafePointer<UInt8>, _ length: Int, to target: UnsafeMutablePointer<UInt8>) -> Bool {
+    copyBytes(source, length, to: target) & 0x8080_8080_8080_8080 == 0 || isUTF8(source, length)
+}
+
+/// Copies `length` bytes.
+/// - Returns: all of them, or-ed together.
+@inline(__always)
+@discardableResult
+func copyBytes(_ source: UnsafePointer<UInt8>, _ length: Int, to target: UnsafeMutablePointer<UInt8>) -> UInt64 {
     if length >= 8 {
         let last = length &- 8
         let tail = load64(source + last)
@@ -40,22 +48,21 @@ func copyText(_ source: UnsafePointer<UInt8>, _ length: Int, to target: UnsafeMu
             index &+= 8
         }
         store64(tail, target + last)
-        if seen & 0x8080_8080_8080_8080 == 0 { return true }
-    } else if length >= 4 {
+        return seen
+    }
+    if length >= 4 {
         let head = load32(source)
         let tail = load32(source + (length &- 4))
         store32(head, target)
         store32(tail, target + (length &- 4))
-        if (head | tail) & 0x8080_8080 == 0 { return true }
-    } else {
-        var seen: UInt8 = 0
-        for index in 0..<length {
-            seen |= source[index]
-            target[index] = source[index]
-        }
-        if seen & 0x80 == 0 { return true }
+        return UInt64(head | tail)
     }
-    return isUTF8(source, length)
+    var seen: UInt8 = 0
+    for index in 0..<length {
+        seen |= source[index]
+        target[index] = source[index]
+    }
+    return UInt64(seen)
 }
 
 /// Whether `length` bytes are well-formed UTF-8 (Unicode, table 3-7).
