@@ -154,7 +154,7 @@ struct AvroDecoderTests {
         Hostile(name: "smallest text length", payload: record(s: Wire.long(.min)), reason: .invalidValue),
         Hostile(name: "length of 11 bytes", payload: record(s: eleven), reason: .invalidValue),
         Hostile(
-            name: "tenth byte above one", payload: record(s: Array(repeating: 0xFF, count: 9) + [2]),
+            name: "tenth byte above one", payload: record(i: Array(repeating: 0xFF, count: 9) + [2]),
             reason: .invalidValue),
         Hostile(name: "skipped number of 11 bytes", payload: record(i: eleven), reason: .invalidValue),
         Hostile(name: "int beyond 32 bits", payload: record(n: Wire.long(1 << 31)), reason: .invalidValue),
@@ -175,7 +175,7 @@ struct AvroDecoderTests {
             payload: record(s: Wire.long(40) + Array(repeating: 0x61, count: 39) + [0xFF]), reason: .invalidText),
         Hostile(name: "array of 2^60 items", payload: record(a: Wire.long(1 << 60)), reason: .truncated),
         Hostile(name: "map of 2^60 items", payload: record(m: Wire.long(1 << 60)), reason: .truncated),
-        Hostile(name: "smallest block count", payload: record(a: Wire.long(.min)), reason: .invalidValue),
+        Hostile(name: "smallest block count", payload: record(a: Wire.long(.min) + [0, 0]), reason: .invalidValue),
         Hostile(name: "negative block size", payload: record(a: Wire.long(-2) + Wire.long(-2)), reason: .invalidValue),
         Hostile(name: "huge block size", payload: record(a: Wire.long(-2) + Wire.long(1 << 60)), reason: .truncated),
         Hostile(
@@ -236,6 +236,28 @@ struct AvroDecoderTests {
         }
         for chunk in [1, 3, 500, 65_536] {
             #expect(decodeAll(decoder, payloads, chunk: chunk).rows == expected)
+        }
+    }
+
+    @Test func `rows behind NULLs that another decoder left are valid`() throws {
+        let first = try AvroDecoder(
+            schema: schema(#"{"name":"t","type":["null","string"]},{"name":"v","type":["null","long"]}"#),
+            needed: Schema([Field("t", .text, nullable: true), Field("v", .int64, nullable: true)]))
+        let second = try AvroDecoder(
+            schema: schema(#"{"name":"t","type":"string"},{"name":"v","type":"long"}"#), needed: first.schema)
+        let columns = [Column(.text, capacity: 16), Column(.int64, capacity: 16)]
+        for _ in 0..<100 {
+            for (decoder, payload) in [
+                (first, Wire.framing + [0, 0]), (second, Wire.framing + Wire.text("x") + Wire.long(5)),
+            ] {
+                withRecords([payload], firstOffset: 0) { records in
+                    var rejected: [RejectedRecord] = []
+                    #expect(decoder.decode(records, into: columns, kept: nil, rejected: &rejected) == 1)
+                }
+            }
+        }
+        for row in 0..<200 {
+            #expect(columns.map { $0.value(row) } == (row % 2 == 0 ? [.null, .null] : [.text("x"), .int64(5)]))
         }
     }
 
