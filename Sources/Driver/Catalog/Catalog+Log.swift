@@ -44,7 +44,7 @@ extension Catalog {
         quarantine: [QuarantinedRecord] = [], inlineState: [InlineState] = [], next: BatchPlan? = nil
     ) throws {
         let outcomeText = try jsonText(outcome)
-        let positionsText = try jsonText(positions)
+        let positionsText = jsonText(positions: positions)
         let nextText = try next.map { try jsonText($0) }
         try Self.requireHandedOver(outcome.state, batch: batch, inlineState)
         try write { database in
@@ -95,7 +95,7 @@ extension Catalog {
         guard let jobID = jumps.first?.jobID, jumps.allSatisfy({ $0.jobID == jobID }),
             Set(jumps.map(\.topicPartition)).count == jumps.count
         else { throw Self.broken("the jumps are not of one job's different partitions", "each moves one partition") }
-        let positionsText = try jsonText(newPositions)
+        let positionsText = jsonText(positions: newPositions)
         let planText = try plan.map { try jsonText($0) }
         try write { database in
             try requireLease(jobID, epoch, in: database)

@@ -64,6 +64,30 @@ struct CatalogReadingTests {
         #expect(report.findings.isEmpty && report.partitions.count == 10_000 && report.batches == 2)
     }
 
+    /// Kafka allows none of these topics, but a hash or a topic must never reach the database as syntax.
+    @Test(arguments: CatalogPlace.available)
+    func `positions come back as they were, whatever their texts hold`(_ place: CatalogPlace) throws {
+        let fixture = try CatalogFixture(place)
+        let (jobID, epoch) = try fixture.job()
+        let texts = ["plain", "quo\"te", "back\\slash", "new\nline\u{1}\u{1f}", "it's; --", "größe 日本 🜁", ""]
+        let plan = BatchPlan.sample(
+            jobID, 1, epoch: epoch,
+            ranges: texts.enumerated().map {
+                OffsetRange(topic: $1, partition: Int32($0), from: .max - 9, until: .max - Int64($0))
+            })
+        let positions = plan.ranges.map {
+            PartitionPosition(
+                topic: $0.topic, partition: $0.partition, position: $0.until, tailOffset: $0.until - 1,
+                tailHash: $0.topic, maxEventTimeMillis: -Int64($0.partition))
+        }
+        try fixture.catalog.appendPlan(plan)
+        try fixture.catalog.finishBatch(
+            jobID, batch: 1, epoch: epoch, outcome: BatchOutcome(), positions: positions)
+        #expect(
+            try fixture.catalog.positions(jobID) == positions.sorted { ($0.topic, $0.partition) < ($1.topic, $1.partition) })
+        #expect(try fixture.catalog.audit(jobID).findings.isEmpty)
+    }
+
     @Test(arguments: CatalogPlace.available)
     func `rejected records are kept with their bytes`(_ place: CatalogPlace) throws {
         let fixture = try CatalogFixture(place)
