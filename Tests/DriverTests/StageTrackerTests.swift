@@ -10,11 +10,11 @@ private typealias Action = StageTracker.Action
 private func weather(_ code: Failure.Code) -> Failure { Failure(code, "it broke", why: "a test says so", now: "nothing") }
 
 private func launched(_ actions: [Action]) -> [Attempt] {
-    actions.flatMap { action in if case .launch(let attempts) = action { attempts } else { [] } }
+    actions.flatMap { action -> [Attempt] in if case .launch(let attempts) = action { attempts } else { [] } }
 }
 
 private func sealing(_ actions: [Action]) -> [Attempt] {
-    actions.flatMap { action in if case .seal(let attempts) = action { attempts } else { [] } }
+    actions.flatMap { action -> [Attempt] in if case .seal(let attempts) = action { attempts } else { [] } }
 }
 
 @Suite struct StageTrackerTests {

@@ -51,12 +51,13 @@ struct BenchRun {
     var chunkRows = 1000
     var watermarkBeforeMillis: Int64?
     var batchTimeMillis: Int64 = 1_000_000_000
+    var eventTimes: Range<Int64>?
     var maxFutureMillis: Int64 = 3_600_000
 
     var context: TaskContext {
         TaskContext(
             batchTimeMillis: batchTimeMillis, watermarkBeforeMillis: watermarkBeforeMillis,
-            maxFutureMillis: maxFutureMillis, seed: 7, topic: "ad-events", partition: 3)
+            maxFutureMillis: maxFutureMillis, seed: 7, topic: "ad-events", partition: 3, eventTimes: eventTimes)
     }
 
     /// Stage 0 over one range of rows, whose offsets start at `firstOffset`.
@@ -75,11 +76,12 @@ struct BenchRun {
     }
 
     /// The last stage over the blocks of all ranges, for one part.
-    func merge(_ blocks: [Chunk], state: KeyedState, outputWindows: Range<Int64>? = nil) throws -> MergeResult {
-        let pipeline = MergePipeline(
-            graph: graph, context: context, keyGroups: keyGroups, outputWindows: outputWindows)
+    func merge(
+        _ blocks: [Chunk], state: KeyedState, output: BatchPlan.OutputMode = .changes
+    ) throws -> MergeResult {
+        let pipeline = MergePipeline(graph: graph, context: context, keyGroups: keyGroups)
         for block in blocks { try pipeline.process(block: ChunkCodec.decode(ChunkCodec.encode(block))) }
-        return try pipeline.finish(state: state)
+        return try pipeline.finish(state: state, output: output)
     }
 
     func bounds(_ part: Int) -> Range<Int> {

@@ -85,17 +85,33 @@ struct StateTests {
         #expect(snapshot.selectedCount == 3)
     }
 
-    @Test func `output windows leave out what does not lie wholly inside, the delta keeps it`() throws {
+    @Test func `a backfill sees only rows with event times of its span`() throws {
+        var bounded = run
+        bounded.eventTimes = 10_000..<30_000
         let state = KeyedState(graph: run.graph, keyGroups: 16)
         let input = (0..<5).map { row("a", Int64($0) * 10_000) }
-        let result = try run.merge(
-            run.source(input).blocks.compactMap { $0 }, state: state, outputWindows: 10_000..<35_000)
+        let result = try bounded.merge(bounded.source(input).blocks.compactMap { $0 }, state: state)
         #expect(result.output.map(rows) == [[[.text("a"), .timestamp(10_000), .int64(1)], [.text("a"), .timestamp(20_000), .int64(1)]]])
-        #expect(result.rowsOut == 2)
-        #expect(result.delta.selectedCount == 5)
-        let none = try run.merge(
-            run.source(input).blocks.compactMap { $0 }, state: state, outputWindows: 100_000..<200_000)
-        #expect(none.output.isEmpty && none.rowsOut == 0)
+        #expect(bounded.source(input).futureRows == 0)
+    }
+
+    @Test func `what is written follows the plan: the changes, nothing, or the whole state`() throws {
+        let state = KeyedState(graph: run.graph, keyGroups: 16)
+        state.apply(delta: try delta([row("a", 0), row("b", 0)], on: state), groups: all)
+        let blocks = run.source([row("b", 1), row("c", 1)]).blocks.compactMap { $0 }
+        let changes = try run.merge(blocks, state: state)
+        #expect(changes.rowsOut == 2)
+        let nothing = try run.merge(blocks, state: state, output: .nothing)
+        #expect(nothing.output.isEmpty && nothing.rowsOut == 0 && nothing.delta.selectedCount == 2)
+        let complete = try run.merge(blocks, state: state, output: .complete)
+        #expect(complete.rowsOut == 3)
+        #expect(
+            complete.output.map(rows) == [
+                [
+                    [.text("a"), .timestamp(0), .int64(1)], [.text("b"), .timestamp(0), .int64(2)],
+                    [.text("c"), .timestamp(0), .int64(1)],
+                ]
+            ])
     }
 
     @Test func `a block of another plan is refused`() throws {

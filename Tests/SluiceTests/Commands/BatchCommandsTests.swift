@@ -4,6 +4,7 @@ import Driver
 import Engine
 import Foundation
 import Sluice
+import TestSupport
 import Testing
 
 @Suite struct BatchCommandsTests {
@@ -135,7 +136,7 @@ import Testing
     }
 
     private func send(_ producer: KafkaProducer, partition: Int32) throws {
-        try Array("x".utf8).withUnsafeBytes { try producer.send(topic: "events", partition: partition, value: $0) }
+        try Array("x".utf8).withUnsafeBufferPointer { try producer.send(topic: "events", partition: partition, value: $0) }
     }
 
     @Test(arguments: [["batches"], ["audit"], ["offsets"], ["quarantine"], ["jobs", "show"], ["jobs", "stop"]])

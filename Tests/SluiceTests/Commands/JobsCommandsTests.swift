@@ -4,6 +4,7 @@ import Driver
 import Engine
 import Foundation
 import Sluice
+import TestSupport
 import Testing
 
 @Suite struct JobsCommandsTests {
