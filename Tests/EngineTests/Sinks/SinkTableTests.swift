@@ -218,23 +218,46 @@ struct PostgresSinkTests {
         let old = try PostgresSink(url: url, table: table)
         try old.claim(table.identity(epoch: 1), adopt: false)
         let holder = try PostgresDatabase(url: url)
-        let watcher = try PostgresDatabase(url: url)
+        // The seal stands still in the middle of its rows for as long as the holder holds this lock.
+        try holder.executeScript(
+            """
+            CREATE FUNCTION stand() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                PERFORM pg_advisory_xact_lock(42); RETURN NEW; END $$;
+            CREATE TRIGGER t BEFORE INSERT ON bare FOR EACH ROW EXECUTE FUNCTION stand();
+            SELECT pg_advisory_lock(42)
+            """)
         let url = url
+        let sealed = Flag()
         let claimed = Flag()
-        try holder.transaction {
-            try holder.execute("SELECT epoch FROM sluice_jobs WHERE job = 'job' FOR SHARE")
-            Thread.detachNewThread {
-                let seen = failureCode { try PostgresSink(url: url, table: table).claim(table.identity(epoch: 2), adopt: false) }
-                claimed.set(seen?.rawValue ?? "claimed")
+        Thread.detachNewThread {
+            let chunk = rows(table, [[.int64(1), .null, .int64(0)]])
+            let seen = failureCode {
+                try PostgresSink(url: url, table: table).seal(table.identity(epoch: 1), part: 0, batch: 1, digest: "d", rows: [chunk])
             }
-            let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-            let deadline = ContinuousClock.now + .seconds(10)
-            while try watcher.execute(waiting) != [[.int(1)]], ContinuousClock.now < deadline {}
-            #expect(try watcher.execute(waiting) == [[.int(1)]])
-            #expect(claimed.value == nil)
+            sealed.set(seen?.rawValue ?? "sealed")
         }
+        #expect(try waitingSessions(reach: 1))
+        Thread.detachNewThread {
+            let seen = failureCode { try PostgresSink(url: url, table: table).claim(table.identity(epoch: 2), adopt: false) }
+            claimed.set(seen?.rawValue ?? "claimed")
+        }
+        #expect(try waitingSessions(reach: 2))
+        #expect(claimed.value == nil)
+        try holder.execute("SELECT pg_advisory_unlock(42)")
+        #expect(sealed.wait() == "sealed")
         #expect(claimed.wait() == "claimed")
-        #expect(failureCode { try old.seal(table.identity(epoch: 1), part: 0, batch: 1, digest: "d", rows: []) } == .staleEpoch)
+        #expect(failureCode { try old.seal(table.identity(epoch: 1), part: 0, batch: 2, digest: "d", rows: []) } == .staleEpoch)
+    }
+
+    /// Whether `count` sessions of this test's database come to wait for a lock, within ten seconds.
+    private func waitingSessions(reach count: Int64) throws -> Bool {
+        let watcher = try PostgresDatabase(url: url)
+        let question = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        let deadline = ContinuousClock.now + .seconds(10)
+        while ContinuousClock.now < deadline {
+            if try watcher.execute(question) == [[.int(count)]] { return true }
+        }
+        return false
     }
 
     @Test func `a text with a zero byte, a key that is NULL, and a time past the server's are refused by name`() throws {
