@@ -4,8 +4,8 @@ import Driver
 import Engine
 import Foundation
 import Sluice
-import Testing
 import TestSupport
+import Testing
 
 final class JobCatalog {
     let directory: TemporaryDirectory
@@ -88,4 +88,9 @@ func objects(_ output: String) throws -> [[String: Any]] {
     try output.split(separator: "\n").map { line in
         try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
     }
+}
+
+func writeSecret(_ text: String, to path: String, mode: Int) throws {
+    try Data(text.utf8).write(to: URL(filePath: path))
+    try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
 }

@@ -91,8 +91,7 @@ import Testing
     @Test func `a driver that is named is asked, and not the catalog`() throws {
         let job = try JobCatalog()
         let secret = job.directory.file("secret")
-        FileManager.default.createFile(
-            atPath: secret, contents: Data("0123456789abcdef0123456789abcdef\n".utf8), attributes: [.posixPermissions: 0o600])
+        try writeSecret("0123456789abcdef0123456789abcdef\n", to: secret, mode: 0o600)
         let shown = job.sluice(
             "jobs", "stop", "views", "--driver", "http://127.0.0.1:1", "--secret-file", secret)
         #expect(shown.status == 1)

@@ -3,8 +3,8 @@
 import Engine
 import Foundation
 import Sluice
-import Testing
 import TestSupport
+import Testing
 
 @Suite struct ToolCommandsTests {
     @Test func `doctor names every library that is loaded`() throws {
@@ -47,12 +47,11 @@ import TestSupport
     @Test func `doctor fails on a secret that others can read`() throws {
         let job = try JobCatalog()
         let secret = job.directory.file("secret")
-        FileManager.default.createFile(
-            atPath: secret, contents: Data("0123456789abcdef".utf8), attributes: [.posixPermissions: 0o644])
+        try writeSecret("0123456789abcdef", to: secret, mode: 0o644)
         let shown = job.sluice("doctor")
         #expect(shown.status == 1)
         #expect(shown.output.contains("chmod 600 \(secret)"))
-        #expect(chmod(secret, 0o600) == 0)
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: secret)
         #expect(job.sluice("doctor").status == 0)
     }
 
