@@ -39,16 +39,32 @@ package struct LibraryVersion: Sendable, Hashable {
     /// The file whose mapping into this process holds the function.
     private static func file(of symbol: String) -> String? {
         guard let process = dlopen(nil, RTLD_NOW), let function = dlsym(process, symbol),
-            let maps = FileManager.default.contents(atPath: "/proc/self/maps")
+            let maps = mappings()
         else { return nil }
         let address = UInt(bitPattern: function)
-        for line in String(decoding: maps, as: UTF8.self).split(separator: "\n") {
+        for line in maps.split(separator: "\n") {
             // 7f3a00000000-7f3a00021000 r-xp 00000000 08:01 1234   /usr/lib/libzstd.so.1.5.4
             let bounds = line.prefix { $0 != " " }.split(separator: "-").compactMap { UInt($0, radix: 16) }
             guard bounds.count == 2, bounds[0] <= address, address < bounds[1] else { continue }
             return line.firstIndex(of: "/").map { String(line[$0...]) }
         }
         return nil
+    }
+
+    /// The kernel's list, read to its end: it claims to be empty when it is asked for its size.
+    private static func mappings() -> String? {
+        let descriptor = open("/proc/self/maps", O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var text: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let count = read(descriptor, &piece, piece.count)
+            if count < 0 && errno == EINTR { continue }
+            if count <= 0 { break }
+            text += piece[..<count]
+        }
+        return String(decoding: text, as: UTF8.self)
     }
 
     /// `/usr/lib/libavro.so.23.0.0` is version 23.0.0.

@@ -8,6 +8,8 @@ struct DoctorCheck: Encodable, Equatable {
     var status: Status
     var check: String
     var detail: String
+    /// What there is to say one by one.
+    var list: [String]?
     /// What to do about it.
     var now: String?
 
@@ -17,8 +19,8 @@ struct DoctorCheck: Encodable, Equatable {
     static func skip(_ check: String, _ detail: String) -> DoctorCheck {
         DoctorCheck(status: .skip, check: check, detail: detail)
     }
-    static func warn(_ check: String, _ detail: String, now: String) -> DoctorCheck {
-        DoctorCheck(status: .warn, check: check, detail: detail, now: now)
+    static func warn(_ check: String, _ detail: String, list: [String]? = nil, now: String) -> DoctorCheck {
+        DoctorCheck(status: .warn, check: check, detail: detail, list: list, now: now)
     }
     static func fail(_ check: String, _ detail: String, now: String) -> DoctorCheck {
         DoctorCheck(status: .fail, check: check, detail: detail, now: now)

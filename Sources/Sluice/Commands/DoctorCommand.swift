@@ -46,6 +46,7 @@ enum DoctorCommand {
             let status = check.status.rawValue.padding(toLength: 4, withPad: " ", startingAt: 0)
             let name = check.check.padding(toLength: widest, withPad: " ", startingAt: 0)
             try terminal.line("\(status)  \(name)  \(check.detail)")
+            for entry in check.list ?? [] { try terminal.line("      - \(entry)") }
             if let now = check.now { try terminal.line("      now: \(now)") }
         }
         let failed = checks.count { $0.status == .fail }
@@ -70,7 +71,7 @@ enum DoctorCommand {
         let defects = version.knownDefects
         if defects.isEmpty { return .ok("librdkafka", detail) }
         return .warn(
-            "librdkafka", "\(detail): \(defects.joined(separator: "; "))",
+            "librdkafka", "\(detail): \(defects.count) known defect\(defects.count == 1 ? "" : "s")", list: defects,
             now: "run scripts/setup, which puts a newer one where this program looks first")
     }
 }

@@ -47,9 +47,10 @@ final class JobCatalog {
             throw Failure(.leaseHeld, "the test's own lease is held", why: "it cannot be", now: "look at the test")
         }
         self.epoch = epoch
+        // A partition without news is in no plan.
         let ranges = ranges.enumerated().map {
             OffsetRange(topic: "events", partition: Int32($0), from: $1.lowerBound, until: $1.upperBound)
-        }
+        }.filter { !$0.isEmpty }
         let plan = BatchPlan(
             job: "views", jobID: jobID, batch: batch, epoch: epoch, batchTimeMillis: 1_772_366_400_123, seed: 1,
             ranges: ranges, splits: [:], watermarkBeforeMillis: nil, taskCounts: [ranges.count], keyGroups: 128,
@@ -72,6 +73,13 @@ final class JobCatalog {
                 quarantine: rejected)
         }
         try free()
+    }
+
+    /// Changes the log behind the catalog's back, which refuses every wrong range itself.
+    func tamper(_ statement: String) throws {
+        let database = try SQLiteDatabase(path: String(address.dropFirst("sqlite:".count)))
+        defer { database.close() }
+        try database.execute(statement, [])
     }
 
     /// Runs `sluice` with these words and this catalog.

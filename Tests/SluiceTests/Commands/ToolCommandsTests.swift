@@ -14,7 +14,7 @@ import Testing
         for library in libraries {
             let check = try #require(checks.first { $0["check"] as? String == library })
             let detail = try #require(check["detail"] as? String)
-            #expect(detail.first?.isNumber == true, "\(library) \(detail)")
+            #expect(detail.first?.isNumber == true && detail.contains("/lib"), "\(library) \(detail)")
         }
     }
 
