@@ -21,6 +21,8 @@ package struct LoopOptions: Sendable {
     package var offsets: OffsetsFlag?
     /// Accept that retention deleted records which were not read yet.
     package var acceptLoss = false
+    /// Settings that the job gets before it starts, if they are others than it has.
+    package var settings: (values: [String: String], digest: String)?
     /// Wait for the lease instead of refusing.
     package var waitForLease = false
     /// For a backfill: where each partition ends.
@@ -85,12 +87,13 @@ package final class BatchLoop {
             keeper.stop()
             releaseLease(holder)
         }
-        guard let record = try catalog.job(named: name) else {
+        guard var record = try catalog.job(named: name) else {
             throw Failure(
                 .unknownJob, "there is no job named \(name)", why: "the catalog has no such row",
                 now: "`sluice jobs` lists the ones there are")
         }
         do {
+            if let settings = options.settings { try replaceSettings(of: &record, settings.values, settings.digest) }
             job = try RunningJob(
                 record: record, jobs: jobs, buildDigest: buildDigest, catalog: catalog, backfill: options.backfill)
             // Catching up means working off what is there: the interval paces a standing job only.
@@ -125,6 +128,23 @@ package final class BatchLoop {
             if reason.code == .taskCancelled { return }
             throw reason
         }
+    }
+
+    /// New settings and digests in the same log, if the state fits them.
+    private func replaceSettings(of record: inout JobRecord, _ values: [String: String], _ digest: String) throws {
+        guard record.settings != values || record.settingsDigest != digest || record.buildDigest != buildDigest else {
+            return
+        }
+        if try catalog.lastDone(record.jobID) != nil {
+            try DriverProcess.checkStateFits(
+                old: jobs.graph(definition: record.definition, settings: record.settings),
+                new: jobs.graph(definition: record.definition, settings: values), job: name)
+        }
+        try catalog.replaceJobSettings(
+            record.jobID, epoch: epoch, settings: values, buildDigest: buildDigest, settingsDigest: digest)
+        record.settings = values
+        record.settingsDigest = digest
+        record.buildDigest = buildDigest
     }
 
     // MARK: lease
@@ -240,7 +260,7 @@ package final class BatchLoop {
                 outsideSinceMillis = nil
             } catch {
                 let reason = failure(error)
-                guard reason.blame == .external, reason.remedy != .stopJob else { throw reason }
+                guard reason.blame == .external, reason.remedy != .stopJob, reason.code != .taskCancelled else { throw reason }
                 let now = steadyMillis()
                 let since = outsideSinceMillis ?? now
                 outsideSinceMillis = since

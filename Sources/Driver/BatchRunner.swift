@@ -26,6 +26,8 @@ final class BatchRunner {
     private let pool: WorkerPool
     private let epoch: Epoch
     private let mode: Mode
+    /// By the clock that never goes back, so that a later try is always a higher number.
+    private let runNumber = Int64(DispatchTime.now().uptimeNanoseconds)
     private let shouldStop: () -> Failure?
     private var tracker: StageTracker
     private(set) var builder: OutcomeBuilder
@@ -266,7 +268,7 @@ final class BatchRunner {
     }
 
     private var context: BatchContext {
-        var context = BatchContext(plan: plan)
+        var context = BatchContext(plan: plan, run: runNumber)
         // A plan that is finished after a takeover runs under the epoch that finishes it.
         context.epoch = epoch
         return context
@@ -339,7 +341,7 @@ final class BatchRunner {
 
     /// Tells every worker that was used to drop the batch.
     private func giveUp() {
-        let request = CancelJob(jobID: spec.jobID, epoch: epoch)
+        let request = CancelJob(jobID: spec.jobID, epoch: epoch, run: runNumber)
         for worker in pool.available where usedWorkers.contains(worker.id) {
             // Best effort: a worker that does not hear it finds out by the next epoch.
             callers.async {

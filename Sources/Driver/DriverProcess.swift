@@ -188,7 +188,7 @@ package final class DriverProcess: Sendable {
                     now: "change it with --replace, or give this one another --name")
             }
         }
-        var record = try register(definition: request.definition, explicit: request.settings)
+        let record = try register(definition: request.definition, explicit: request.settings)
         if record.settings != values {
             guard request.replace else {
                 throw Failure(
@@ -206,36 +206,17 @@ package final class DriverProcess: Sendable {
                         now: "look at `sluice batches \(name)`, then submit again")
                 }
             }
-            try replaceSettings(record, values: values, settingsDigest: settingsDigest)
-            record.settings = values
-            record.settingsDigest = settingsDigest
         }
         if !isRunning(name) {
             try catalog.setDesired(name, .run)
             var options = LoopOptions()
+            options.settings = (values, settingsDigest)
             options.adopt = request.adopt
             options.offsets = request.offsets
             options.acceptLoss = request.acceptLoss
             start(name, options)
         }
         return record
-    }
-
-    /// New settings and digests for a job that nobody runs now; under a lease of our own.
-    package func replaceSettings(_ record: JobRecord, values: [String: String], settingsDigest: String) throws {
-        let holder = LeaseHolder.thisProcess(id: UUID().uuidString, address: url)
-        guard case .acquired(let epoch) = try catalog.acquireLease(record.name, holder: holder) else {
-            throw Failure(
-                .leaseHeld, "job \(record.name) is run by another driver", why: "its lease is held",
-                now: "stop it with `sluice jobs stop \(record.name)` first")
-        }
-        defer {
-            do { try catalog.releaseLease(record.name, holderID: holder.id, epoch: epoch) } catch {
-                Log.warning("lease not released", [("job", record.name), ("why", failure(error).why)])
-            }
-        }
-        try catalog.replaceJobSettings(
-            record.jobID, epoch: epoch, settings: values, buildDigest: buildDigest, settingsDigest: settingsDigest)
     }
 
     package static func checkStateFits(old: StageGraph, new: StageGraph, job: String) throws {

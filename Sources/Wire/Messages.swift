@@ -115,8 +115,10 @@ package struct BatchContext: Codable, Sendable, Hashable {
     package var keyGroups: Int
     package var lookups: [String: String]
     package var output: BatchPlan.OutputMode
+    /// Which try at the batch this is, rising with each; a try that was given up is cancelled by it.
+    package var run: Int64
 
-    package init(plan: BatchPlan) {
+    package init(plan: BatchPlan, run: Int64) {
         batch = plan.batch
         epoch = plan.epoch
         batchTimeMillis = plan.batchTimeMillis
@@ -126,6 +128,7 @@ package struct BatchContext: Codable, Sendable, Hashable {
         keyGroups = plan.keyGroups
         lookups = plan.lookups
         output = plan.output ?? .changes
+        self.run = run
     }
 }
 
@@ -298,13 +301,15 @@ package struct ReleaseBatch: Codable, Sendable {
     }
 }
 
-/// Stop every attempt of the job with an epoch up to this one, and forget what it holds.
+/// Stop every attempt of the job up to this epoch and, within it, up to this try; forget what it holds.
 package struct CancelJob: Codable, Sendable {
     package var jobID: JobID
     package var epoch: Epoch
-    package init(jobID: JobID, epoch: Epoch) {
+    package var run: Int64
+    package init(jobID: JobID, epoch: Epoch, run: Int64) {
         self.jobID = jobID
         self.epoch = epoch
+        self.run = run
     }
 }
 

@@ -35,6 +35,7 @@ struct TaskRunner {
         }
         return tasks.map { task in
             let start = ContinuousClock.now
+            Failpoint.reach("worker-task")
             do {
                 var report = try task.range.map { try runSource(task, $0, keepBlock: keepBlock, holdRows: holdRows) }
                     ?? runMerge(task, holdRows: holdRows)

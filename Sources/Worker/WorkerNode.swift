@@ -27,7 +27,8 @@ package final class WorkerNode: WorkerLink {
 
     private struct Shared {
         var runtimes: [JobSpec: JobRuntime] = [:]
-        var cancelledEpochs: [JobID: Epoch] = [:]
+        /// The newest try of each job that was given up.
+        var cancelled: [JobID: (epoch: Epoch, run: Int64)] = [:]
         var partitionSlots: [JobID: SlotMap<TopicPartition>] = [:]
         var partSlots: [JobID: SlotMap<Int>] = [:]
         var running = 0
@@ -128,7 +129,8 @@ package final class WorkerNode: WorkerLink {
 
     package func cancel(_ request: CancelJob) throws {
         shared.withLock { shared in
-            shared.cancelledEpochs[request.jobID] = max(shared.cancelledEpochs[request.jobID] ?? 0, request.epoch)
+            let known = shared.cancelled[request.jobID] ?? (0, 0)
+            if (request.epoch, request.run) > known { shared.cancelled[request.jobID] = (request.epoch, request.run) }
             shared.runtimes = shared.runtimes.filter { $0.key.jobID != request.jobID }
             shared.partitionSlots[request.jobID] = nil
             shared.partSlots[request.jobID] = nil
@@ -170,8 +172,11 @@ package final class WorkerNode: WorkerLink {
         return made
     }
 
-    private func isCancelled(_ jobID: JobID, _ epoch: Epoch) -> Bool {
-        shared.withLock { ($0.cancelledEpochs[jobID] ?? 0) >= epoch }
+    private func isCancelled(_ jobID: JobID, _ context: BatchContext) -> Bool {
+        shared.withLock { shared in
+            guard let newest = shared.cancelled[jobID] else { return false }
+            return (context.epoch, context.run) <= newest
+        }
     }
 
     private func onSlots<Work>(_ bySlot: [Int: [Work]], _ body: @escaping (Slot, [Work]) -> Void) {
@@ -200,7 +205,7 @@ package final class WorkerNode: WorkerLink {
                 }
                 return try peers.block(id, at: workerURL)
             },
-            isCancelled: { [self] in isCancelled(request.job.jobID, request.context.epoch) })
+            isCancelled: { [self] in isCancelled(request.job.jobID, request.context) })
         return runner.run(
             tasks,
             keepBlock: { [self] id, bytes in blocks.put(id, bytes) },

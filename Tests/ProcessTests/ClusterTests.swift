@@ -74,7 +74,7 @@ import Testing
         let appended = try SluiceProcess.run(
             [
                 "generate", "ad-events", "--bootstrap", harness.bootstrap, "--topic", harness.topic, "--partitions", "4",
-                "--events", "10000", "--format", "avro", "--seed", "1", "--start", "2030-01-01T00:00:00Z", "--ads", "ads2.csv",
+                "--events", "10000", "--format", "avro", "--seed", "1", "--ads", "ads2.csv",
             ], in: harness.directory.path)
         #expect(appended.status == 0, "\(appended.errors)")
         #expect(try SluiceProcess.eventually { try cluster.lag() == 0 }, "\(cluster.driver.errors)")

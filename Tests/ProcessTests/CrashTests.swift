@@ -23,7 +23,7 @@ import Testing
         try harness.generate(events: 20_000)
         let extra = ["--max-batch-records", "3000"]
         let killed = try harness.run(
-            workers: 2, extra: extra, environment: ["SLUICE_FAILPOINT": "\(point.name)@\(point.hit)"], expecting: nil)
+            workers: 2, extra: extra, environment: ["SLUICE_TEST_FAILPOINT": "\(point.name)@\(point.hit)"], expecting: nil)
         #expect(killed.status == 128 + SIGKILL, "the failpoint was not reached: \(killed.errors)")
         try harness.run(workers: 2, extra: extra)
         try harness.expectExact()
@@ -37,7 +37,7 @@ import Testing
         // Every worker process dies there once it has got so far; the run starts new ones, which die likewise until
         // the batches are through, so few batches keep the test short.
         let result = try harness.run(
-            workers: 2, extra: ["--max-batch-records", "8000"], environment: ["SLUICE_FAILPOINT": "\(name)@\(hit)"],
+            workers: 2, extra: ["--max-batch-records", "8000"], environment: ["SLUICE_TEST_FAILPOINT": "\(name)@\(hit)"],
             expecting: nil)
         if result.status != 0 { try harness.run(workers: 2, extra: ["--max-batch-records", "8000"]) }
         try harness.expectExact()

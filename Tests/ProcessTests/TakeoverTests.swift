@@ -80,7 +80,7 @@ import Testing
     @Test func `another build plans an unsealed batch again and finishes it`() throws {
         let harness = try JobHarness()
         try harness.generate(events: 5000)
-        _ = try harness.run(workers: 1, environment: ["SLUICE_FAILPOINT": "before-seal"], expecting: nil)
+        _ = try harness.run(workers: 1, environment: ["SLUICE_TEST_FAILPOINT": "before-seal"], expecting: nil)
         let result = try harness.run(workers: 1, binary: otherBuild(harness))
         #expect(result.errors.contains("planned again"), "\(result.errors)")
         try harness.expectExact()
@@ -89,7 +89,7 @@ import Testing
     @Test func `another build refuses a batch of which a part is sealed, and names the build that must finish it`() throws {
         let harness = try JobHarness()
         try harness.generate(events: 5000)
-        _ = try harness.run(workers: 2, environment: ["SLUICE_FAILPOINT": "part-sealed"], expecting: nil)
+        _ = try harness.run(workers: 2, environment: ["SLUICE_TEST_FAILPOINT": "part-sealed"], expecting: nil)
         let refused = try harness.run(workers: 2, binary: otherBuild(harness), expecting: 1)
         #expect(refused.errors.contains("must be finished by build"), "\(refused.errors)")
         try harness.run(workers: 2)
@@ -99,7 +99,7 @@ import Testing
     @Test func `other settings while a batch is planned plan it again over the same ranges`() throws {
         let harness = try JobHarness()
         try harness.generate(events: 5000)
-        _ = try harness.run(workers: 2, environment: ["SLUICE_FAILPOINT": "planned"], expecting: nil)
+        _ = try harness.run(workers: 2, environment: ["SLUICE_TEST_FAILPOINT": "planned"], expecting: nil)
         let before = try harness.sluice("batches", "campaign-views", "--json").output
         let result = try harness.run(workers: 2, extra: ["--lateness", "20s"])
         #expect(result.errors.contains("planned again"), "\(result.errors)")
@@ -120,7 +120,7 @@ import Testing
     @Test func `fewer workers finish what more workers planned`() throws {
         let harness = try JobHarness()
         try harness.generate(events: 20_000)
-        _ = try harness.run(workers: 4, extra: ["--max-batch-records", "5000"], environment: ["SLUICE_FAILPOINT": "part-sealed@3"], expecting: nil)
+        _ = try harness.run(workers: 4, extra: ["--max-batch-records", "5000"], environment: ["SLUICE_TEST_FAILPOINT": "part-sealed@3"], expecting: nil)
         try harness.run(workers: 1, extra: ["--max-batch-records", "5000"])
         try harness.expectExact()
     }

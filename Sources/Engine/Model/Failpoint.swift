@@ -1,4 +1,4 @@
-// Named places where a crash test stops the world: `SLUICE_FAILPOINT=name` or `name@N` (the N-th time) kills the
+// Named places where a crash test stops the world: `SLUICE_TEST_FAILPOINT=name` or `name@N` (the N-th time) kills the
 // process there with SIGKILL, exactly as kill -9 would. Without the variable a failpoint is one comparison.
 //
 // The names that exist: planned (a plan is durable, nothing ran), before-seal, part-sealed (one sink part is durable),
@@ -18,7 +18,7 @@ package enum Failpoint {
         var hit: Int
     }
     private static let armed: Armed? = {
-        guard let text = ProcessInfo.processInfo.environment["SLUICE_FAILPOINT"], !text.isEmpty else { return nil }
+        guard let text = ProcessInfo.processInfo.environment["SLUICE_TEST_FAILPOINT"], !text.isEmpty else { return nil }
         let pieces = text.split(separator: "@", maxSplits: 1)
         return Armed(name: String(pieces[0]), hit: pieces.count > 1 ? Int(pieces[1]) ?? 1 : 1)
     }()

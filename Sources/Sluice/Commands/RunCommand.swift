@@ -78,17 +78,9 @@ enum RunCommand {
         asJSON: Bool
     ) throws -> Int32 {
         let driver = session.driver
-        var record = try driver.register(definition: definition, explicit: [:])
-        let values = settings.jobValues
-        if record.settings != values || record.settingsDigest != settings.digest {
-            if record.settings["sink"] == values["sink"] || record.state != .starting {
-                try DriverProcess.checkStateFits(
-                    old: session.jobs.graph(definition: definition, settings: record.settings),
-                    new: session.jobs.graph(definition: definition, settings: values), job: record.name)
-            }
-            try driver.replaceSettings(record, values: values, settingsDigest: settings.digest)
-            record.settings = values
-        }
+        let record = try driver.register(definition: definition, explicit: [:])
+        var options = options
+        options.settings = (settings.jobValues, settings.digest)
         try driver.catalog.setDesired(record.name, .run)
         let progress = BatchProgress(terminal: terminal, job: record.name, asJSON: asJSON)
         session.onBatch = { progress.batchDone($0) }
