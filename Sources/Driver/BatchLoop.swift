@@ -251,7 +251,6 @@ package final class BatchLoop {
                         continue
                     }
                     try catalog.appendPlan(cut)
-                    Failpoint.reach("planned")
                     plan = cut
                     next = plan
                 }
@@ -370,6 +369,7 @@ package final class BatchLoop {
 
     /// Runs a durable plan to DONE. Returns the next plan when it was made durable together with DONE.
     private func runBatch(_ plan: BatchPlan) throws -> BatchPlan? {
+        Failpoint.reach("planned")
         let begun = ContinuousClock.now
         let runner = BatchRunner(
             plan: plan, epoch: epoch, spec: job.spec, settings: job.settings, pool: pool, mode: mode(of: plan),

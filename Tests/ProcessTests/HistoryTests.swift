@@ -82,7 +82,7 @@ import Testing
         try harness.generate(events: 20_000, extra: ["--start", Self.start, "--span", "10m"])
         try harness.run(workers: 1)
         let live = try harness.campaignViews()
-        let json = "{\"partitions\":[{\"topic\":\"\(harness.topic)\",\"partition\":0,\"offset\":5000}],\"version\":1}"
+        let json = "{\"partitions\":[{\"topic\":\"\(harness.topic)\",\"partition\":0,\"offset\":5100}],\"version\":1}"
         try json.write(toFile: harness.directory.file("delete.json"), atomically: true, encoding: .utf8)
         _ = try KafkaFixture.shared().run("delete-records", ["--offset-json-file", harness.directory.file("delete.json")])
         let args = ["backfill", "campaign-views", "--from", "2026-03-01T12:02:00Z", "--to", "2026-03-01T12:05:00Z"]

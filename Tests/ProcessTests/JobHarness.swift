@@ -84,6 +84,18 @@ final class JobHarness: Sendable {
         return try database.execute(sql)
     }
 
+    /// Whether nobody holds a write lock on the sink.
+    var isSinkFree: Bool {
+        do {
+            let database = try openDatabase(sink)
+            defer { database.close() }
+            try database.transaction {}
+            return true
+        } catch {
+            return false
+        }
+    }
+
     func count(_ sql: String) throws -> Int64 {
         guard case .int(let value)? = try rows(sql).first?.first else { return 0 }
         return value

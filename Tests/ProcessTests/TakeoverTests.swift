@@ -26,7 +26,14 @@ import Testing
         try harness.generate(events: 100_000)
         let zombie = try harness.start(workers: 0, extra: ["--max-batch-records", "2000", "--interval", "0"])
         #expect(SluiceProcess.eventually { zombie.output.contains("batch 2 ") })
-        zombie.pause()
+        // A process that is stopped inside a transaction keeps SQLite's lock for ever; that is another story.
+        #expect(
+            SluiceProcess.eventually {
+                zombie.pause()
+                if harness.isSinkFree { return true }
+                zombie.resume()
+                return false
+            })
         // The holder lives, so its lease must run out first.
         let next = try harness.start(workers: 2, extra: ["--wait", "--max-batch-records", "20000"])
         let finished = next.wait()
