@@ -94,7 +94,8 @@ struct AdEventGeneratorTests {
         var furthest: Int64 = 0
         for (index, record) in records(of: try AdEventGenerator(wanted), partitions: 1).enumerated() {
             let due = wanted.startMillis + Int64(index) * 2
-            #expect(record.timestampMillis <= due && record.timestampMillis >= max(wanted.startMillis, due - disorder))
+            let earliest = max(wanted.startMillis, due - disorder)
+            try #require(record.timestampMillis <= due && record.timestampMillis >= earliest)
             furthest = max(furthest, newest - record.timestampMillis)
             newest = max(newest, record.timestampMillis)
         }
@@ -128,8 +129,8 @@ struct AdEventGeneratorTests {
                 seen.unknown += 1
                 seen.unknownViews += isView ? 1 : 0
             } else if event.eventTimeMillis < firstWindow {
-                #expect(event.eventTimeMillis < wanted.startMillis - 3_600_000)
-                #expect(event.eventTimeMillis / 10_000 < firstWindow / 10_000 - 359)
+                try #require(event.eventTimeMillis < wanted.startMillis - 3_600_000)
+                try #require(event.eventTimeMillis / 10_000 < firstWindow / 10_000 - 359)
                 seen.late += 1
                 seen.lateViews += isView ? 1 : 0
             } else {
