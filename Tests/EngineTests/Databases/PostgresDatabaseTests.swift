@@ -133,6 +133,16 @@ struct PostgresDatabaseTests {
         }
         #expect(atCommit == .databaseUnreachable)
         #expect(try other.execute("SELECT v FROM t") == [[.int(3)]])
+        // The transaction is over even for a body that overlooks the loss: what follows must not be committed on its own.
+        let overlooked = failureCode {
+            try database.transaction {
+                try killBackend()
+                _ = failureCode { try database.execute("INSERT INTO t VALUES (5)") }
+                try database.execute("INSERT INTO t VALUES (6)")
+            }
+        }
+        #expect(overlooked == .databaseUnreachable)
+        #expect(try other.execute("SELECT v FROM t") == [[.int(3)]])
     }
 
     @Test(arguments: [
