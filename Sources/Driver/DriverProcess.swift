@@ -29,6 +29,7 @@ package final class DriverProcess: Sendable {
     private let runs = Mutex<[String: JobRun]>([:])
     private let expiry: Expiry
     private let onBatch: @Sendable (BatchRecord) -> Void
+    private let logsEnds: Bool
 
     /// One job's loop: its control, and a way to wait for its end.
     package final class JobRun: Sendable {
@@ -72,7 +73,7 @@ package final class DriverProcess: Sendable {
 
     package init(
         catalog: Catalog, jobs: JobDefinitions, buildDigest: String, listen: String, port: Int, secret: String,
-        workerTimeoutMillis: Int64, resolve: @escaping SettingsResolver,
+        workerTimeoutMillis: Int64, logsEnds: Bool = true, resolve: @escaping SettingsResolver,
         onBatch: @escaping @Sendable (BatchRecord) -> Void = { _ in }
     ) throws {
         self.catalog = catalog
@@ -81,6 +82,7 @@ package final class DriverProcess: Sendable {
         self.listen = listen
         self.resolve = resolve
         self.onBatch = onBatch
+        self.logsEnds = logsEnds
         let client = HTTPClient(secret: secret)
         let pool = WorkerPool(build: buildDigest, timeoutMillis: workerTimeoutMillis) { url in
             HTTPWorkerLink(client: client, url: url)
@@ -147,12 +149,15 @@ package final class DriverProcess: Sendable {
             BatchLoop(
                 name: name, catalog: catalog, pool: pool, jobs: jobs, buildDigest: buildDigest, address: url,
                 options: options, control: run.control, onBatch: onBatch))
+        let logsEnds = logsEnds
         let thread = Thread {
             do {
                 try loop.value.run()
                 run.finish(nil)
             } catch {
                 let reason = failure(error)
+                // A command that waits for the job shows the reason itself.
+                if !logsEnds { return run.finish(reason) }
                 Log.error(
                     "job stopped", [("job", name), ("code", reason.code.rawValue), ("what", reason.what), ("why", reason.why), ("now", reason.now)])
                 run.finish(reason)

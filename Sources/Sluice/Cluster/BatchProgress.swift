@@ -76,12 +76,14 @@ final class BatchProgress: Sendable {
         say { try $0.live([line]) }
     }
 
-    func end(_ status: JobStatus) throws {
+    func end(_ status: JobStatus, isFailed: Bool = false) throws {
         try terminal.endLive()
         guard !asJSON else { return }
         let (batches, records, seconds, rejected, late) = state.withLock { state in
             (state.batches, state.records, Double(steadyMillis() - state.startMillis) / 1000, state.rejected, state.late)
         }
+        // A job that failed before its first batch has only its failure to show.
+        if isFailed && batches == 0 { return }
         let rate = seconds > 0 ? Int64(Double(records) / seconds) : 0
         try terminal.line(
             "\(job): \(grouped(batches)) batches, \(grouped(records)) records in \((seconds * 100).rounded() / 100) s (\(grouped(rate)) rows/s), \(grouped(late)) late, \(grouped(rejected)) rejected, lag \(grouped(status.lagOffsets))"

@@ -43,7 +43,7 @@ final class LocalCluster: Sendable {
         let settingsDigest = settings.digest
         driver = try DriverProcess(
             catalog: catalog, jobs: jobs, buildDigest: ThisProgram.buildDigest, listen: "127.0.0.1", port: 0,
-            secret: secret, workerTimeoutMillis: settings.millis(.workerTimeout),
+            secret: secret, workerTimeoutMillis: settings.millis(.workerTimeout), logsEnds: false,
             resolve: { _, _ in (values, settingsDigest) }, onBatch: { listener.tell($0) })
         let count = workers ?? settings.integer(.workers)
         if count == 0 {

@@ -92,7 +92,7 @@ enum RunCommand {
             let (hasEnded, failure) = run.wait(timeoutMillis: 100)
             progress.tick(run.control.status)
             guard hasEnded else { continue }
-            try progress.end(run.control.status)
+            try progress.end(run.control.status, isFailed: failure != nil)
             if let failure { throw failure }
             return 0
         }
