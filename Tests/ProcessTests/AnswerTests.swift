@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// The whole answer on a real Kafka: whatever the number of workers, the format and the sink, the rows are exact.
-@Suite(.enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason), .serialized) struct AnswerTests {
+@Suite(.serialized) struct AnswerTests {
     struct Case: Sendable, CustomStringConvertible {
         var format: String
         var workers: Int
@@ -15,7 +15,7 @@ import Testing
     static let events = 2_000_000
 
     /// Traffic is made once a format; every case reads it with a sink and a catalog of its own.
-    @Test(arguments: ["avro", "json"]) func `two million events give exactly the expected answer`(format: String) throws {
+    @Test(TestBroker.needsReal, arguments: ["avro", "json"]) func `two million events give exactly the expected answer`(format: String) throws {
         let source = try JobHarness(partitions: 4)
         try source.generate(events: Self.events, format: format)
         for isPostgres in [false, true] where !isPostgres || (PostgresFixture.missingReason == nil) {

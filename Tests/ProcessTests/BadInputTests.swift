@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Wrong input gets what, why and what now, the right exit status, and loses nothing.
-@Suite(.enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason), .serialized) struct BadInputTests {
+@Suite(.serialized) struct BadInputTests {
     struct Case: Sendable, CustomStringConvertible {
         var description: String
         var arguments: [String]
@@ -66,7 +66,7 @@ import Testing
         #expect(result.errors.contains("127.0.0.1:1") && result.errors.contains("Connection refused"), "\(result.errors)")
     }
 
-    @Test func `a recreated topic stops the job, and nothing is read from it`() throws {
+    @Test(TestBroker.needsReal) func `a recreated topic stops the job, and nothing is read from it`() throws {
         let harness = try prepared()
         try harness.run(workers: 0)
         let before = try harness.campaignViews()
@@ -80,7 +80,7 @@ import Testing
         #expect(try harness.campaignViews() == before)
     }
 
-    @Test func `deleted records are refused by range and number, and accepted only by the flag, which audit lists`() throws {
+    @Test(TestBroker.needsReal) func `deleted records are refused by range and number, and accepted only by the flag, which audit lists`() throws {
         let harness = try JobHarness(partitions: 1)
         try harness.generate(events: 3000)
         try harness.run(workers: 0, extra: ["--max-batch-records", "1000"], environment: ["SLUICE_TEST_FAILPOINT": "done@1"], expecting: nil)
@@ -97,7 +97,7 @@ import Testing
         #expect((strict.output + strict.errors).contains("jump"), "\(strict.output)\(strict.errors)")
     }
 
-    @Test func `partitions that are added later are read from their first record`() throws {
+    @Test(TestBroker.needsReal) func `partitions that are added later are read from their first record`() throws {
         let harness = try JobHarness(partitions: 1)
         try harness.generate(events: 1000)
         try harness.run(workers: 0)

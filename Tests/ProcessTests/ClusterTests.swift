@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A standing driver, workers that come and go, and jobs submitted to it.
-@Suite(.enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason), .serialized) struct ClusterTests {
+@Suite(.serialized) struct ClusterTests {
     /// A driver on a free port and what is needed to talk to it.
     private final class Cluster: Sendable {
         let harness: JobHarness

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// kill -9 at named points and at random ones; then the same command again, and the answer is exact.
-@Suite(.enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason), .serialized) struct CrashTests {
+@Suite(.serialized) struct CrashTests {
     struct Point: Sendable, CustomStringConvertible {
         var name: String
         var hit: Int
@@ -43,7 +43,7 @@ import Testing
         try harness.expectExact()
     }
 
-    @Test func `twenty kills at random moments lose nothing and double nothing`() throws {
+    @Test(TestBroker.needsReal) func `twenty kills at random moments lose nothing and double nothing`() throws {
         let harness = try JobHarness()
         try harness.generate(events: 300_000)
         var random = SeededRandom(seed: 20)
@@ -62,7 +62,7 @@ import Testing
         try harness.expectExact()
     }
 
-    @Test func `purchases are appended exactly once through kills`() throws {
+    @Test(TestBroker.needsReal) func `purchases are appended exactly once through kills`() throws {
         for isPostgres in [false, true] where !isPostgres || (PostgresFixture.missingReason == nil) {
             let harness = try JobHarness(sink: isPostgres ? postgresSink() : nil)
             try harness.generate(events: 60_000, format: "json")
@@ -105,7 +105,7 @@ import Testing
         #expect(SluiceProcess.eventually { workers.allSatisfy { kill($0, 0) != 0 } }, "workers \(workers) are still there")
     }
 
-    @Test func `SIGTERM drains: the open batch is finished and nothing stays planned`() throws {
+    @Test(TestBroker.needsReal) func `SIGTERM drains: the open batch is finished and nothing stays planned`() throws {
         let harness = try JobHarness()
         try harness.generate(events: 200_000)
         let process = try harness.start(workers: 2, untilCaughtUp: false, extra: ["--max-batch-records", "20000", "--interval", "0"])

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Replay, audit, backfill, quarantine: questions to the log.
-@Suite(.enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason), .serialized) struct HistoryTests {
+@Suite(.serialized) struct HistoryTests {
     private static let start = "2026-03-01T12:00:00Z"
 
     @Test func `every recorded batch replays to its own digest, alone and on workers, and touches no sink`() throws {
@@ -41,7 +41,7 @@ import Testing
         #expect((result.output + result.errors).contains("1000") && (result.output + result.errors).contains("2000"), "\(result.output)\(result.errors)")
     }
 
-    @Test func `a backfill beside the live job gives the live job's rows`() throws {
+    @Test(TestBroker.needsReal) func `a backfill beside the live job gives the live job's rows`() throws {
         let harness = try JobHarness()
         try harness.generate(events: 60_000, extra: ["--start", Self.start, "--span", "10m"])
         try harness.run(workers: 2)
@@ -68,7 +68,7 @@ import Testing
         try harness.sluice("audit", "campaign-views")
     }
 
-    @Test func `a backfill past the live watermark is refused`() throws {
+    @Test(TestBroker.needsReal) func `a backfill past the live watermark is refused`() throws {
         let harness = try JobHarness()
         try harness.generate(events: 5000, extra: ["--start", Self.start, "--span", "2m"])
         try harness.run(workers: 1)
@@ -77,7 +77,7 @@ import Testing
         #expect(result.errors.contains("watermark"), "\(result.errors)")
     }
 
-    @Test func `a backfill over deleted input names what would shrink and refuses without the flag`() throws {
+    @Test(TestBroker.needsReal) func `a backfill over deleted input names what would shrink and refuses without the flag`() throws {
         let harness = try JobHarness(partitions: 1)
         try harness.generate(events: 20_000, extra: ["--start", Self.start, "--span", "10m"])
         try harness.run(workers: 1)
@@ -119,7 +119,7 @@ import Testing
         try harness.expectExact()
     }
 
-    @Test func `late rows are counted and change nothing that is on time`() throws {
+    @Test(TestBroker.needsReal) func `late rows are counted and change nothing that is on time`() throws {
         let harness = try JobHarness()
         try harness.generate(events: 40_000, extra: ["--start", Self.start, "--late-share", "0.02", "--disorder", "500ms"])
         let result = try harness.run(workers: 2, extra: ["--max-batch-records", "10000"])

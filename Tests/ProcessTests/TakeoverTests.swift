@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Two drivers, lost catalogs, other builds: who may go on, and who is refused.
-@Suite(.enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason), .serialized) struct TakeoverTests {
+@Suite(.serialized) struct TakeoverTests {
     @Test func `a second driver of a job is refused with a clear word, or waits`() throws {
         let harness = try JobHarness()
         try harness.generate(events: 1000)
@@ -21,7 +21,7 @@ import Testing
         try harness.expectExact()
     }
 
-    @Test func `a driver that wakes up after losing the lease adds nothing`() throws {
+    @Test(TestBroker.needsReal) func `a driver that wakes up after losing the lease adds nothing`() throws {
         let harness = try JobHarness()
         try harness.generate(events: 100_000)
         let zombie = try harness.start(workers: 0, extra: ["--max-batch-records", "2000", "--interval", "0"])
@@ -132,7 +132,7 @@ import Testing
         try harness.expectExact()
     }
 
-    @Test func `offsets moved by hand refuse the start and name both positions`() throws {
+    @Test(TestBroker.needsReal) func `offsets moved by hand refuse the start and name both positions`() throws {
         let harness = try JobHarness(partitions: 1)
         try harness.generate(events: 5000)
         try harness.run(workers: 1)
