@@ -29,10 +29,3 @@ static inline struct MHD_Daemon *sluice_mhd_start(
         MHD_OPTION_ARRAY, key != NULL ? tls : none,
         MHD_OPTION_END);
 }
-
-/// The seconds without traffic after which this connection is closed; 0 is never. Setting it from 0 to another value
-/// also starts the count again.
-static inline enum MHD_Result sluice_mhd_set_idle_seconds(struct MHD_Connection *connection, unsigned int seconds)
-{
-    return MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, seconds);
-}

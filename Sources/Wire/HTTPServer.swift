@@ -11,7 +11,7 @@
 // The body of a refused request is read and dropped, because a client that is still sending would see a reset
 // connection in place of the answer, and try again. Without the secret only so much is read as a request may bring.
 //
-// Idle connections are closed after `idleSeconds`; while a handler runs nothing counts as idle. Garbage is answered
+// Idle connections are closed after `idleSeconds`; the time of a handler is not idle. Garbage is answered
 // with 400 by the library. Nothing here survives a crash or needs to.
 //
 // Checklist: the C handle lives in this file only; `context` (the `Service`) outlives the daemon; a `RequestIntake` is
@@ -174,12 +174,7 @@ extension Service {
 
     /// The request is complete.
     func answer(_ connection: OpaquePointer, _ intake: RequestIntake) -> MHD_Result {
-        if let refusal = intake.refusal { return queue(refusal, on: connection) }
-        // The library counts the handler's time as idle and would close the connection before the answer is sent.
-        _ = sluice_mhd_set_idle_seconds(connection, 0)
-        let response = handler(intake.request)
-        _ = sluice_mhd_set_idle_seconds(connection, UInt32(limits.idleSeconds))
-        return queue(response, on: connection)
+        queue(intake.refusal ?? handler(intake.request), on: connection)
     }
 
     private func tooLarge() -> HTTPResponse {

@@ -204,6 +204,16 @@ private func limits(bodyBytes: Int = 64 << 20, idleSeconds: Int = 60) -> HTTPSer
         #expect(last.isEmpty || last.hasPrefix("HTTP/1.1 408"))
     }
 
+    @Test func `an announcement of a body without end makes no room for it`() throws {
+        let server = try HTTPServer(port: 0, secret: nil, handler: echo)
+        let connection = RawConnection(port: server.port)
+        connection.send(
+            "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 4611686018427387904\r\nExpect: 100-continue\r\n\r\n")
+        // This comes after the headers were read, and so after the room was made, if it was.
+        #expect(connection.receive(until: "\r\n\r\n").hasPrefix("HTTP/1.1 100"))
+        #expect(try client.send("GET", "http://127.0.0.1:\(server.port)/x", timeoutMillis: 10_000).status == 200)
+    }
+
     @Test func `a handler may work longer than a connection may idle`() throws {
         let never = DispatchSemaphore(value: 0)
         let server = try HTTPServer(port: 0, secret: nil, limits: limits(idleSeconds: 1)) { request in
