@@ -14,10 +14,13 @@ extension KafkaClient {
 }
 
 extension OffsetQueries {
-    /// Whether the cluster is librdkafka's mock cluster.
-    package func isEmbeddedBroker() throws -> Bool {
+    /// The id that the cluster gives itself; nil when it tells none.
+    package func clusterID() throws -> String? {
         // Asking for the brokers first, so that an address where nobody answers is an error that says so.
         _ = try brokers()
-        return client.clusterID(timeoutMillis: timeoutMillis)?.hasPrefix("mockCluster") ?? false
+        return client.clusterID(timeoutMillis: timeoutMillis)
     }
+
+    /// Whether the cluster is librdkafka's mock cluster.
+    package func isEmbeddedBroker() throws -> Bool { try clusterID()?.hasPrefix("mockCluster") ?? false }
 }

@@ -116,6 +116,6 @@ enum AuditCommand {
         }
         if !report.passes(strict: strict) { return "FAILED: job \(job), \(batches): \(jumps), and --strict allows none" }
         let moved = report.jumps.isEmpty ? "" : ", apart from \(jumps)"
-        return "ok: job \(job), \(batches) are contiguous: no gap, no overlap\(moved)"
+        return "ok: job \(job), \(batches), contiguous in every partition: no gap, no overlap\(moved)"
     }
 }

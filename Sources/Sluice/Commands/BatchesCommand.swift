@@ -63,7 +63,9 @@ enum BatchesCommand {
                 "\(record.plan.batch)", record.state == .done ? "DONE" : "PLANNED",
                 grouped(record.plan.ranges.reduce(0) { $0 + $1.count }), count { $0.rowsIn }, count { $0.rowsOut },
                 count { $0.late }, count { $0.rejected }, count { $0.unmatched }, time { $0.runMillis },
-                time { $0.sealMillis }, time { $0.commitMillis }, record.doneAtMillis.map { formatTime($0) } ?? "-",
+                time { $0.sealMillis },
+                // A commit's own time cannot stand in what it commits.
+                (outcome?.timings.commitMillis ?? 0) > 0 ? time { $0.commitMillis } : "-", record.doneAtMillis.map { formatTime($0) } ?? "-",
             ])
         }
         return table

@@ -33,6 +33,7 @@ struct DoctorBroker {
                     "\(brokers.count) broker\(brokers.count == 1 ? "" : "s") (\(brokers.joined(separator: ", "))) answered "
                         + "in \(BatchProgress.millis(millis))")
             ]
+            checks.append(try cluster(queries))
             checks.append(transactions(configuration))
             if topics.isEmpty {
                 checks.append(.skip("topic", "no topic was named; --topic NAME checks one"))
@@ -44,6 +45,14 @@ struct DoctorBroker {
         } catch {
             return [.fail("broker", failure(error))]
         }
+    }
+
+    private func cluster(_ queries: OffsetQueries) throws -> DoctorCheck {
+        guard let id = try queries.clusterID() else { return .skip("cluster", "it tells no id") }
+        guard try queries.isEmbeddedBroker() else { return .ok("cluster", "id \(id)") }
+        return .warn(
+            "cluster", "id \(id): an embedded broker, good for a try only",
+            now: "nothing for a try; it keeps about 5 MB a partition, in memory")
     }
 
     private func transactions(_ configuration: KafkaConfiguration) -> DoctorCheck {

@@ -87,7 +87,7 @@ import Testing
         try job.add(2, [10...20, 5...9])
         let shown = job.sluice("audit", "views")
         #expect(shown.status == 0)
-        #expect(shown.output.contains("ok: job views, 2 DONE batches are contiguous"))
+        #expect(shown.output.contains("ok: job views, 2 DONE batches, contiguous in every partition"))
     }
 
     @Test(arguments: [

@@ -40,6 +40,7 @@ import Testing
         let shown = job.sluice("doctor", "--bootstrap", broker.bootstrap)
         #expect(shown.output.contains("3 partitions, 0 offsets"))
         #expect(shown.output.contains("1 broker (\(broker.bootstrap))"))
+        #expect(shown.output.contains("an embedded broker, good for a try only"))
         let missing = job.sluice("doctor", "--bootstrap", broker.bootstrap, "--topic", "no-such-topic")
         #expect(missing.output.contains("no-such-topic"))
     }
