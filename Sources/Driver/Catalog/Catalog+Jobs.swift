@@ -7,8 +7,8 @@ import Engine
 
 extension Catalog {
     private static let columns = """
-        job_id, name, definition, settings, kind, parent_job_id, state, desired, reason, build_digest, settings_digest, \
-        created_at_millis, updated_at_millis
+        job_id, name, definition, settings, kind, parent_job_id, state, desired, reason, build_digest, \
+        settings_digest, created_at_millis, updated_at_millis
         """
 
     /// Adds a job; its times become the database's. Fails with `jobExists` when the name or the id is taken.

@@ -16,7 +16,8 @@ extension Catalog {
                 "INSERT INTO sluice_leases (name, epoch, until_millis) VALUES ($1, 0, 0) ON CONFLICT (name) DO NOTHING",
                 [.text(name)])
             // Locked first, and the clock asked afterwards: waiting for the lock takes time that counts.
-            let lease = try self.lease(name, locking: true, in: database) ?? Lease(epoch: 0, holder: nil, untilMillis: 0)
+            let lease =
+                try self.lease(name, locking: true, in: database) ?? Lease(epoch: 0, holder: nil, untilMillis: 0)
             var now = CellReader(try database.execute("SELECT \(clock)").first ?? [], of: "the database's clock")
             let nowMillis = try now.int()
             let life = lease.holder.map { HostProcesses.life(of: $0) } ?? .dead

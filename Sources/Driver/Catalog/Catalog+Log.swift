@@ -80,7 +80,8 @@ extension Catalog {
             for delta in inlineState { try storeState(jobID, batch, delta, in: database) }
             if let next, let nextText {
                 guard next.epoch == epoch, next.jobID == jobID else {
-                    throw Self.broken("the next plan is of another epoch or job", "batch \(batch) is done under \(epoch)")
+                    throw Self.broken(
+                        "the next plan is of another epoch or job", "batch \(batch) is done under \(epoch)")
                 }
                 try insertPlan(next, nextText, in: database)
             }
@@ -247,9 +248,10 @@ extension Catalog {
         guard let stray = strays.first else { return }
         var cells = CellReader(stray, of: "sluice_ranges")
         let (topic, partition, until) = (try cells.text(), try cells.int(), try cells.int())
+        let position = try cells.optionalInt().map { "\($0)" } ?? "missing"
         throw Self.broken(
             "batch \(batch) does not leave \(topic)/\(partition) at the end of its range",
-            "the range ends at \(until), the position handed over is \(try cells.optionalInt().map { "\($0)" } ?? "missing")")
+            "the range ends at \(until), the position handed over is \(position)")
     }
 
     private func storeState(

@@ -147,7 +147,8 @@ package enum CatalogSchema {
 
         CREATE TABLE sluice_folded (
             job_id TEXT PRIMARY KEY, until_batch BIGINT NOT NULL, rows_in BIGINT NOT NULL, rows_out BIGINT NOT NULL,
-            late BIGINT NOT NULL, rejected BIGINT NOT NULL, unmatched BIGINT NOT NULL, folded_at_millis BIGINT NOT NULL);
+            late BIGINT NOT NULL, rejected BIGINT NOT NULL, unmatched BIGINT NOT NULL,
+            folded_at_millis BIGINT NOT NULL);
 
         CREATE TABLE sluice_checkpoints (
             job_id TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL,

@@ -35,7 +35,8 @@ struct AuditTests {
 
     static let cases: [Case] = [
         Case(name: "an empty log passes", ranges: []),
-        Case(name: "contiguous batches pass", ranges: [(1, 0, 5, 10), (2, 0, 10, 12), (4, 0, 12, 13)], positions: [(0, 13)]),
+        Case(
+            name: "contiguous batches pass", ranges: [(1, 0, 5, 10), (2, 0, 10, 12), (4, 0, 12, 13)], positions: [(0, 13)]),
         Case(name: "partitions are apart", ranges: [(1, 0, 0, 10), (1, 1, 70, 80), (2, 0, 10, 20), (2, 1, 80, 90)]),
         Case(
             name: "a gap is named with its batches", ranges: [(1, 0, 0, 10), (3, 0, 12, 20)],
@@ -66,7 +67,8 @@ struct AuditTests {
             name: "a jump that starts elsewhere is stray", jumps: [jump(0, 11, 50, after: 1)],
             ranges: [(1, 0, 0, 10), (2, 0, 50, 60)], findings: [finding(.strayJump, 0, 10, 11, after: 1)]),
         Case(
-            name: "two jumps in a row are followed in order", jumps: [jump(0, 10, 50, after: 1), jump(0, 50, 30, after: 1)],
+            name: "two jumps in a row are followed in order",
+            jumps: [jump(0, 10, 50, after: 1), jump(0, 50, 30, after: 1)],
             ranges: [(1, 0, 0, 10), (2, 0, 30, 60)]),
         Case(
             name: "a jump after the last batch moves the position", jumps: [jump(0, 10, 50, after: 1)],
@@ -101,8 +103,8 @@ struct AuditTests {
     func `the ranges of the log prove that every offset counted once`(_ test: Case) {
         var audit = Audit(checkpoints: test.checkpoints, foldedUntil: test.foldedUntil, jumps: test.jumps)
         for (batch, partition, from, until) in test.ranges {
-            audit.add(
-                LoggedRange(batch: batch, range: OffsetRange(topic: "t", partition: partition, from: from, until: until)))
+            let range = OffsetRange(topic: "t", partition: partition, from: from, until: until)
+            audit.add(LoggedRange(batch: batch, range: range))
         }
         let report = audit.report(
             done: test.done,

@@ -165,7 +165,9 @@ extension Catalog {
     func finishBatch(_ plan: BatchPlan, epoch: Epoch, next: BatchPlan? = nil) throws {
         try finishBatch(
             plan.jobID, batch: plan.batch, epoch: epoch, outcome: .sample(plan.batch), positions: plan.positionsAfter,
-            inlineState: [InlineState(name: "delta-\(plan.batch)", bytes: [1, 2, UInt8(truncatingIfNeeded: plan.batch)])],
+            inlineState: [
+                InlineState(name: "delta-\(plan.batch)", bytes: [1, 2, UInt8(truncatingIfNeeded: plan.batch)])
+            ],
             next: next)
     }
 }

@@ -239,10 +239,12 @@ struct CatalogLogTests {
         let target = PartitionPosition(topic: "events", partition: 1, position: 35)
         var wrong = jump
         wrong.oldPosition = 11
-        #expect(failureCode { try fixture.catalog.recordJump([wrong], epoch: epoch, newPositions: [target]) } == .internal)
-        #expect(failureCode { try fixture.catalog.recordJump([jump], epoch: epoch, newPositions: []) } == .internal)
-        #expect(
-            failureCode { try fixture.catalog.recordJump([jump, jump], epoch: epoch, newPositions: [target]) } == .internal)
+        func record(_ jumps: [Jump], _ positions: [PartitionPosition]) -> Failure.Code? {
+            failureCode { try fixture.catalog.recordJump(jumps, epoch: epoch, newPositions: positions) }
+        }
+        #expect(record([wrong], [target]) == .internal)
+        #expect(record([jump], []) == .internal)
+        #expect(record([jump, jump], [target]) == .internal)
         #expect(try fixture.catalog.jumps(jobID).isEmpty)
 
         try fixture.catalog.recordJump([jump], epoch: epoch, newPositions: [target])

@@ -39,7 +39,8 @@ struct CatalogOpeningTests {
         let database = try fixture.database()
         defer { database.close() }
         let next = CatalogMigration(
-            version: 2, script: "ALTER TABLE sluice_batches ADD COLUMN note TEXT; CREATE TABLE sluice_notes (b {bytes})")
+            version: 2,
+            script: "ALTER TABLE sluice_batches ADD COLUMN note TEXT; CREATE TABLE sluice_notes (b {bytes})")
         try CatalogSchema.migrate(database, migrations: CatalogSchema.migrations + [next])
         #expect(try CatalogSchema.version(of: database) == 2)
         #expect(try database.execute("SELECT count(*), count(note) FROM sluice_batches") == [[.int(2), .int(0)]])
@@ -106,7 +107,7 @@ struct CatalogOpeningTests {
         let start = ContinuousClock.now
         #expect(failureCode { try fixture.catalog.appendPlan(.sample(jobID, 1, epoch: epoch)) } == .catalogLocked)
         let waited = ContinuousClock.now - start
-        #expect(waited > .milliseconds(1900) && waited < .seconds(5))
+        #expect(waited > .milliseconds(1900) && waited < .seconds(30))
         #expect(try fixture.catalog.openPlan(jobID) == nil, "readers do not wait")
         try holder.execute("COMMIT")
         try fixture.catalog.appendPlan(.sample(jobID, 1, epoch: epoch))
@@ -127,7 +128,7 @@ struct CatalogOpeningTests {
             result.withLock { $0 = .some(code) }
         }
         thread.start()
-        let deadline = ContinuousClock.now + .seconds(10)
+        let deadline = ContinuousClock.now + .seconds(60)
         while tried.commits == 0, ContinuousClock.now < deadline { Thread.sleep(forTimeInterval: 0.001) }
         #expect(result.withLock { $0 } == .none, "it cannot have come through the lock")
         try holder.execute("COMMIT")

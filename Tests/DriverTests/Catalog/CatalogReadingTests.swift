@@ -83,8 +83,8 @@ struct CatalogReadingTests {
         try fixture.catalog.appendPlan(plan)
         try fixture.catalog.finishBatch(
             jobID, batch: 1, epoch: epoch, outcome: BatchOutcome(), positions: positions)
-        #expect(
-            try fixture.catalog.positions(jobID) == positions.sorted { ($0.topic, $0.partition) < ($1.topic, $1.partition) })
+        let sorted = positions.sorted { ($0.topic, $0.partition) < ($1.topic, $1.partition) }
+        #expect(try fixture.catalog.positions(jobID) == sorted)
         #expect(try fixture.catalog.audit(jobID).findings.isEmpty)
     }
 
@@ -94,7 +94,8 @@ struct CatalogReadingTests {
         let (jobID, epoch) = try fixture.job()
         let records = RejectReason.allCases.enumerated().map { index, reason in
             QuarantinedRecord(
-                topic: "events", partition: 1, offset: Int64(index), reason: reason, raw: index == 0 ? [] : [0, 255, 39, 34])
+                topic: "events", partition: 1, offset: Int64(index), reason: reason,
+                raw: index == 0 ? [] : [0, 255, 39, 34])
         }
         for batch in [1, 2] as [BatchNumber] {
             let plan = BatchPlan.sample(jobID, batch, epoch: epoch)
