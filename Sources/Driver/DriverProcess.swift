@@ -219,7 +219,14 @@ package final class DriverProcess: Sendable {
             options.adopt = request.adopt
             options.offsets = request.offsets
             options.acceptLoss = request.acceptLoss
-            start(name, options)
+            let run = start(name, options)
+            // The answer tells what came of it: whoever asks next sees the new settings, or why they are refused.
+            let deadline = steadyMillis() + 10_000
+            while run.control.status.state == .starting, steadyMillis() < deadline {
+                let (hasEnded, reason) = run.wait(timeoutMillis: 5)
+                if let reason { throw reason }
+                if hasEnded { break }
+            }
         }
         return record
     }
