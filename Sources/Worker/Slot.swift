@@ -24,13 +24,13 @@ final class Slot: @unchecked Sendable {
         queue = DispatchQueue(label: "sluice.slot.\(number)")
     }
 
-    func reader(_ runtime: JobRuntime) throws -> RangeReader {
+    func reader(_ runtime: JobRuntime) -> RangeReader {
         let jobID = runtime.spec.jobID
         if let known = readers[jobID] {
             readers[jobID]?.usedAt = .now
             return known.reader
         }
-        let made = try RangeReader(
+        let made = RangeReader(
             runtime.settings.kafka, budgetBytes: runtime.settings.fetchBudgetBytes / slotCount)
         readers[jobID] = (made, .now)
         return made

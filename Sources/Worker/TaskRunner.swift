@@ -77,7 +77,7 @@ struct TaskRunner {
         _ task: TaskSpec, _ range: OffsetRange, keepBlock: (BlockID, [UInt8]) -> Void,
         holdRows: (HeldRows.Key, HeldRows.Rows) -> Void
     ) throws -> TaskReport {
-        let reader = try slot.reader(runtime)
+        let reader = slot.reader(runtime)
         let decoder = try slot.decoder(runtime)
         let pipeline = SourcePipeline(
             graph: runtime.graph, context: context(range),

@@ -44,17 +44,15 @@ package final class KafkaFixture: Sendable {
     /// - Returns: what it printed.
     @discardableResult
     package func run(_ tool: String, _ arguments: [String]) throws -> String {
-        let result = try Self.run(launcher, [tool, folder] + arguments)
+        let result = try runTool(launcher, [tool, folder] + arguments)
         guard result.status == 0 else {
-            throw FixtureError(text: "kafka \(tool) ended with \(result.status): \(result.output)")
+            throw ToolError(text: "kafka \(tool) ended with \(result.status): \(result.output)")
         }
         return result.output
     }
 
-    package struct FixtureError: Error, CustomStringConvertible {
-        package var text: String
-        package var description: String { text }
-    }
+    /// Made-up record times must not expire; the cleaner must not pause, so that compaction can be waited for.
+    private static let settings = ["--set", "log.retention.ms=-1", "--set", "log.cleaner.backoff.ms=100"]
 
     private static func findLauncher() -> String? {
         if let home = ProcessInfo.processInfo.environment["SLUICE_KAFKA_HOME"] {
@@ -73,18 +71,18 @@ package final class KafkaFixture: Sendable {
     }
 
     private init() throws {
-        guard let launcher = Self.findLauncher() else { throw FixtureError(text: "there is no launcher of Kafka") }
+        guard let launcher = Self.findLauncher() else { throw ToolError(text: "there is no launcher of Kafka") }
         self.launcher = launcher
         folder = NSTemporaryDirectory() + "/sluice-kafka-\(getpid())-\(UInt32.random(in: 0 ... .max))"
         try Self.watch(launcher: launcher, folder: folder)
         var tries = 0
         while true {
             // The broker's random cluster id now and then begins with a dash, which its own formatting tool refuses.
-            let result = try Self.run(launcher, ["start", folder, "--set", "log.retention.ms=-1"])
+            let result = try runTool(launcher, ["start", folder] + Self.settings)
             if result.status == 0 { break }
             tries += 1
-            guard tries < 3 else { throw FixtureError(text: "Kafka does not start: \(result.output)") }
-            _ = try Self.run(launcher, ["kill", folder])
+            guard tries < 3 else { throw ToolError(text: "Kafka does not start: \(result.output)") }
+            _ = try runTool(launcher, ["kill", folder])
             try? FileManager.default.removeItem(atPath: folder)
         }
         bootstrap = try String(contentsOfFile: folder + "/bootstrap", encoding: .utf8)
@@ -95,48 +93,12 @@ package final class KafkaFixture: Sendable {
     /// Starts the process that outlives us and cleans up.
     private static func watch(launcher: String, folder: String) throws {
         var ends: [Int32] = [-1, -1]
-        guard pipe(&ends) == 0 else { throw FixtureError(text: "no pipe for the watchdog") }
+        guard pipe(&ends) == 0 else { throw ToolError(text: "no pipe for the watchdog") }
         // Only this process may hold the writing end; it is never written to, and closes with the process.
         _ = fcntl(ends[1], F_SETFD, FD_CLOEXEC)
         defer { close(ends[0]) }
         let clean = "trap '' INT TERM; cat >/dev/null; \"$0\" kill \"$1\"; rm -rf \"$1\""
         // In a session of its own, so that an interrupt at the terminal does not reach it.
-        _ = try spawn("/usr/bin/setsid", ["bash", "-c", clean, launcher, folder], input: ends[0], output: nil)
-    }
-
-    private static func run(_ program: String, _ arguments: [String]) throws -> (status: Int32, output: String) {
-        // Into a file: a broker that inherits a pipe would hold it open, and its reader with it.
-        let path = NSTemporaryDirectory() + "/sluice-tool-\(getpid())-\(UInt32.random(in: 0 ... .max))"
-        defer { unlink(path) }
-        let child = try spawn(program, arguments, input: nil, output: path)
-        var status: Int32 = 0
-        while waitpid(child, &status, 0) < 0 {
-            guard errno == EINTR else { throw FixtureError(text: "cannot wait for \(program)") }
-        }
-        return (status & 0x7f == 0 ? status >> 8 & 0xff : -1, try String(contentsOfFile: path, encoding: .utf8))
-    }
-
-    /// Plain `posix_spawn`: Foundation's `Process` hands a socket down that a broker keeps, and waits for it to close.
-    private static func spawn(
-        _ program: String, _ arguments: [String], input: Int32?, output: String?
-    ) throws -> pid_t {
-        var files = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&files)
-        defer { posix_spawn_file_actions_destroy(&files) }
-        if let input {
-            posix_spawn_file_actions_adddup2(&files, input, 0)
-        } else {
-            posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0)
-        }
-        posix_spawn_file_actions_addopen(&files, 1, output ?? "/dev/null", O_WRONLY | O_CREAT | O_TRUNC, 0o600)
-        posix_spawn_file_actions_adddup2(&files, 1, 2)
-        // What the broker inherits it keeps open: another test's pipe would never end.
-        for descriptor in 3..<256 { posix_spawn_file_actions_addclose(&files, Int32(descriptor)) }
-        let words = ([program] + arguments).map { strdup($0) } + [nil]
-        defer { for word in words { free(word) } }
-        var child: pid_t = 0
-        let failed = posix_spawn(&child, program, &files, nil, words, environ)
-        guard failed == 0 else { throw FixtureError(text: "\(program): \(String(cString: strerror(failed)))") }
-        return child
+        _ = try spawnTool("/usr/bin/setsid", ["bash", "-c", clean, launcher, folder], input: ends[0], output: nil)
     }
 }

@@ -27,8 +27,8 @@ package final class KafkaProducer {
             .init("linger.ms", String(lingerMillis)),
             .init("batch.size", "1000000"),
             .init("batch.num.messages", "100000"),
-            // The queue bounds memory: 64 MiB of payload, whatever the number of records.
-            .init("queue.buffering.max.messages", "500000"),
+            // The queue bounds memory, in payload for large records and in their number for small ones.
+            .init("queue.buffering.max.messages", "200000"),
             .init("queue.buffering.max.kbytes", "65536"),
             .init("reconnect.backoff.max.ms", "1000"),
             .init("enable.idempotence", "true"),

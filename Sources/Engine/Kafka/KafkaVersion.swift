@@ -28,6 +28,9 @@ package struct KafkaVersion: Sendable, Hashable, Comparable, CustomStringConvert
     /// Of the library that this process runs with.
     package static var loaded: KafkaVersion { KafkaVersion(number: rd_kafka_version()) }
 
+    /// Of the headers that this program was built with: the distribution's library.
+    package static let built = KafkaVersion(number: Int32(RD_KAFKA_VERSION))
+
     /// The first version that the product is meant to run on.
     package static let minimum = KafkaVersion(2, 6, 1)
 

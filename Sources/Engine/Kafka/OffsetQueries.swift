@@ -34,7 +34,7 @@ package final class OffsetQueries: Sendable {
 
     /// The brokers that the cluster names, as host:port, sorted.
     package func brokers() throws -> [String] {
-        try withMetadata(of: nil, doing: "name its brokers") { metadata in
+        try client.withMetadata(of: nil, doing: "name its brokers", timeoutMillis: timeoutMillis) { metadata in
             (0..<Int(metadata.pointee.broker_cnt)).map { index in
                 let broker = metadata.pointee.brokers[index]
                 return "\(String(cString: broker.host)):\(broker.port)"
@@ -54,33 +54,7 @@ package final class OffsetQueries: Sendable {
     /// The partitions of a topic, sorted.
     /// - Throws: `topicMissing` when there is no such topic.
     package func partitions(of topic: String) throws -> [Int32] {
-        let doing = "list the partitions of topic \(topic)"
-        return try withMetadata(of: topic, doing: doing) { metadata in
-            guard metadata.pointee.topic_cnt == 1 else {
-                throw client.failure(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, doing: doing)
-            }
-            let found = metadata.pointee.topics[0]
-            guard found.err == RD_KAFKA_RESP_ERR_NO_ERROR else { throw client.failure(found.err, doing: doing) }
-            return (0..<Int(found.partition_cnt)).map { found.partitions[$0].id }.sorted()
-        }
-    }
-
-    private func withMetadata<Answer>(
-        of topic: String?, doing: String,
-        _ body: (UnsafePointer<rd_kafka_metadata>) throws -> Answer
-    ) throws -> Answer {
-        client.poll()
-        var handle: OpaquePointer?
-        if let topic {
-            handle = rd_kafka_topic_new(client.handle, topic, nil)
-            if handle == nil { throw client.failure(rd_kafka_last_error(), doing: doing) }
-        }
-        defer { if let handle { rd_kafka_topic_destroy(handle) } }
-        var metadata: UnsafePointer<rd_kafka_metadata>?
-        let code = rd_kafka_metadata(client.handle, 0, handle, &metadata, timeoutMillis)
-        guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let metadata else { throw client.failure(code, doing: doing) }
-        defer { rd_kafka_metadata_destroy(metadata) }
-        return try body(metadata)
+        try client.partitions(of: topic, timeoutMillis: timeoutMillis)
     }
 
     /// The offset behind the last readable record of each partition, in one call.

@@ -1,300 +1,404 @@
-// Reads exactly one offset range after another, on one long-lived consumer a worker slot.
+// Reads exact offset ranges, one after the other, from partitions that it keeps following.
 //
-// It never subscribes and belongs to no group. `follow` says which partitions the slot reads: each is assigned at an
-// absolute offset (a logical one costs 500 ms) and gets a queue of its own, so that ranges can be read one by one while
-// the others are fetched ahead into bounded queues. A partition that stands where the next range begins is just read on;
-// only a range elsewhere seeks.
+// One reader per (job, lane, slot) of a worker. It never joins a group and never commits. Each partition that it follows
+// has a bounded queue of its own into which librdkafka prefetches, so that a range at the end of the log finds its
+// records already there and a backlog is read at the network's rate, in memory that does not depend on the backlog:
+// `FetchBudget` divides it. When there are more partitions than the budget can give a share, they stand in turns.
 //
-// A range ends by position, never by a count (protocol 6): at the first record at or past `until`, which is kept for the
-// next range, or at an end-of-partition at or past `until`. Transaction markers, aborted records and compaction leave
-// holes that nothing else shows. Every offset delivered is checked to lie in the range and behind the one before.
+// What is delivered is exactly [from, until) in order; `RangePassage` decides, `PartitionStand` holds the queue. A range
+// that fails halfway (the body throws, it is cancelled) leaves its partition to be started anew; the others stay.
+// Records are valid during the body's call only and are destroyed once per chunk.
 //
-// Memory: `budgetBytes` are divided over the assigned partitions; `queued.max.messages.kbytes` bounds payload bytes of a
-// partition's queue, `queued.min.messages` bounds their number, because each record costs a few hundred bytes beside its
-// payload. With more partitions than the budget has room for, they are assigned in turns.
-//
-// Cost: the library's own (kafka-client measurements), plus one copy of (payload pointer, length, offset) a record.
-//
-// When changing this file: messages of a chunk are destroyed once, after `body` returned or threw; a queue reference is
-// destroyed with the consumer; after a throw the reader must be closed, its position is not trusted any more.
+// Nothing here survives a crash: positions are the plan's. When changing this file: a reset policy other than `error`,
+// or a range that ends by a count, loses records without a word.
 
 import CRdKafka
 import CXXHash
-import Glibc
 
-package struct RangeResult: Sendable, Equatable {
+/// What came of reading a range.
+package struct RangeResult: Sendable {
     package var records: Int64 = 0
-    /// Payload and key bytes of the records delivered.
+    /// Bytes of keys and values.
     package var bytes: Int64 = 0
-    /// Offset and content hash of the last record delivered; nil when the range held none.
+    /// Offset and content hash of the last record; nil when the range held none.
     package var tail: (offset: Int64, hash: UInt64)?
 
-    package static func == (left: RangeResult, right: RangeResult) -> Bool {
-        left.records == right.records && left.bytes == right.bytes && left.tail?.offset == right.tail?.offset
-            && left.tail?.hash == right.tail?.hash
-    }
+    package init() {}
+}
+
+/// One record by itself, copied.
+package struct RecordContent: Sendable, Hashable {
+    package var key: [UInt8]?
+    package var value: [UInt8]?
+    /// The hash that a range whose last record it is would have as its tail.
+    package var hash: UInt64
 }
 
 package final class RangeReader {
-    /// No partition's queue gets less than this; more partitions than fit are taken in turns.
-    private static let minPartitionBytes = 1 << 20
-    /// What a queued record costs beside its payload, roughly: the library's operation object and its allocation.
-    private static let recordOverheadBytes = 420
-    /// A poll that waits this long is asked again; short, because a full batch is not always coming.
-    private static let pollMillis: Int32 = 20
-
-    private typealias Message = UnsafeMutablePointer<rd_kafka_message_t>
-
-    /// One assigned partition.
-    private final class Lane {
-        let partition: TopicPartition
-        let queue: OpaquePointer
-        /// The offset up to which everything was delivered.
-        var position: Int64
-        /// Records at or past the last range's end, in order.
-        var kept: [Message] = []
-        /// The last end-of-partition offset seen.
-        var endSeen: Int64 = -1
-
-        init(_ partition: TopicPartition, queue: OpaquePointer, position: Int64) {
-            self.partition = partition
-            self.queue = queue
-            self.position = position
-        }
-
-        func dropKept() {
-            for message in kept { rd_kafka_message_destroy(message) }
-            kept.removeAll()
-        }
-    }
-
     private let configuration: KafkaConfiguration
-    private let budgetBytes: Int
+    private let isolation: IsolationLevel
+    private let budget: FetchBudget
+    // One consumer at a time, made by the first use; topics and stands go before it.
     private var client: KafkaClient?
-    private var lanes: [TopicPartition: Lane] = [:]
-    private var laneBytes = 0
+    private var division: FetchBudget.Division?
+    private var topics: [String: OpaquePointer] = [:]
+    private var stands: [TopicPartition: PartitionStand] = [:]
+    private var rangesRead = 0
+    private var followings = 0
+    /// How many times `follow` may leave a partition out before it is let go.
+    private static let followingsKept = 64
+    private var slots = UnsafeMutableBufferPointer<PartitionStand.Message?>(start: nil, count: 0)
+    private var raws = UnsafeMutableBufferPointer<RawRecord>(start: nil, count: 0)
+    /// How often a partition was started at an offset; a reader that follows starts each once.
+    package private(set) var startCount = 0
 
-    package init(_ configuration: KafkaConfiguration, budgetBytes: Int) throws {
+    package init(_ configuration: KafkaConfiguration, budgetBytes: Int, isolation: IsolationLevel? = nil) {
         self.configuration = configuration
-        self.budgetBytes = budgetBytes
+        self.isolation = isolation ?? configuration.isolation
+        budget = FetchBudget(bytes: budgetBytes)
     }
 
-    deinit { close() }
+    deinit {
+        close()
+        slots.deallocate()
+        raws.deallocate()
+    }
 
-    /// Partitions that fit into the budget at the same time.
-    private var maxLanes: Int { max(1, budgetBytes / Self.minPartitionBytes) }
+    // MARK: Following
 
-    /// Announces the ranges that will be read next, so that all of them are fetched while the first is read.
-    package func follow(_ ranges: [OffsetRange]) throws {
-        let wanted = ranges.prefix(maxLanes)
-        let missing = wanted.filter { lanes[$0.topicPartition] == nil }
-        guard !missing.isEmpty else { return }
-        let count = min(maxLanes, Set(lanes.keys).union(wanted.map(\.topicPartition)).count)
-        let bytes = max(Self.minPartitionBytes, budgetBytes / count)
-        // Bounds are fixed when a consumer is made: one that would overshoot the budget, or that has more partitions
-        // than fit, is made again.
-        if client == nil || bytes < laneBytes || lanes.count + missing.count > maxLanes {
-            close()
-            try open(laneBytes: bytes)
-            try assign(Array(wanted))
-        } else {
-            try assign(missing)
+    /// Says which partitions the next ranges come from and where each begins: `from` counts. Starts to prefetch where
+    /// the reader does not stand already.
+    ///
+    /// A partition that is not named keeps its place for a while, because a partition without new records is in no
+    /// batch; it goes when others need its room, or when it was not named for long (it is read elsewhere now).
+    package func follow(_ positions: [OffsetRange]) throws {
+        followings += 1
+        // Of a range that was split only the first piece says where to begin.
+        var named: Set<TopicPartition> = []
+        let positions = positions.filter { named.insert($0.topicPartition).inserted }
+        for position in positions { stands[position.topicPartition]?.lastNamed = followings }
+        letGo { self.followings - $0.lastNamed >= Self.followingsKept }
+        let new = positions.count { stands[$0.topicPartition] == nil }
+        if stands.count + new > min(division?.shares ?? 0, budget.mostStanding) {
+            letGo { $0.lastNamed < self.followings }
+        }
+        try divide(partitions: stands.count + positions.count { stands[$0.topicPartition] == nil })
+        for position in positions {
+            if let stand = stands[position.topicPartition] {
+                if stand.next != position.from { try start(stand, at: position.from) }
+            } else if stands.count < budget.mostStanding {
+                try start(try stand(position.topicPartition), at: position.from)
+            }
         }
     }
 
-    private func open(laneBytes: Int) throws {
-        self.laneBytes = laneBytes
-        let kilobytes = max(1, laneBytes / 1024)
-        let fetchBytes = min(1 << 20, laneBytes)
+    private func letGo(_ condition: (PartitionStand) -> Bool) {
+        for (partition, stand) in stands where condition(stand) {
+            stand.stop()
+            stands[partition] = nil
+        }
+    }
+
+    /// Lets go of all partitions and of the connections.
+    package func close() {
+        for stand in stands.values { stand.stop() }
+        stands.removeAll()
+        for topic in topics.values { rd_kafka_topic_destroy(topic) }
+        topics.removeAll()
+        client = nil
+        division = nil
+    }
+
+    /// Makes the consumer fit this number of partitions; a new one starts from nothing.
+    private func divide(partitions: Int) throws {
+        let wanted = budget.division(partitions: partitions, current: division)
+        if wanted != division { try open(wanted) }
+    }
+
+    private func open(_ wanted: FetchBudget.Division) throws {
+        close()
         client = try KafkaClient(
             configuration, role: .consumer,
             properties: [
-                // Needed for `assign`; the group is never joined and nothing is committed to it.
-                .init("group.id", "sluice-reader", .fixed),
-                .init("isolation.level", configuration.isolation.rawValue, .fixed),
+                .init("enable.partition.eof", "true", .fixed),
+                .init("auto.offset.reset", "error", .fixed),
                 .init("enable.auto.commit", "false", .fixed),
                 .init("enable.auto.offset.store", "false", .fixed),
-                .init("auto.offset.reset", "error", .fixed),
-                .init("enable.partition.eof", "true", .fixed),
+                .init("isolation.level", isolation.rawValue, .fixed),
                 .init("check.crcs", "true"),
+                .init("queued.min.messages", String(wanted.queuedMessages)),
+                .init("queued.max.messages.kbytes", String(wanted.queuedKilobytes)),
+                .init("fetch.message.max.bytes", String(wanted.fetchBytes)),
+                // A queue that was full is looked at again soon, not after a second, and not all the time.
+                .init("fetch.queue.backoff.ms", "2", .ifKnown),
+                // How long a fetch at the end of the log waits, and so how long a new start there may have to.
                 .init("fetch.wait.max.ms", "10"),
                 .init("fetch.error.backoff.ms", "50"),
-                .init("fetch.queue.backoff.ms", "0", .ifKnown),
-                .init("fetch.message.max.bytes", "\(fetchBytes)"),
-                .init("queued.max.messages.kbytes", "\(kilobytes)"),
-                .init("queued.min.messages", "\(max(1000, laneBytes / Self.recordOverheadBytes))"),
-                .init("socket.nagle.disable", "true", .ifKnown),
                 .init("reconnect.backoff.max.ms", "1000"),
             ])
+        division = wanted
     }
 
-    private func assign(_ ranges: [OffsetRange]) throws {
-        guard let client else { return }
-        let list = rd_kafka_topic_partition_list_new(Int32(ranges.count))!
-        defer { rd_kafka_topic_partition_list_destroy(list) }
-        for range in ranges where lanes[range.topicPartition] == nil {
-            guard let queue = rd_kafka_queue_get_partition(client.handle, range.topic, range.partition) else {
-                throw client.failure(RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, doing: "open \(range.topicPartition)")
+    private func stand(_ partition: TopicPartition) throws -> PartitionStand {
+        if let stand = stands[partition] { return stand }
+        guard let client else { throw closedFailure }
+        if topics[partition.topic] == nil {
+            guard let topic = rd_kafka_topic_new(client.handle, partition.topic, nil) else {
+                throw client.failure(rd_kafka_last_error(), doing: "read topic \(partition.topic)")
             }
-            // Before the assignment, so that not one record goes to the common queue.
-            rd_kafka_queue_forward(queue, nil)
-            rd_kafka_topic_partition_list_add(list, range.topic, range.partition)!.pointee.offset = range.from
-            lanes[range.topicPartition] = Lane(range.topicPartition, queue: queue, position: range.from)
+            topics[partition.topic] = topic
         }
-        if let error = rd_kafka_incremental_assign(client.handle, list) {
-            let code = rd_kafka_error_code(error)
-            rd_kafka_error_destroy(error)
-            throw client.failure(code, doing: "assign partitions")
+        let stand = PartitionStand(partition, topic: topics[partition.topic]!)
+        stand.lastNamed = followings
+        stands[partition] = stand
+        return stand
+    }
+
+    private var closedFailure: Failure {
+        Failure(.internal, "A closed reader was used", why: "it has no consumer", now: "report this defect")
+    }
+
+    private func start(_ stand: PartitionStand, at offset: Int64) throws {
+        startCount += 1
+        let code = stand.start(at: offset)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+            throw client?.failure(code, doing: "start reading \(stand.partition) at \(offset)") ?? closedFailure
         }
     }
 
-    package func close() {
-        for lane in lanes.values {
-            lane.dropKept()
-            rd_kafka_queue_destroy(lane.queue)
+    /// The stand of a range, at its beginning.
+    private func stand(for range: OffsetRange) throws -> PartitionStand {
+        let partition = range.topicPartition
+        if stands[partition] == nil {
+            try divide(partitions: stands.count + 1)
+            // In turns: the one read last is needed again last.
+            while stands.count >= budget.mostStanding,
+                let latest = stands.values.max(by: { $0.lastRead < $1.lastRead })
+            {
+                latest.stop()
+                stands[latest.partition] = nil
+            }
         }
-        lanes.removeAll()
-        client = nil
+        let stand = try stand(partition)
+        stand.lastNamed = followings
+        if stand.next != range.from { try start(stand, at: range.from) }
+        rangesRead += 1
+        stand.lastRead = rangesRead
+        return stand
     }
 
-    // MARK: reading
+    // MARK: Reading
 
-    /// Delivers exactly the records of `range`, in order, to `body`, at most `chunkRecords` at a time. The records are
-    /// valid during the call of `body` only.
-    /// - Parameter timeoutMillis: how long the range may stand still.
+    /// Delivers the records of the range in order, in chunks of at most `chunkRecords`.
+    /// - Parameters:
+    ///   - timeoutMillis: how long the range may stand still.
+    ///   - cancelled: asked between chunks and while waiting.
+    /// - Throws: `offsetsGone`, `topicRecreated`, `readTimeout`, `taskCancelled`, or what `body` throws.
     package func read(
-        _ range: OffsetRange, chunkRecords: Int, timeoutMillis: Int, cancelled: () -> Bool,
+        _ range: OffsetRange, chunkRecords: Int, timeoutMillis: Int, cancelled: () -> Bool = { false },
         _ body: (UnsafeBufferPointer<RawRecord>) throws -> Void
     ) throws -> RangeResult {
-        if lanes[range.topicPartition] == nil { try follow([range]) }
-        guard let lane = lanes[range.topicPartition], let client else {
-            preconditionFailure("\(range.topicPartition) is not assigned")
-        }
-        if lane.position != range.from { try seek(lane, to: range.from, client) }
-
         var result = RangeResult()
-        let messages = UnsafeMutablePointer<Message?>.allocate(capacity: chunkRecords)
-        let records = UnsafeMutablePointer<RawRecord>.allocate(capacity: chunkRecords)
-        defer {
-            messages.deallocate()
-            records.deallocate()
-        }
-        var movedAt = ContinuousClock.now
-        while lane.position < range.until {
+        var passage = RangePassage(from: range.from, until: range.until)
+        if passage.isComplete { return result }
+        let stand = try stand(for: range)
+        guard let client else { throw closedFailure }
+        client.poll()
+        reserve(chunkRecords)
+        // Until the range is complete the stand's position is unknown to the next one.
+        stand.next = nil
+        if !stand.hasKept { passage.reachedEnd(at: stand.endSeen) }
+
+        let patience = Duration.milliseconds(timeoutMillis)
+        var deadline = ContinuousClock.now + patience
+        var askAgain = ContinuousClock.now + .seconds(1)
+        var lastError = RD_KAFKA_RESP_ERR_NO_ERROR
+        while !passage.isComplete {
             if cancelled() {
                 throw Failure(
-                    .taskCancelled, "reading \(range) was given up", why: "the driver cancelled it", now: "nothing")
+                    .taskCancelled, "Reading \(range) was cancelled", why: "its attempt is no longer wanted",
+                    now: "nothing")
             }
-            if lane.kept.isEmpty && lane.endSeen >= range.until {
-                lane.position = range.until
-                break
-            }
-            let count = take(lane, into: messages, chunkRecords, range)
-            var used = 0
-            defer { for index in 0..<count where index >= 0 { if let message = messages[index] { rd_kafka_message_destroy(message) } } }
-            for index in 0..<count {
-                let message = messages[index]!
-                let offset = message.pointee.offset
-                guard message.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR else {
-                    if try ended(message, lane, range, client) { movedAt = .now }
-                    continue
+            let limit = min(chunkRecords, Int(clamping: range.until - passage.next))
+            let taken = stand.take(.init(rebasing: slots[..<limit]), waitMillis: 20, lingerMillis: 2)
+            if taken == 0 {
+                client.poll()
+                let now = ContinuousClock.now
+                if now > deadline {
+                    throw standstill(client, range, passage, timeoutMillis: timeoutMillis, lastError)
                 }
-                if offset >= range.until {
-                    lane.kept.append(message)
-                    messages[index] = nil
-                    continue
+                if now > askAgain {
+                    try checkExists(client, stand.partition)
+                    askAgain = .now + .seconds(5)
                 }
-                // Left over from before a seek, or repeated by a broker's change of leader: not ours.
-                guard offset >= lane.position else { continue }
-                records[used] = RawRecord(
-                    payload: message.pointee.payload?.assumingMemoryBound(to: UInt8.self), length: message.pointee.len,
-                    offset: offset)
-                result.bytes += Int64(message.pointee.len + message.pointee.key_len)
-                lane.position = offset + 1
-                used += 1
-                result.tail = (offset, 0)
-                if used > 0 { lastMessage = message }
+                continue
             }
-            if used > 0 {
-                movedAt = .now
-                result.records += Int64(used)
-                if let last = lastMessage { result.tail = (last.pointee.offset, Self.hash(last)) }
-                lastMessage = nil
-                try body(UnsafeBufferPointer(start: records, count: used))
+            // Messages from here on are not destroyed with the chunk.
+            var keepFrom = taken
+            defer { for index in 0..<keepFrom { rd_kafka_message_destroy(slots[index]) } }
+            let before = passage.next
+            var delivered = 0
+            var last: PartitionStand.Message?
+            scan: for index in 0..<taken {
+                let message = slots[index]!
+                let code = message.pointee.err
+                if code == RD_KAFKA_RESP_ERR_NO_ERROR {
+                    switch passage.record(at: message.pointee.offset) {
+                    case .deliver:
+                        raws[delivered] = RawRecord(
+                            payload: message.pointee.payload.map { UnsafePointer($0.assumingMemoryBound(to: UInt8.self)) },
+                            length: message.pointee.len, offset: message.pointee.offset)
+                        delivered += 1
+                        result.bytes += Int64(message.pointee.len + message.pointee.key_len)
+                        last = message
+                    case .beyond:
+                        stand.keep(.init(rebasing: slots[index..<taken]))
+                        keepFrom = index
+                        break scan
+                    case .disorder:
+                        throw Failure(
+                            .kafkaFatal, "The Kafka client delivered \(stand.partition) out of order",
+                            why: "offset \(message.pointee.offset) came where \(passage.next) or a later one was due",
+                            now: "check which client library is loaded (sluice doctor); the attempt was stopped")
+                    }
+                } else if code == RD_KAFKA_RESP_ERR__PARTITION_EOF {
+                    stand.endSeen = message.pointee.offset
+                    passage.reachedEnd(at: message.pointee.offset)
+                } else {
+                    lastError = code
+                    try judge(client, code, range)
+                }
             }
-            if !lane.kept.isEmpty { lane.position = range.until }
-            if used == 0 && ContinuousClock.now - movedAt > .milliseconds(timeoutMillis) {
-                throw Failure(
-                    .readTimeout, "\(range) stood still at \(lane.position) for \(timeoutMillis) ms",
-                    why: client.lastTransportError ?? "no record and no end of partition came",
-                    now: "check the brokers; the task is tried again")
+            if delivered > 0 {
+                try body(UnsafeBufferPointer(rebasing: raws[..<delivered]))
+                result.records += Int64(delivered)
+                if let last { result.tail = (last.pointee.offset, Self.hash(last)) }
+            }
+            if passage.next > before {
+                deadline = .now + patience
+                askAgain = .now + .seconds(1)
             }
         }
+        stand.next = range.until
         return result
     }
 
-    private var lastMessage: Message?
-
-    /// Up to `capacity` messages: those kept from the last range first, then the queue's.
-    private func take(
-        _ lane: Lane, into messages: UnsafeMutablePointer<Message?>, _ capacity: Int, _ range: OffsetRange
-    ) -> Int {
-        if !lane.kept.isEmpty {
-            let count = min(capacity, lane.kept.count)
-            for index in 0..<count { messages[index] = lane.kept[index] }
-            lane.kept.removeFirst(count)
-            return count
+    /// The record at exactly this offset; nil where there is none any longer (retention, compaction) or never was
+    /// (a marker, an aborted row, behind the end).
+    package func readOne(_ partition: TopicPartition, offset: Int64, timeoutMillis: Int = 10_000) throws -> RecordContent? {
+        guard offset >= 0 else { return nil }
+        let stand = try stand(
+            for: OffsetRange(topic: partition.topic, partition: partition.partition, from: offset, until: offset + 1))
+        guard let client else { throw closedFailure }
+        // One record is wanted, not what follows it.
+        defer {
+            stand.stop()
+            stands[partition] = nil
         }
-        // Never more than the range still has: a batch that cannot fill up waits for its whole time-out.
-        let wanted = min(Int64(capacity), range.until - lane.position)
-        let got = rd_kafka_consume_batch_queue(lane.queue, Self.pollMillis, messages, Int(wanted))
-        return max(0, got)
-    }
-
-    /// Handles a message that carries an error. True when the range moved.
-    private func ended(_ message: Message, _ lane: Lane, _ range: OffsetRange, _ client: KafkaClient) throws -> Bool {
-        switch message.pointee.err {
-        case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-            lane.endSeen = max(lane.endSeen, message.pointee.offset)
-            if message.pointee.offset >= range.until {
-                lane.position = range.until
-                return true
+        reserve(1)
+        let deadline = ContinuousClock.now + .milliseconds(timeoutMillis)
+        while true {
+            guard stand.take(.init(rebasing: slots[..<1]), waitMillis: 20, lingerMillis: 0) == 1, let message = slots[0] else {
+                if ContinuousClock.now > deadline {
+                    throw client.failure(RD_KAFKA_RESP_ERR__TIMED_OUT, doing: "read \(partition) at offset \(offset)")
+                }
+                client.poll()
+                continue
             }
-            return false
-        case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-            throw Failure(
-                .offsetsGone, "\(range.topicPartition) no longer holds offset \(lane.position)",
-                why: "the range is \(range), and Kafka says that its beginning is deleted or was never there",
-                now: "start the job with --accept-loss to go on behind what is gone; `sluice audit` will list it")
-        default:
-            throw client.failure(message.pointee.err, doing: "deliver \(range)")
+            defer { rd_kafka_message_destroy(message) }
+            switch message.pointee.err {
+            case RD_KAFKA_RESP_ERR_NO_ERROR:
+                guard message.pointee.offset == offset else { return nil }
+                return RecordContent(
+                    key: Self.bytes(message.pointee.key, message.pointee.key_len),
+                    value: Self.bytes(message.pointee.payload, message.pointee.len), hash: Self.hash(message))
+            case RD_KAFKA_RESP_ERR__PARTITION_EOF, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET,
+                RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+                return nil
+            default:
+                try judge(
+                    client, message.pointee.err,
+                    OffsetRange(topic: partition.topic, partition: partition.partition, from: offset, until: offset + 1))
+            }
         }
     }
 
-    private func seek(_ lane: Lane, to offset: Int64, _ client: KafkaClient) throws {
-        // What was fetched may still be what is wanted: a range that begins at a kept record needs no seek.
-        if lane.kept.first?.pointee.offset == offset {
-            lane.position = offset
+    private func reserve(_ count: Int) {
+        guard slots.count < count else { return }
+        slots.deallocate()
+        raws.deallocate()
+        slots = .allocate(capacity: count)
+        raws = .allocate(capacity: count)
+    }
+
+    /// Decides what an error in the partition's queue means: returns when it may pass by itself.
+    private func judge(_ client: KafkaClient, _ code: rd_kafka_resp_err_t, _ range: OffsetRange) throws {
+        switch code {
+        case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+            throw gone(client, range)
+        default:
+            let failure = client.failure(code, doing: "let us read \(range)")
+            switch failure.code {
+            case .brokerUnreachable, .kafkaTransient: return
+            default: throw failure
+            }
+        }
+    }
+
+    /// A partition that is not there is silent in the queue for half a minute: so a reader that stands still asks.
+    private func checkExists(_ client: KafkaClient, _ partition: TopicPartition) throws {
+        do {
+            if try client.partitions(of: partition.topic, timeoutMillis: 2_000).contains(partition.partition) { return }
+        } catch let failure as Failure where failure.code != .topicMissing {
             return
         }
-        lane.dropKept()
-        lane.endSeen = -1
-        let list = rd_kafka_topic_partition_list_new(1)!
-        defer { rd_kafka_topic_partition_list_destroy(list) }
-        rd_kafka_topic_partition_list_add(list, lane.partition.topic, lane.partition.partition)!.pointee.offset = offset
-        if let error = rd_kafka_seek_partitions(client.handle, list, 10_000) {
-            let code = rd_kafka_error_code(error)
-            rd_kafka_error_destroy(error)
-            throw client.failure(code, doing: "seek \(lane.partition) to \(offset)")
-        }
-        guard list.pointee.elems[0].err == RD_KAFKA_RESP_ERR_NO_ERROR else {
-            throw client.failure(list.pointee.elems[0].err, doing: "seek \(lane.partition) to \(offset)")
-        }
-        lane.position = offset
+        throw Failure(
+            .topicMissing, "There is no partition \(partition)", why: "the brokers do not list it",
+            now: "check whether the topic was deleted or recreated with fewer partitions")
     }
 
-    private static func hash(_ message: Message) -> UInt64 {
-        let key = XXH3_64bits(message.pointee.key, message.pointee.key_len)
-        return XXH3_64bits_withSeed(message.pointee.payload, message.pointee.len, key)
+    private func gone(_ client: KafkaClient, _ range: OffsetRange) -> Failure {
+        var low: Int64 = -1
+        var high: Int64 = -1
+        let code = rd_kafka_query_watermark_offsets(client.handle, range.topic, range.partition, &low, &high, 5_000)
+        if code == RD_KAFKA_RESP_ERR_NO_ERROR && range.from > high {
+            return Failure(
+                .topicRecreated, "\(range.topicPartition) ends before the range \(range)",
+                why: "it now holds the offsets [\(low), \(high)): the topic was recreated or truncated",
+                now: "find out what happened to the topic; records of another topic must not be taken for ours")
+        }
+        var why = "Kafka does not tell what is left"
+        if code == RD_KAFKA_RESP_ERR_NO_ERROR {
+            let lost = min(low, range.until) - range.from
+            why = "the partition now begins at offset \(low): \(max(0, lost)) offsets of the range were deleted"
+        }
+        return Failure(
+            .offsetsGone, "Kafka no longer holds all of \(range)", why: why,
+            now: "start the job with --accept-loss to go on behind what is gone; sluice audit will list it")
+    }
+
+    private func standstill(
+        _ client: KafkaClient, _ range: OffsetRange, _ passage: RangePassage, timeoutMillis: Int,
+        _ lastError: rd_kafka_resp_err_t
+    ) -> Failure {
+        var why = "no record or end of partition came for \(formatDuration(Int64(timeoutMillis))) at offset \(passage.next)"
+        if let transport = client.lastTransportError { why += "; the connection's last error: \(transport)" }
+        if lastError != RD_KAFKA_RESP_ERR_NO_ERROR {
+            why += "; the partition's last error: \(String(cString: rd_kafka_err2str(lastError)))"
+        }
+        return Failure(
+            .readTimeout, "Reading \(range) stands still", why: why,
+            now: "nothing, if the brokers come back; else check them, or raise read_timeout")
+    }
+
+    private static func bytes(_ pointer: UnsafeMutableRawPointer?, _ count: Int) -> [UInt8]? {
+        pointer.map { [UInt8](UnsafeRawBufferPointer(start: $0, count: count)) }
+    }
+
+    /// XXH64 over value, seeded with that of the key: equal only for equal key and value.
+    private static func hash(_ message: PartitionStand.Message) -> UInt64 {
+        let key = message.pointee.key.map { XXH64($0, message.pointee.key_len, 0) } ?? 0
+        guard let value = message.pointee.payload else { return key }
+        return XXH64(value, message.pointee.len, key)
     }
 }

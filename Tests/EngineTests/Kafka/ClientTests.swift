@@ -107,4 +107,18 @@ struct ClientTests {
         try [UInt8](repeating: 1, count: 10).withUnsafeBufferPointer { try producer.send(topic: "t", value: $0) }
         #expect(code { try producer.flush(timeoutMillis: 300) } == .brokerUnreachable)
     }
+
+    @Test func `ranges of the embedded broker are delivered exactly`() throws {
+        let broker = try EmbeddedBroker(topics: [("a", 2)])
+        let configuration = try KafkaConfiguration(bootstrap: broker.bootstrap)
+        let producer = try KafkaProducer(configuration)
+        for partition in 0..<2 as Range<Int32> { try producer.sendNumbers(1000, topic: "a", partition: partition) }
+        let reader = RangeReader(configuration, budgetBytes: 4 << 20)
+        for (from, until) in [(0, 400), (400, 1000), (0, 1000), (999, 1000)] as [(Int64, Int64)] {
+            for partition in 0..<2 as Range<Int32> {
+                let seen = try reader.records("a", partition: partition, from, until)
+                #expect(seen == (from..<until).map { SeenRecord(offset: $0, text: String($0)) })
+            }
+        }
+    }
 }

@@ -1,0 +1,312 @@
+// Exact ranges from a real Kafka: holes of every kind, lost records, following, replaying, small budgets.
+
+import Engine
+import Foundation
+import TestSupport
+import Testing
+
+/// A record as a test sees it.
+struct SeenRecord: Hashable {
+    var offset: Int64
+    var text: String?
+}
+
+extension RangeReader {
+    /// Reads a range whole.
+    func records(
+        _ topic: String, partition: Int32 = 0, _ from: Int64, _ until: Int64, chunkRecords: Int = 1000,
+        timeoutMillis: Int = 20_000
+    ) throws -> [SeenRecord] {
+        var seen: [SeenRecord] = []
+        let range = OffsetRange(topic: topic, partition: partition, from: from, until: until)
+        let result = try read(range, chunkRecords: chunkRecords, timeoutMillis: timeoutMillis) { chunk in
+            #expect(chunk.count <= chunkRecords)
+            for record in chunk {
+                let bytes = record.payload.map { UnsafeBufferPointer(start: $0, count: record.length) }
+                seen.append(SeenRecord(offset: record.offset, text: bytes.map { String(decoding: $0, as: UTF8.self) }))
+            }
+        }
+        #expect(result.records == Int64(seen.count))
+        #expect(result.tail?.offset == seen.last?.offset)
+        return seen
+    }
+}
+
+@Suite(.enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason))
+struct RangeReaderTests {
+    let kafka: KafkaFixture
+    let producer: KafkaProducer
+
+    init() throws {
+        kafka = try KafkaFixture.shared()
+        producer = try KafkaProducer(kafka.configuration())
+    }
+
+    func makeReader(megabytes: Int = 8, isolation: IsolationLevel = .readCommitted) throws -> RangeReader {
+        try RangeReader(kafka.configuration(), budgetBytes: megabytes << 20, isolation: isolation)
+    }
+
+    /// Numbers at their own offsets.
+    func numbers(_ from: Int64, _ until: Int64) -> [SeenRecord] {
+        (from..<max(from, until)).map { SeenRecord(offset: $0, text: String($0)) }
+    }
+
+    @Test(arguments: [1, 7, 1000])
+    func `a range is delivered exactly wherever it lies in the topic`(chunkRecords: Int) throws {
+        let topic = try kafka.topic()
+        try producer.sendNumbers(100, topic: topic)
+        let reader = try makeReader()
+        for (from, until) in [(0, 1), (0, 10), (10, 60), (60, 60), (99, 100), (0, 100), (42, 43)] as [(Int64, Int64)] {
+            #expect(try reader.records(topic, from, until, chunkRecords: chunkRecords) == numbers(from, until))
+        }
+    }
+
+    /// 0-4 committed, 5 marker, 6-10 aborted, 11 marker, 12-14 committed, 15 marker, 16-17 plain.
+    func transactions() throws -> String {
+        let topic = try kafka.topic()
+        let transactional = try KafkaProducer(kafka.configuration(), transactionalID: "tx-\(topic)")
+        try transactional.initTransactions()
+        let queries = try OffsetQueries(kafka.configuration())
+        let partition = TopicPartition(topic: topic, partition: 0)
+        // A marker is written after the broker has answered the commit; what follows must come behind it.
+        func wait(until end: Int64) throws {
+            #expect(try eventually { try queries.ends([partition]) == [partition: end] })
+        }
+        try transactional.sendTransaction(5, from: 0, topic: topic, commit: true)
+        try wait(until: 6)
+        try transactional.sendTransaction(5, from: 6, topic: topic, commit: false)
+        try wait(until: 12)
+        try transactional.sendTransaction(3, from: 12, topic: topic, commit: true)
+        try wait(until: 16)
+        try producer.sendNumbers(2, from: 16, topic: topic)
+        return topic
+    }
+
+    @Test(arguments: [
+        (IsolationLevel.readCommitted, [0, 1, 2, 3, 4, 12, 13, 14, 16, 17]),
+        (.readUncommitted, [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 12, 13, 14, 16, 17]),
+    ] as [(IsolationLevel, [Int64])])
+    func `every range over markers and aborted rows holds exactly its visible records`(
+        isolation: IsolationLevel, visible: [Int64]
+    ) throws {
+        let topic = try transactions()
+        let reader = try makeReader(isolation: isolation)
+        for from in 0...18 as ClosedRange<Int64> {
+            for until in from...18 {
+                let expected = visible.filter { from <= $0 && $0 < until }.map { SeenRecord(offset: $0, text: String($0)) }
+                #expect(try reader.records(topic, from, until) == expected, "[\(from), \(until))")
+            }
+        }
+    }
+
+    @Test func `a record past the end of a range is kept for the next one`() throws {
+        let topic = try transactions()
+        let reader = try makeReader()
+        // 5, 11 and 15 are markers: each range can only end by a record that belongs to a later one.
+        let cuts: [Int64] = [0, 6, 10, 11, 12, 16, 18]
+        var seen: [Int64] = []
+        for (from, until) in zip(cuts, cuts.dropFirst()) { seen += try reader.records(topic, from, until).map(\.offset) }
+        #expect(seen == [0, 1, 2, 3, 4, 12, 13, 14, 16, 17])
+        #expect(reader.startCount == 1, "no range needed a new start")
+    }
+
+    @Test func `a range in which compaction left holes ends by position`() throws {
+        let topic = try kafka.topic(config: [
+            "cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01",
+            "min.compaction.lag.ms": "0", "max.compaction.lag.ms": "100",
+        ])
+        for number in 0..<300 { try producer.send(topic: topic, key: "k\(number % 10)", text: String(number)) }
+        try producer.flush()
+        var left: [SeenRecord] = []
+        var end: Int64 = 300
+        // Each further record lets the broker roll the segment before it, which is then compacted.
+        let compacted = try eventually(withinSeconds: 60) {
+            try producer.send(topic: topic, key: "tick", text: "tick")
+            try producer.flush()
+            end += 1
+            left = try makeReader().records(topic, 0, 300)
+            return left.count <= 10
+        }
+        #expect(compacted, "\(left.count) records left")
+        #expect(!left.isEmpty)
+        let reader = try makeReader()
+        for (from, until) in [(0, 300), (0, 150), (100, 200), (285, 295), (290, 300)] as [(Int64, Int64)] {
+            #expect(try reader.records(topic, from, until) == left.filter { from <= $0.offset && $0.offset < until })
+        }
+    }
+
+    @Test func `a range whose records were deleted is an error that says what is left`() throws {
+        let topic = try kafka.topic()
+        try producer.sendNumbers(100, topic: topic)
+        let request = #"{"partitions":[{"topic":"\#(topic)","partition":0,"offset":40}],"version":1}"#
+        let file = NSTemporaryDirectory() + "/\(topic).json"
+        try request.write(toFile: file, atomically: true, encoding: .utf8)
+        defer { unlink(file) }
+        try kafka.run("delete-records", ["--offset-json-file", file])
+        let reader = try makeReader()
+        let failure = try #require(throws: Failure.self) { try reader.records(topic, 10, 60) }
+        #expect(failure.code == .offsetsGone)
+        #expect(failure.what.contains("[10, 60)"))
+        #expect(failure.why.contains("begins at offset 40: 30 offsets"))
+        #expect(try reader.records(topic, 40, 60) == numbers(40, 60), "the reader is usable afterwards")
+        let beyond = try #require(throws: Failure.self) { try reader.records(topic, 150, 160) }
+        #expect(beyond.code == .topicRecreated)
+        let partition = TopicPartition(topic: topic, partition: 0)
+        #expect(try reader.readOne(partition, offset: 10) == nil)
+        #expect(try reader.readOne(partition, offset: 100) == nil)
+        #expect(try reader.readOne(partition, offset: 150) == nil)
+    }
+
+    @Test func `a reader that follows starts each partition once`() throws {
+        let topic = try kafka.topic(partitions: 4)
+        let reader = try makeReader()
+        try reader.follow((0..<4).map { OffsetRange(topic: topic, partition: $0, from: 0, until: 0) })
+        for round in 0..<10 as Range<Int64> {
+            for partition in 0..<4 as Range<Int32> {
+                try producer.sendNumbers(50, from: Int(round) * 50, topic: topic, partition: partition)
+            }
+            for partition in 0..<4 as Range<Int32> {
+                let seen = try reader.records(topic, partition: partition, round * 50, round * 50 + 50)
+                #expect(seen == numbers(round * 50, round * 50 + 50))
+            }
+        }
+        #expect(reader.startCount == 4)
+        try reader.follow([OffsetRange(topic: topic, partition: 1, from: 500, until: 500)])
+        #expect(reader.startCount == 4, "it stands there already")
+        #expect(try reader.records(topic, partition: 0, 500, 500) == [])
+        try reader.follow((0..<4).map { OffsetRange(topic: topic, partition: $0, from: 500, until: 500) })
+        #expect(reader.startCount == 4, "a partition that was not named kept its place")
+        #expect(try reader.records(topic, 7, 9) == numbers(7, 9))
+        #expect(reader.startCount == 5)
+        for _ in 0..<64 { try reader.follow([OffsetRange(topic: topic, partition: 1, from: 500, until: 500)]) }
+        try reader.follow((1..<4).map { OffsetRange(topic: topic, partition: $0, from: 500, until: 500) })
+        #expect(reader.startCount == 7, "two were let go, because they were not named for long")
+    }
+
+    @Test func `the pieces of a split range are read on from one start`() throws {
+        let topic = try kafka.topic()
+        try producer.sendNumbers(100, topic: topic)
+        let reader = try makeReader()
+        try reader.follow([(0, 30), (30, 60), (60, 100)].map { OffsetRange(topic: topic, partition: 0, from: $0, until: $1) })
+        for (from, until) in [(0, 30), (30, 60), (60, 100)] as [(Int64, Int64)] {
+            #expect(try reader.records(topic, from, until) == numbers(from, until))
+        }
+        #expect(reader.startCount == 1)
+    }
+
+    @Test func `more partitions than the budget allows are read in turns`() throws {
+        let topic = try kafka.topic(partitions: 6)
+        for partition in 0..<6 as Range<Int32> { try producer.sendNumbers(3_000, topic: topic, partition: partition) }
+        let reader = try makeReader(megabytes: 2)
+        try reader.follow((0..<6).map { OffsetRange(topic: topic, partition: $0, from: 0, until: 0) })
+        #expect(reader.startCount == 2, "as many as have a share")
+        for cut in stride(from: 0, to: 3_000, by: 1_000) as StrideTo<Int64> {
+            for partition in 0..<6 as Range<Int32> {
+                #expect(try reader.records(topic, partition: partition, cut, cut + 1_000) == numbers(cut, cut + 1_000))
+            }
+        }
+    }
+
+    @Test func `a long range comes whole and in order through a small queue`() throws {
+        let topic = try kafka.topic()
+        let count = 300_000
+        try producer.sendNumbers(count, topic: topic)
+        let reader = try makeReader(megabytes: 2)
+        var next: Int64 = 0
+        var sum = 0
+        let range = OffsetRange(topic: topic, partition: 0, from: 0, until: Int64(count))
+        let result = try reader.read(range, chunkRecords: 10_000, timeoutMillis: 20_000) { chunk in
+            for record in chunk {
+                if record.offset != next { Issue.record("offset \(record.offset) where \(next) was due") }
+                next = record.offset + 1
+                var value = 0
+                for byte in UnsafeBufferPointer(start: record.payload, count: record.length) {
+                    value = value * 10 + Int(byte) - 48
+                }
+                sum += value
+            }
+        }
+        #expect(result.records == Int64(count))
+        #expect(sum == count * (count - 1) / 2)
+    }
+
+    @Test func `a replay elsewhere never sees what was prefetched`() throws {
+        let topic = try kafka.topic()
+        try producer.sendNumbers(50_000, topic: topic)
+        let reader = try makeReader()
+        var random = SeededRandom(seed: 7)
+        for _ in 0..<60 {
+            let from = Int64.random(in: 0..<49_000, using: &random)
+            let until = from + Int64.random(in: 1...1000, using: &random)
+            #expect(try reader.records(topic, from, until) == numbers(from, until))
+        }
+        #expect(reader.startCount > 50)
+    }
+
+    @Test func `a range whose body fails or that is cancelled is read again from its start`() throws {
+        struct Stop: Error {}
+        let topic = try kafka.topic()
+        try producer.sendNumbers(1000, topic: topic)
+        let reader = try makeReader()
+        let range = OffsetRange(topic: topic, partition: 0, from: 0, until: 500)
+        var chunks = 0
+        #expect(throws: Stop.self) {
+            try reader.read(range, chunkRecords: 100, timeoutMillis: 20_000) { _ in
+                chunks += 1
+                if chunks == 3 { throw Stop() }
+            }
+        }
+        #expect(try reader.records(topic, 0, 500) == numbers(0, 500))
+        #expect(code { _ = try reader.read(range, chunkRecords: 9, timeoutMillis: 9, cancelled: { true }) { _ in } } == .taskCancelled)
+        #expect(try reader.records(topic, 0, 500) == numbers(0, 500))
+        #expect(try reader.records(topic, 500, 1000) == numbers(500, 1000))
+    }
+
+    @Test func `a range that stands still fails after its time`() throws {
+        let topic = try kafka.topic()
+        try producer.sendNumbers(10, topic: topic)
+        let reader = try makeReader()
+        let failure = try #require(throws: Failure.self) { try reader.records(topic, 0, 11, timeoutMillis: 200) }
+        #expect(failure.code == .readTimeout)
+        #expect(failure.why.contains("offset 10"))
+        try producer.sendNumbers(1, from: 10, topic: topic)
+        #expect(try reader.records(topic, 0, 11) == numbers(0, 11))
+    }
+
+    @Test func `a partition that is not there is an error at once`() throws {
+        let topic = try kafka.topic()
+        #expect(code { _ = try makeReader().records(topic, partition: 99, 0, 1, timeoutMillis: 30_000) } == .topicMissing)
+    }
+
+    @Test func `the tail's hash tells key and value apart and is found again by offset`() throws {
+        let topic = try kafka.topic()
+        try producer.send(topic: topic, key: "a", text: "bc")
+        try producer.send(topic: topic, key: "ab", text: "c")
+        try producer.send(topic: topic, text: "abc")
+        try producer.send(topic: topic, key: "a", text: "bc")
+        try producer.send(topic: topic, partition: 0, key: nil, value: nil)
+        try producer.flush()
+        let reader = try makeReader()
+        let partition = TopicPartition(topic: topic, partition: 0)
+        let hashes = try (0..<5 as Range<Int64>).map { offset in
+            let range = OffsetRange(topic: topic, partition: 0, from: offset, until: offset + 1)
+            let tail = try #require(try reader.read(range, chunkRecords: 9, timeoutMillis: 20_000) { _ in }.tail)
+            #expect(tail.offset == offset)
+            #expect(try reader.readOne(partition, offset: offset)?.hash == tail.hash)
+            return tail.hash
+        }
+        #expect(Set(hashes[0..<3]).count == 3)
+        #expect(hashes[3] == hashes[0])
+        let second = try #require(try reader.readOne(partition, offset: 1))
+        #expect(second.key == Array("ab".utf8) && second.value == Array("c".utf8))
+        #expect(try reader.records(topic, 4, 5) == [SeenRecord(offset: 4, text: nil)], "a record without a value")
+    }
+
+    @Test func `a marker is no record to find`() throws {
+        let topic = try transactions()
+        let partition = TopicPartition(topic: topic, partition: 0)
+        #expect(try makeReader().readOne(partition, offset: 4)?.value == Array("4".utf8))
+        #expect(try makeReader().readOne(partition, offset: 5) == nil)
+        #expect(try makeReader().readOne(partition, offset: 8) == nil)
+    }
+}
