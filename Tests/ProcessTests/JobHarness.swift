@@ -84,12 +84,14 @@ final class JobHarness: Sendable {
         return try database.execute(sql)
     }
 
-    /// Whether nobody holds a write lock on the sink.
-    var isSinkFree: Bool {
+    /// Whether nobody holds a write lock on the sink or on the catalog.
+    var isUnlocked: Bool {
         do {
-            let database = try openDatabase(sink)
-            defer { database.close() }
-            try database.transaction {}
+            for address in [sink, "sqlite:" + directory.file(".sluice/catalog.db")] {
+                let database = try openDatabase(address)
+                defer { database.close() }
+                try database.transaction {}
+            }
             return true
         } catch {
             return false

@@ -30,7 +30,7 @@ import Testing
         #expect(
             SluiceProcess.eventually {
                 zombie.pause()
-                if harness.isSinkFree { return true }
+                if harness.isUnlocked { return true }
                 zombie.resume()
                 return false
             })
