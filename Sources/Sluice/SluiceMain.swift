@@ -25,6 +25,7 @@ public enum SluiceProgram {
             BatchesCommand.command, OffsetsCommand.command, AuditCommand.command, QuarantineCommand.command,
             ReplayCommand.command(jobs),
             BrokerCommand.command, GenerateCommand.command, NewCommand.command, DoctorCommand.command,
+            BenchCommand.command,
         ]
     }
 }

@@ -1,0 +1,57 @@
+// What a number was measured on: without it a number says nothing to anybody else.
+//
+// The load stands with it, because a machine that does other things as well measures those too.
+
+import Engine
+import Foundation
+
+package struct BenchMachine: Encodable {
+    var processor: String
+    var cores: Int
+    var memoryBytes: UInt64
+    var kernel: String
+    /// Running and waiting threads, mean of the last minute, before the bench began.
+    var load: Double
+    var sluice = sluiceVersion
+    var build: String
+    var librdkafka = "\(KafkaVersion.loaded)"
+    /// `embedded`, or the bootstrap address that was given.
+    var broker: String
+    /// Where catalog, sink and state of the runs lay: its disk is in the numbers.
+    var directory: String
+    var runs: Int
+
+    init(broker: String, directory: String, runs: Int) {
+        processor = Self.processor(inList: ProcessTree.read("/proc/cpuinfo") ?? "")
+        cores = ProcessInfo.processInfo.activeProcessorCount
+        memoryBytes = ProcessInfo.processInfo.physicalMemory
+        var name = utsname()
+        kernel = uname(&name) == 0
+            ? withUnsafeBytes(of: &name.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) } : "unknown"
+        var loads = [0.0, 0, 0]
+        load = getloadavg(&loads, 3) > 0 ? (loads[0] * 100).rounded() / 100 : 0
+        build = String(ThisProgram.buildDigest.prefix(12))
+        self.broker = broker
+        self.directory = directory
+        self.runs = runs
+    }
+
+    package static func processor(inList text: String) -> String {
+        for line in text.split(separator: "\n") where line.hasPrefix("model name") {
+            guard let colon = line.firstIndex(of: ":") else { continue }
+            return line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)
+        }
+        return "unknown processor"
+    }
+
+    var lines: [String] {
+        [
+            "machine  \(processor), \(cores) core\(cores == 1 ? "" : "s"), \(memoryBytes >> 20) MiB, Linux \(kernel), "
+                + "load \(load)",
+            "sluice   \(sluice), build \(build), librdkafka \(librdkafka)",
+            "broker   \(broker)",
+            "files    \(directory)",
+            "runs     \(runs); of each the median, and over the runs median [min..max]",
+        ]
+    }
+}

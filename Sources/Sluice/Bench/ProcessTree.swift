@@ -1,0 +1,70 @@
+// What the kernel knows of a running process: its children, and the most memory it ever held.
+//
+// Linux only, from /proc. `VmHWM` is the high-water mark of resident memory, with the pages of the binary and of the
+// libraries in it; a peak cannot be missed between two looks, so it is read once, at the end, while the process lives.
+
+import Engine
+import Foundation
+
+package enum ProcessTree {
+    /// The processes that `pid` started and that live. Each thread has a list of its own.
+    package static func children(of pid: Int32) throws -> [Int32] {
+        let tasks: [String]
+        do {
+            tasks = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")
+        } catch {
+            throw gone(pid)
+        }
+        var found: [Int32] = []
+        for task in tasks {
+            // A thread may end between the two looks; then its children stand in another thread's list.
+            guard let text = read("/proc/\(pid)/task/\(task)/children") else { continue }
+            found += children(inList: text)
+        }
+        return found.sorted()
+    }
+
+    package static func peakResidentBytes(of pid: Int32) throws -> Int64 {
+        guard let status = read("/proc/\(pid)/status"), let peak = peakResidentBytes(inStatus: status) else {
+            throw gone(pid)
+        }
+        return peak
+    }
+
+    package static func children(inList text: String) -> [Int32] {
+        text.split(whereSeparator: \.isWhitespace).compactMap { Int32($0) }
+    }
+
+    /// nil for a process that is dead and not yet collected: it has no memory any more.
+    package static func peakResidentBytes(inStatus text: String) -> Int64? {
+        for line in text.split(separator: "\n") where line.hasPrefix("VmHWM:") {
+            // VmHWM:     41236 kB
+            let words = line.split(whereSeparator: \.isWhitespace)
+            guard words.count == 3, words[2] == "kB", let kibibytes = Int64(words[1]) else { return nil }
+            return kibibytes * 1024
+        }
+        return nil
+    }
+
+    /// Read to its end: the kernel makes these files while they are read, and they claim to be empty.
+    static func read(_ path: String) -> String? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var text: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 1 << 14)
+        while true {
+            let count = Foundation.read(descriptor, &piece, piece.count)
+            if count < 0 && errno == EINTR { continue }
+            if count < 0 { return nil }
+            if count == 0 { return String(decoding: text, as: UTF8.self) }
+            text += piece[..<count]
+        }
+    }
+
+    private static func gone(_ pid: Int32) -> Failure {
+        Failure(
+            .notPossible, "process \(pid) could not be measured", why: "it has ended, or /proc does not show it",
+            now: "run the bench again, on Linux; a second time the log that it names says more")
+    }
+}
