@@ -1,0 +1,46 @@
+import Foundation
+import Testing
+
+/// What a review should not have to look for.
+@Suite struct TidyTests {
+    private static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+
+    private static func files(_ folder: String, _ suffix: String) throws -> [(name: String, text: String)] {
+        let base = root.appending(path: folder).path
+        return try FileManager.default.subpathsOfDirectory(atPath: base).filter { $0.hasSuffix(suffix) }.sorted().map {
+            ("\(folder)/\($0)", try String(contentsOfFile: base + "/" + $0, encoding: .utf8))
+        }
+    }
+
+    @Test func `every source file opens with a comment that a newcomer can read alone`() throws {
+        let sources = try Self.files("Sources", ".swift")
+        #expect(sources.count > 100)
+        for file in sources { #expect(file.text.hasPrefix("//"), "\(file.name) opens without a comment") }
+    }
+
+    @Test func `nothing is left open in the code`() throws {
+        let marks = ["TO" + "DO", "FIX" + "ME", "fatalError(\"not"]
+        for file in try Self.files("Sources", ".swift") + Self.files("Tests", ".swift") {
+            for mark in marks { #expect(!file.text.contains(mark), "\(file.name) has \(mark)") }
+        }
+    }
+
+    @Test func `only the command line prints`() throws {
+        for folder in ["Engine", "Wire", "Driver", "Worker", "Jobs"] {
+            for file in try Self.files("Sources/" + folder, ".swift") {
+                let lines = file.text.split(separator: "\n").filter { $0.trimmingCharacters(in: .whitespaces).hasPrefix("print(") }
+                #expect(lines.isEmpty, "\(file.name) prints")
+            }
+        }
+    }
+
+    @Test func `every script is executable, strict, and explains itself`() throws {
+        for name in ["setup", "build", "test", "quickstart"] {
+            let path = Self.root.appending(path: "scripts/" + name).path
+            #expect(FileManager.default.isExecutableFile(atPath: path), "\(name)")
+            let text = try String(contentsOfFile: path, encoding: .utf8)
+            #expect(text.contains("set -euo pipefail") && text.contains("usage:"), "\(name)")
+        }
+    }
+}
