@@ -1,9 +1,9 @@
 // One `sluice run --json` of the real binary, watched from outside: when each batch line arrived, and its processes.
 //
 // The clock starts before the process is made, so its start-up is in every number. A thread stamps each line as it
-// comes out of the pipe; the bench takes them one after another. It is ended by its owner with `end()`, which asks (SIGTERM)
-// and, when that is not heard, kills. Its workers end with it (see `ChildProcess`). A bench that is itself killed with
-// -9 leaves a standing run behind: that one has to be ended by hand.
+// comes out of the pipe; the bench takes them one after another. It is ended by its owner with `end()`, which asks
+// (SIGTERM) and, when that is not heard, kills. Its workers end with it (see `ChildProcess`). A bench that is itself
+// killed with -9 leaves a standing run behind: that one has to be ended by hand.
 
 import Dispatch
 import Driver

@@ -4,7 +4,8 @@
 // workers, so that a disturbed minute of the machine falls on both. What is judged is the median over the runs.
 //
 //   start    process start to the arrival of the first batch line, a small backlog waiting
-//   batch    a standing job gets one event at a time; the steps of each batch as the batch itself tells them. Work is
+//   batch    a standing job gets one event at a time; the steps of each batch as the batch itself tells them. Two of
+//            three events are no views and make no row: those batches are the empty ones that are judged. Work is
 //            planning, running and sealing; the catalog's commit is mostly its fsync and stands apart. "planned to
 //            done" is the clock's view of the same batch and holds also what no step counts, the fsync of the plan.
 //   memory   high-water mark of each process when the backlog is done, small and large: the budget holds for both
@@ -92,7 +93,7 @@ struct OverheadBench {
         var names: [String] = []
         var sent: Int64 = 1
         let topic = try place.traffic("single", events: 1).topic
-        try alternate("batches of one event", modes) { workers in
+        try alternate("batches of one event each", modes) { workers in
             let run = try place.run(topic: topic, workers: workers, ["--interval", "0", "--poll", "5ms"])
             defer { run.end() }
             try run.next(untilOffsets: sent)
@@ -106,23 +107,27 @@ struct OverheadBench {
                 let seen = (ContinuousClock.now - began) / .milliseconds(1)
                 guard number >= Self.warmups else { continue }
                 guard let steps = BatchSteps.steps(
-                    timings: line.batch.timings, plannedAt: line.batch.plannedAt, doneAt: line.batch.doneAt,
-                    sentToSeenMillis: seen)
+                    timings: line.batch.timings, rowsOut: line.batch.rowsOut, plannedAt: line.batch.plannedAt,
+                    doneAt: line.batch.doneAt, sentToSeenMillis: seen)
                 else {
                     throw Failure(
                         .internal, "batch \(line.batch.batch) has no timings", why: "its line does not hold them",
                         now: "report this")
                 }
-                names = steps.map(\.name)
-                for step in steps { values[step.name, default: []].append(step.millis) }
+                for step in steps {
+                    if !names.contains(step.name) { names.append(step.name) }
+                    values[step.name, default: []].append(step.millis)
+                }
             }
             for (name, millis) in values {
                 guard let spread = Spread(millis) else { continue }
                 medians[workers, default: [:]][name, default: []].append(spread.median)
             }
         }
+        // Those of the empty batch first, whichever came first.
+        let shown = names.filter { $0.hasPrefix("empty") } + names.filter { !$0.hasPrefix("empty") }
         return modes.flatMap { workers in
-            names.compactMap { name in
+            shown.compactMap { name in
                 Spread(medians[workers]?[name] ?? []).map { spread in
                     BenchResult(
                         name, workers: workers, .millis, spread,
@@ -147,7 +152,7 @@ struct OverheadBench {
                 throw Failure(
                     .notPossible, "the memory of \(workers) workers could not be measured",
                     why: "\(peaks.workers.count) of them were there when the backlog was done",
-                    now: "run the bench again; if it stays so, `sluice run --workers \(workers)` tells why a worker dies")
+                    now: "run the bench again; if it stays so, `sluice run --workers \(workers)` tells why")
             }
             driver.append(Self.mebibytes(peaks.driver))
             worker.append(Self.mebibytes(most))
@@ -177,22 +182,30 @@ struct OverheadBench {
 
 /// What one batch says about itself, and what was seen of it from outside.
 package enum BatchSteps {
-    package static let workName = "batch of one event: work (plan + run + seal)"
+    package static let workName = "empty batch: work (plan + run + seal)"
 
     /// By name, in the order in which they are shown; nil when the batch is not done.
+    ///
+    /// A batch whose event makes no row is the empty one. One that makes a row also waits for the sink's disk, and
+    /// tells only what differs for that.
     package static func steps(
-        timings: BatchTimings?, plannedAt: String, doneAt: String?, sentToSeenMillis: Double
+        timings: BatchTimings?, rowsOut: Int64?, plannedAt: String, doneAt: String?, sentToSeenMillis: Double
     ) -> [(name: String, millis: Double)]? {
-        guard let timings, let planned = parseTime(plannedAt), let done = doneAt.flatMap({ parseTime($0) }) else {
-            return nil
+        guard let timings, let rowsOut, let planned = parseTime(plannedAt), let done = doneAt.flatMap({ parseTime($0) })
+        else { return nil }
+        let work = timings.planMillis + timings.runMillis + timings.sealMillis
+        guard rowsOut == 0 else {
+            return [
+                ("batch of one row: seal, with the sink's commit", timings.sealMillis),
+                ("batch of one row: work (plan + run + seal)", work),
+            ]
         }
         return [
-            ("batch of one event: plan", timings.planMillis), ("batch of one event: run", timings.runMillis),
-            ("batch of one event: seal", timings.sealMillis),
-            (workName, timings.planMillis + timings.runMillis + timings.sealMillis),
-            ("batch of one event: catalog commit, apart", timings.commitMillis),
-            ("batch of one event: planned to done", Double(done - planned)),
-            ("one event: sent to seen as committed", sentToSeenMillis),
+            ("empty batch: plan", timings.planMillis), ("empty batch: run", timings.runMillis),
+            ("empty batch: seal", timings.sealMillis), (workName, work),
+            ("empty batch: catalog commit, apart", timings.commitMillis),
+            ("empty batch: planned to done", Double(done - planned)),
+            ("empty batch: event sent to seen as committed", sentToSeenMillis),
         ]
     }
 }

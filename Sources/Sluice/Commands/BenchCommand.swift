@@ -10,10 +10,10 @@ enum BenchCommand {
     static let command = Command(
         "bench overhead", .tools, summary: "measure what a run costs beside its rows",
         about: """
-            Starts runs of this binary on topics and in a directory (under TMPDIR) of its own, which are removed at the \
-            end, and measures the time to the first batch, the work of a batch of one event, and the memory of driver \
-            and workers. Without --bootstrap it uses the embedded broker, which holds less and answers faster than a \
-            real one: the truth is what it prints with a real Kafka. Exits with 1 when a budget is missed.
+            Starts runs of this binary on topics and in a directory (under TMPDIR) of its own, which are removed at \
+            the end, and measures the time to the first batch, the work of a batch of one event, and the memory of \
+            driver and workers. Without --bootstrap it uses the embedded broker, which holds less and answers faster \
+            than a real one: the truth is what it prints with a real Kafka. Exits with 1 when a budget is missed.
             """,
         options: [
             Option("runs", .integer(1...1000), fallback: "5", help: "how often each measurement is made"),

@@ -5,8 +5,8 @@ import Testing
 @Suite struct BenchPlaceTests {
     @Test func `the peak of resident memory is found among the lines of a status`() {
         let status = "Name:\tsluice\nVmPeak:\t  900000 kB\nVmHWM:\t   41236 kB\nVmRSS:\t   30000 kB\n"
-        let peakBytes: Int64 = 41_236 * 1024
-        #expect(ProcessTree.peakResidentBytes(inStatus: status) == peakBytes)
+        let peak: Int64 = 41_236 * 1024
+        #expect(ProcessTree.peakResidentBytes(inStatus: status) == peak)
     }
 
     @Test(arguments: ["Name:\tsluice\nState:\tZ (zombie)\n", "", "VmHWM:\tx kB\n", "VmHWM:\t12 MB\n"])
