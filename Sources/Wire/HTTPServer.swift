@@ -11,6 +11,10 @@
 // The body of a refused request is read and dropped, because a client that is still sending would see a reset
 // connection in place of the answer, and try again. Without the secret only so much is read as a request may bring.
 //
+// Stopping: no new connection, then the reading side of every open one is closed, so that an idle one ends and a busy one
+// ends behind its answer; only when none is left is the library told to stop. Its release 0.9.75 follows a null pointer
+// when it is stopped at the moment in which it answers garbage with 400: there must be nobody left to answer.
+//
 // Idle connections are closed after `idleSeconds`; the time of a handler is not idle. Garbage is answered
 // with 400 by the library. Nothing here survives a crash or needs to.
 //
@@ -18,6 +22,7 @@
 // retained once, at its headers, and released once, in `requestCompleted`, which the library always calls.
 
 import CMicroHTTPD
+import Dispatch
 import Engine
 import Glibc
 import Synchronization
@@ -82,6 +87,9 @@ private final class Service: Sendable {
     let rule: AccessRule
     let limits: HTTPServerLimits
     let handler: @Sendable (HTTPRequest) -> HTTPResponse
+    let connections = Mutex(OpenConnections())
+    /// Signalled once, when the server is stopping and no connection is left.
+    let isEmpty = DispatchSemaphore(value: 0)
 
     init(rule: AccessRule, limits: HTTPServerLimits, handler: @escaping @Sendable (HTTPRequest) -> HTTPResponse) {
         self.rule = rule
@@ -90,9 +98,43 @@ private final class Service: Sendable {
     }
 }
 
+private struct OpenConnections {
+    var sockets: Set<Int32> = []
+    var isStopping = false
+}
+
+extension Service {
+    func opened(_ socket: Int32) {
+        connections.withLock { connections in
+            connections.sockets.insert(socket)
+            if connections.isStopping { shutdown(socket, Int32(SHUT_RD)) }
+        }
+    }
+
+    func closed(_ socket: Int32) {
+        let isLast = connections.withLock { connections in
+            connections.sockets.remove(socket)
+            return connections.isStopping && connections.sockets.isEmpty
+        }
+        if isLast { isEmpty.signal() }
+    }
+
+    /// Returns when every connection that was open is closed. Its socket cannot become another's meanwhile: `closed`
+    /// takes the lock before the library lets go of it.
+    func closeAll() {
+        let isNone = connections.withLock { connections in
+            connections.isStopping = true
+            for socket in connections.sockets { shutdown(socket, Int32(SHUT_RD)) }
+            return connections.sockets.isEmpty
+        }
+        if !isNone { isEmpty.wait() }
+    }
+}
+
 /// The C handle. `@unchecked`: it is used once after `init`, by whoever took it out of the server's lock.
 private struct Daemon: @unchecked Sendable {
     private let handle: OpaquePointer
+    private let service: Service
     /// Copies of the PEM texts, which the library reads for as long as it runs.
     private let texts: [UnsafeMutablePointer<CChar>]
 
@@ -102,7 +144,8 @@ private struct Daemon: @unchecked Sendable {
         let handle = sluice_mhd_start(
             socket.descriptor, UInt32(service.limits.connections), UInt32(service.limits.idleSeconds), 64 << 10,
             2 << 20,
-            texts.first, texts.last, accessRequest, requestCompleted, Unmanaged.passUnretained(service).toOpaque())
+            texts.first, texts.last, accessRequest, requestCompleted, connectionChanged,
+            Unmanaged.passUnretained(service).toOpaque())
         guard let handle else {
             texts.forEach { free($0) }
             close(socket.descriptor)
@@ -116,11 +159,16 @@ private struct Daemon: @unchecked Sendable {
                     now: "check the files of `--tls-cert` and `--tls-key`")
         }
         self.handle = handle
+        self.service = service
         self.texts = texts
     }
 
     func stop() {
+        let listening = MHD_quiesce_daemon(handle)
+        shutdown(listening, Int32(SHUT_RDWR))
+        service.closeAll()
         MHD_stop_daemon(handle)
+        close(listening)
         for text in texts {
             memset(text, 0, strlen(text))
             free(text)
@@ -255,6 +303,18 @@ private func requestCompleted(
     guard let intake = state!.pointee else { return }
     Unmanaged<RequestIntake>.fromOpaque(intake).release()
     state!.pointee = nil
+}
+
+private func connectionChanged(
+    _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?,
+    _ ofConnection: UnsafeMutablePointer<UnsafeMutableRawPointer?>?, _ change: MHD_ConnectionNotificationCode
+) {
+    let service = Unmanaged<Service>.fromOpaque(context!).takeUnretainedValue()
+    let socket = sluice_mhd_socket(connection)
+    switch change {
+    case .CONNECTION_NOTIFY_STARTED: service.opened(socket)
+    default: service.closed(socket)
+    }
 }
 
 /// The library's list of headers or query arguments, copied.

@@ -185,6 +185,18 @@ private func limits(bodyBytes: Int = 64 << 20, idleSeconds: Int = 60) -> HTTPSer
         #expect(reply.status == 200)
     }
 
+    /// libmicrohttpd 0.9.75 follows a null pointer when it is stopped while it answers garbage.
+    @Test func `a server may be stopped while garbage arrives`() throws {
+        for round in 0..<1000 {
+            let server = try HTTPServer(port: 0, secret: nil, handler: echo)
+            DispatchQueue.concurrentPerform(iterations: 5) { index in
+                guard index < 4 else { return server.stop() }
+                guard let connection = RawConnection(trying: server.port) else { return }
+                connection.send(Self.garbage[(round + index) % Self.garbage.count])
+            }
+        }
+    }
+
     @Test func `two requests go over one connection`() throws {
         let server = try HTTPServer(port: 0, secret: nil, handler: echo)
         let connection = RawConnection(port: server.port)

@@ -14,9 +14,19 @@ struct RawConnection: ~Copyable {
     }
 
     init(port: Int) {
+        guard let connection = RawConnection(trying: port) else {
+            preconditionFailure("cannot connect to the port under test: \(errno)")
+        }
+        self = connection
+    }
+
+    /// nil when the port refuses.
+    init?(trying port: Int) {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        let connected = withLoopback(port: port) { connect(descriptor, $0, $1) }
-        precondition(connected == 0, "cannot connect to the port under test: \(errno)")
+        guard withLoopback(port: port, { connect(descriptor, $0, $1) }) == 0 else {
+            close(descriptor)
+            return nil
+        }
         self.init(descriptor: descriptor)
     }
 
