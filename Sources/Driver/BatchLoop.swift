@@ -53,6 +53,8 @@ package final class BatchLoop {
     private var lastWatermark: Int64?
     private var lastState: StateManifest?
     private var lastBatch: BatchNumber = 0
+    /// Sink parts that may hold rows of the open plan already.
+    private var sealedBefore: Set<Int> = []
     private var placement = TaskPlacement()
     private var clock = BatchClock(intervalMillis: 0, pollMillis: 5)
     private var confirmer: OffsetConfirmer!
@@ -185,6 +187,7 @@ package final class BatchLoop {
     private func start() throws -> BatchPlan? {
         let starting = JobStart(loop: self)
         let begun = try starting.begin()
+        sealedBefore = begun.sealedParts
         positions = begun.positions
         topicIDs = begun.topicIDs
         partitionsSeenMillis = steadyMillis()
@@ -373,6 +376,7 @@ package final class BatchLoop {
         let begun = ContinuousClock.now
         let runner = BatchRunner(
             plan: plan, epoch: epoch, spec: job.spec, settings: job.settings, pool: pool, mode: mode(of: plan),
+            sealedBefore: sealedBefore,
             shouldStop: { [control, name] in
                 switch control.wish {
                 case .run, .drain: nil
@@ -381,6 +385,9 @@ package final class BatchLoop {
                 case .lost(let reason): reason
                 }
             })
+        // A batch that is tried again must find what this try may have sealed.
+        var isDone = false
+        defer { sealedBefore = isDone ? [] : runner.partsWithRows }
         let finished = try runner.run(placement: &placement)
         let tracker = WatermarkTracker(latenessMillis: job.settings.latenessMillis)
         let result = finished.builder.outcome(
@@ -405,6 +412,7 @@ package final class BatchLoop {
         try catalog.finishBatch(
             job.record.jobID, batch: plan.batch, epoch: epoch, outcome: outcome, positions: result.positions,
             quarantine: result.quarantine, inlineState: result.inlineState, next: next)
+        isDone = true
         outcome.timings.commitMillis = (ContinuousClock.now - commitStart) / .milliseconds(1)
         Failpoint.reach("done")
 

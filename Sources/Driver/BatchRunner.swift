@@ -37,6 +37,10 @@ final class BatchRunner {
     private var assigned: [StageTracker.Attempt: WorkerPool.Worker] = [:]
     private var usedWorkers = Set<String>()
     private var sealStart: ContinuousClock.Instant?
+    /// Sink parts that may hold rows of this batch from an earlier try.
+    private let sealedBefore: Set<Int>
+    /// By sink part the digest that was sent to be sealed, empty for no rows.
+    private var sealTried: [Int: String] = [:]
 
     /// What happens when every task has reported.
     enum Mode {
@@ -68,9 +72,10 @@ final class BatchRunner {
     /// - Parameter shouldStop: a reason to give the batch up now (lease lost, job killed), asked while it runs.
     init(
         plan: BatchPlan, epoch: Epoch, spec: JobSpec, settings: EngineSettings, pool: WorkerPool, mode: Mode = .seal,
-        shouldStop: @escaping () -> Failure?
+        sealedBefore: Set<Int> = [], shouldStop: @escaping () -> Failure?
     ) {
         self.mode = mode
+        self.sealedBefore = sealedBefore
         self.plan = plan
         self.epoch = epoch
         self.spec = spec
@@ -80,6 +85,9 @@ final class BatchRunner {
         tracker = StageTracker(taskCounts: plan.taskCounts, maxAttempts: DriverLimits.maxAttempts)
         builder = OutcomeBuilder(plan: plan)
     }
+
+    /// Sink parts that may hold rows of this batch by now.
+    var partsWithRows: Set<Int> { sealedBefore.union(sealTried.filter { !$0.value.isEmpty }.keys) }
 
     func run(placement: inout TaskPlacement) throws -> Finished {
         let start = ContinuousClock.now
@@ -99,8 +107,8 @@ final class BatchRunner {
                     }
                     Failpoint.reach("before-seal")
                     sealStart = .now
-                    actions += tracker.sealAllowed()
-                case .seal(let attempts): seal(attempts)
+                    actions += tracker.handle(.sealAllowed)
+                case .seal(let attempts): try seal(attempts)
                 case .fail(let failure):
                     giveUp()
                     throw failure
@@ -127,46 +135,42 @@ final class BatchRunner {
         }
         switch event {
         case .ran(let worker, let attempts, .success(let reply)):
-            var actions: [StageTracker.Action] = []
+            var events: [StageTracker.Event] = []
             let byPart = Dictionary(grouping: attempts, by: \.part)
             for result in reply.results {
                 guard let attempt = byPart[result.part]?.first(where: { $0.attempt == result.attempt }) else { continue }
                 assigned[attempt] = nil
                 if let report = result.report {
                     if tracker.isCurrent(attempt) { builder.accept(report, of: attempt) }
-                    actions += tracker.taskSucceeded(attempt, worker: worker)
+                    events.append(.taskSucceeded(attempt, worker: worker))
                 } else {
                     let reason = result.failure ?? missingAnswer(worker)
                     logRetry(attempt, worker, reason)
-                    actions += tracker.taskFailed(
-                        attempt, reason, lostParent: result.lost.map { ($0.sourcePart, $0.attempt) })
+                    events.append(.taskFailed(attempt, reason, lostParent: result.lost.map { ($0.sourcePart, $0.attempt) }))
                 }
             }
-            return actions
+            return tracker.handle(events)
         case .ran(let worker, let attempts, .failure(let reason)):
-            return callFailed(worker, attempts, reason) { tracker.taskFailed($0, reason) }
+            return callFailed(worker, attempts, reason) { .taskFailed($0, reason) }
         case .sealed(_, let attempts, .success(let reply)):
-            var actions: [StageTracker.Action] = []
+            var events: [StageTracker.Event] = []
             for attempt in attempts {
                 assigned[attempt] = nil
                 let part = builder.report(stage: attempt.stage, part: attempt.part)?.sinkPart ?? attempt.part
-                guard let result = reply.results.first(where: { $0.part == part }) else {
-                    actions += tracker.sealFailed(attempt, missingAnswer("?"))
-                    continue
-                }
-                if let reason = result.failure {
+                let result = reply.results.first { $0.part == part }
+                if let reason = result.map({ $0.failure }) ?? missingAnswer("?") {
                     logRetry(attempt, "seal", reason)
-                    actions += tracker.sealFailed(attempt, reason)
+                    events.append(.sealFailed(attempt, reason))
                 } else {
-                    actions += tracker.partSealed(attempt)
+                    events.append(.partSealed(attempt))
                     Failpoint.reach("part-sealed")
                 }
             }
-            return actions
+            return tracker.handle(events)
         case .sealed(let worker, let attempts, .failure(let reason)):
-            return callFailed(worker, attempts, reason) { tracker.sealFailed($0, reason) }
+            return callFailed(worker, attempts, reason) { .sealFailed($0, reason) }
         case .tick:
-            var actions: [StageTracker.Action] = []
+            var events: [StageTracker.Event] = []
             let gone = Set(assigned.values.map(\.id)).filter { !pool.contains($0) }.sorted()
             for worker in gone {
                 let reason = Failure(
@@ -174,29 +178,25 @@ final class BatchRunner {
                 let attempts = assigned.filter { $0.value.id == worker }.keys
                 for attempt in attempts {
                     assigned[attempt] = nil
-                    actions += tracker.taskFailed(attempt, reason)
-                    actions += tracker.sealFailed(attempt, reason)
+                    events += [.taskFailed(attempt, reason), .sealFailed(attempt, reason)]
                 }
-                actions += tracker.workerLost(worker)
+                events.append(.workerLost(worker))
             }
-            return actions
+            return tracker.handle(events)
         }
     }
 
     private func callFailed(
         _ worker: String, _ attempts: [StageTracker.Attempt], _ reason: Failure,
-        _ tell: (StageTracker.Attempt) -> [StageTracker.Action]
+        _ event: (StageTracker.Attempt) -> StageTracker.Event
     ) -> [StageTracker.Action] {
-        var actions: [StageTracker.Action] = []
-        for attempt in attempts {
-            assigned[attempt] = nil
-            actions += tell(attempt)
-        }
+        for attempt in attempts { assigned[attempt] = nil }
+        var events = attempts.map(event)
         if reason.code == .workerUnreachable {
             pool.lost(worker, reason)
-            actions += tracker.workerLost(worker)
+            events.append(.workerLost(worker))
         }
-        return actions
+        return tracker.handle(events)
     }
 
     private func missingAnswer(_ worker: String) -> Failure {
@@ -256,7 +256,7 @@ final class BatchRunner {
                 usedWorkers.insert(id)
                 for attempt in attempts { assigned[attempt] = worker }
                 let request = RunTasks(
-                    job: spec, context: context, stage: stage, tasks: attempts.map { task($0, urls: urls) },
+                    job: spec, context: context, stage: stage, tasks: try attempts.map { try task($0, urls: urls) },
                     replay: mode.isReplay, returnRows: mode.returnsRows)
                 let delayMillis = attempts.map(\.attempt).max().map { $0 > 1 ? min(50 << ($0 - 2), 2000) : 0 } ?? 0
                 call(afterMillis: delayMillis) { [inbox] in
@@ -274,15 +274,19 @@ final class BatchRunner {
         return context
     }
 
-    private func task(_ attempt: StageTracker.Attempt, urls: [String: String]) -> TaskSpec {
+    private func task(_ attempt: StageTracker.Attempt, urls: [String: String]) throws -> TaskSpec {
         if attempt.stage == 0 {
             return TaskSpec(part: attempt.part, attempt: attempt.attempt, range: plan.ranges[attempt.part])
         }
         var blocks: [BlockLocation] = []
         for source in plan.ranges.indices {
-            guard let holder = tracker.holder(stage: 0, part: source),
-                builder.report(stage: 0, part: source)?.destinations.contains(attempt.part) == true
-            else { continue }
+            guard let holder = tracker.holder(stage: 0, part: source), let made = builder.report(stage: 0, part: source)
+            else {
+                throw Failure(
+                    .internal, "part \(attempt.part) of batch \(plan.batch) was to be merged without the rows of \(plan.ranges[source])",
+                    why: "the task that reads them has no result at this moment", now: "report this defect; nothing was written")
+            }
+            guard made.destinations.contains(attempt.part) else { continue }
             // A holder that is gone by now has an address that nobody answers: the fetch fails and names the block.
             blocks.append(
                 BlockLocation(sourcePart: source, attempt: holder.attempt, workerURL: urls[holder.worker] ?? "gone:"))
@@ -292,10 +296,25 @@ final class BatchRunner {
         return TaskSpec(part: attempt.part, attempt: attempt.attempt, blocks: blocks, state: files)
     }
 
-    private func seal(_ attempts: [StageTracker.Attempt]) {
+    /// A part that may have been sealed is sealed again with the same rows or not at all: a batch is deterministic, so
+    /// others mean that something of its input was lost. The ledger says so too, but of a part without rows it hears nothing.
+    private func checkSameRows(_ report: TaskReport) throws {
+        let digest = report.rowsOut > 0 ? report.digest ?? "" : ""
+        let isOther = sealTried[report.sinkPart].map { $0 != digest } ?? (digest.isEmpty && sealedBefore.contains(report.sinkPart))
+        guard !isOther else {
+            throw Failure(
+                .ledgerConflict, "part \(report.sinkPart) of batch \(plan.batch) gave other rows when it was computed again",
+                why: "the rows that may stand in the sink and those of this attempt have different digests",
+                now: "keep the catalog and the sink as they are and compare with `sluice replay`; the job writes nothing more")
+        }
+        sealTried[report.sinkPart] = digest
+    }
+
+    private func seal(_ attempts: [StageTracker.Attempt]) throws {
         let workers = Dictionary(uniqueKeysWithValues: pool.available.map { ($0.id, $0) })
         var byWorker: [String: [StageTracker.Attempt]] = [:]
         for attempt in attempts {
+            if let report = builder.report(stage: attempt.stage, part: attempt.part) { try checkSameRows(report) }
             // A part without rows has nothing to write: its ledger row would only cost a transaction.
             guard let report = builder.report(stage: attempt.stage, part: attempt.part), report.rowsOut > 0 else {
                 inbox.put(.sealed(worker: "", [attempt], .success(emptySeal(attempt))))

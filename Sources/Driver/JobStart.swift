@@ -17,6 +17,8 @@ struct JobStart {
         var topicIDs: [String: String]
         /// To be finished before another is planned.
         var openPlan: BatchPlan?
+        /// Sink parts that hold rows of the open plan already.
+        var sealedParts: Set<Int> = []
     }
 
     private var job: RunningJob { loop.job }
@@ -62,8 +64,9 @@ struct JobStart {
                 "batch planned again", [("job", job.record.name), ("batch.id", "\(plan.batch)"), ("why", "build or settings changed; no part was sealed")])
             begun.openPlan = again
         }
-        let isUnsealed = try sink.sealedBatches(identity).values.allSatisfy { $0 < open?.batch ?? .max }
-        try acceptOrRefuseLoss(&begun, starts: starts, isUnsealed: isUnsealed)
+        let sealed = try sink.sealedBatches(identity).filter { $0.value >= open?.batch ?? .max }
+        begun.sealedParts = Set(sealed.keys)
+        try acceptOrRefuseLoss(&begun, starts: starts, isUnsealed: sealed.isEmpty)
         try addNewPartitions(&begun, partitions, starts: starts)
         if step == .resume || begun.openPlan != nil { try checkTails(begun.positions) }
         return begun

@@ -1,5 +1,7 @@
 // Decides which task attempt runs next in one batch, and when the batch may be sealed. Knows nothing of workers'
-// addresses, sockets or threads: events go in as method calls, `Action`s come out.
+// addresses, sockets or threads: `Event`s go in, `Action`s come out. What one message from outside means (a broken call is
+// a failed attempt and a lost worker) goes in together, because what may start is decided behind all of it: a reader that
+// was started between the two would find some of its blocks and take them for all.
 //
 //   task:   waiting -> running(attempt) -> succeeded(attempt, worker) -> sealed
 //               ^          |                    |
@@ -13,8 +15,9 @@
 //
 // Answers are accepted by (stage, part, attempt) only: an answer of an older attempt changes nothing.
 //
-// Checklist for whoever changes it: no action may be issued twice for one attempt; after `finished` or `fail` nothing
-// more comes out; the tests drive random events against `assertInvariants`.
+// Checklist for whoever changes it: no action may be issued twice for one attempt; a task of the last stage is launched
+// only while every source task has a holder; after `finished` or `fail` nothing more comes out. The tests drive random
+// events against these.
 
 import Engine
 
@@ -28,6 +31,18 @@ package struct StageTracker {
             self.part = part
             self.attempt = attempt
         }
+    }
+
+    package enum Event: Sendable {
+        case taskSucceeded(Attempt, worker: String)
+        /// `lostParent`: with a lost block, the task of stage 0 that made it and the attempt that is gone.
+        case taskFailed(Attempt, Failure, lostParent: (part: Int, attempt: Int)? = nil)
+        /// Everything that lived on the worker is gone. Its running attempts are reported beside it.
+        case workerLost(String)
+        /// The limits hold; rows may leave the workers.
+        case sealAllowed
+        case partSealed(Attempt)
+        case sealFailed(Attempt, Failure)
     }
 
     package enum Action: Equatable, Sendable {
@@ -56,6 +71,8 @@ package struct StageTracker {
     private enum Phase { case running, checking, sealing, over }
 
     private var stages: [[Part]]
+    /// Set with the phase `over`, until it is said.
+    private var unsaid: Failure?
     private var phase = Phase.running
     private let maxAttempts: Int
     /// Attempts beyond the first of each task.
@@ -90,35 +107,51 @@ package struct StageTracker {
 
     // MARK: events
 
-    /// - Returns: nothing when the attempt is not the current one.
-    package mutating func taskSucceeded(_ attempt: Attempt, worker: String) -> [Action] {
-        guard isCurrent(attempt), stages[attempt.stage][attempt.part].life == .running else { return [] }
-        stages[attempt.stage][attempt.part].life = .succeeded(worker: worker)
+    /// Takes everything that one message means, then decides. Events of attempts that are not current change nothing.
+    package mutating func handle(_ events: [Event]) -> [Action] {
+        for event in events where phase != .over { take(event) }
+        if let failure = unsaid {
+            unsaid = nil
+            return [.fail(failure)]
+        }
         return advance()
     }
 
-    /// - Parameter lostParent: with a lost block, the task of stage 0 that made it and the attempt that is gone.
-    package mutating func taskFailed(_ attempt: Attempt, _ failure: Failure, lostParent: (part: Int, attempt: Int)? = nil)
-        -> [Action]
-    {
-        guard isCurrent(attempt), stages[attempt.stage][attempt.part].life == .running else { return [] }
+    package mutating func handle(_ event: Event) -> [Action] { handle([event]) }
+
+    private mutating func take(_ event: Event) {
+        switch event {
+        case .taskSucceeded(let attempt, let worker):
+            guard isCurrent(attempt), life(attempt) == .running else { return }
+            stages[attempt.stage][attempt.part].life = .succeeded(worker: worker)
+        case .taskFailed(let attempt, let failure, let lostParent):
+            guard isCurrent(attempt), life(attempt) == .running else { return }
+            taskFailed(attempt, failure, lostParent: lostParent)
+        case .workerLost(let worker):
+            workerLost(worker)
+        case .sealAllowed:
+            if phase == .checking { phase = .sealing }
+        case .partSealed(let attempt):
+            guard isCurrent(attempt), attempt.stage == lastStage, case .sealing = life(attempt) else { return }
+            stages[attempt.stage][attempt.part].life = .sealed
+        case .sealFailed(let attempt, let failure):
+            guard isCurrent(attempt), case .sealing(let worker) = life(attempt) else { return }
+            sealFailed(attempt, failure, holder: worker)
+        }
+    }
+
+    private mutating func taskFailed(_ attempt: Attempt, _ failure: Failure, lostParent: (part: Int, attempt: Int)?) {
         switch failure.remedy {
-        case .stopJob, .failBatch:
-            return giveUp(failure)
-        case .retryTask:
-            stages[attempt.stage][attempt.part].failures += 1
+        case .stopJob, .failBatch: return giveUp(failure)
+        case .retryTask: break
         case .rerunParentStage:
-            stages[attempt.stage][attempt.part].failures += 1
             if let lostParent, attempt.stage > 0 { lose(stage: 0, part: lostParent.part, attempt: lostParent.attempt) }
         }
         stages[attempt.stage][attempt.part].life = .waiting
-        if stages[attempt.stage][attempt.part].failures >= maxAttempts { return giveUp(failure) }
-        return advance()
+        countFailure(attempt, failure)
     }
 
-    /// Everything that lived on `worker` is gone. Its running attempts are reported by whoever called it.
-    package mutating func workerLost(_ worker: String) -> [Action] {
-        guard phase != .over else { return [] }
+    private mutating func workerLost(_ worker: String) {
         for stage in stages.indices {
             for part in stages[stage].indices {
                 switch stages[stage][part].life {
@@ -128,37 +161,18 @@ package struct StageTracker {
                 }
             }
         }
-        return advance()
     }
 
-    /// The limits hold; rows may leave the workers.
-    package mutating func sealAllowed() -> [Action] {
-        guard phase == .checking else { return [] }
-        phase = .sealing
-        return advance()
-    }
-
-    package mutating func partSealed(_ attempt: Attempt) -> [Action] {
-        guard isCurrent(attempt), attempt.stage == lastStage, case .sealing = stages[attempt.stage][attempt.part].life
-        else { return [] }
-        stages[attempt.stage][attempt.part].life = .sealed
-        return advance()
-    }
-
-    package mutating func sealFailed(_ attempt: Attempt, _ failure: Failure) -> [Action] {
-        guard isCurrent(attempt), case .sealing(let worker) = stages[attempt.stage][attempt.part].life else { return [] }
-        stages[attempt.stage][attempt.part].failures += 1
+    private mutating func sealFailed(_ attempt: Attempt, _ failure: Failure, holder worker: String) {
         switch failure.remedy {
-        case .stopJob, .failBatch:
-            return giveUp(failure)
+        case .stopJob, .failBatch: return giveUp(failure)
         case .retryTask where failure.code != .workerUnreachable:
             // The sink was busy or away: the rows are still held, only the seal is tried again.
             stages[attempt.stage][attempt.part].life = .succeeded(worker: worker)
         case .retryTask, .rerunParentStage:
             lose(stage: attempt.stage, part: attempt.part, attempt: attempt.attempt)
         }
-        if stages[attempt.stage][attempt.part].failures >= maxAttempts { return giveUp(failure) }
-        return advance()
+        countFailure(attempt, failure)
     }
 
     // MARK: inside
@@ -168,10 +182,17 @@ package struct StageTracker {
         stages[stage][part].life = .waiting
     }
 
-    private mutating func giveUp(_ failure: Failure) -> [Action] {
-        phase = .over
-        return [.fail(failure)]
+    private mutating func countFailure(_ attempt: Attempt, _ failure: Failure) {
+        stages[attempt.stage][attempt.part].failures += 1
+        if stages[attempt.stage][attempt.part].failures >= maxAttempts { giveUp(failure) }
     }
+
+    private mutating func giveUp(_ failure: Failure) {
+        phase = .over
+        unsaid = failure
+    }
+
+    private func life(_ attempt: Attempt) -> Life { stages[attempt.stage][attempt.part].life }
 
     private func hasSucceeded(_ part: Part) -> Bool {
         switch part.life {

@@ -22,93 +22,109 @@ private func sealing(_ actions: [Action]) -> [Attempt] {
         var tracker = StageTracker(taskCounts: [2, 3], maxAttempts: 3)
         let sources = launched(tracker.start())
         #expect(sources.map(\.part) == [0, 1])
-        #expect(tracker.taskSucceeded(sources[0], worker: "a") == [])
-        let merges = launched(tracker.taskSucceeded(sources[1], worker: "b"))
+        #expect(tracker.handle(.taskSucceeded(sources[0], worker: "a")) == [])
+        let merges = launched(tracker.handle(.taskSucceeded(sources[1], worker: "b")))
         #expect(merges == (0..<3).map { Attempt(stage: 1, part: $0, attempt: 1) })
     }
 
     @Test func `nothing is sealed before the limits were checked`() {
         var tracker = StageTracker(taskCounts: [1], maxAttempts: 3)
         let first = launched(tracker.start())[0]
-        #expect(tracker.taskSucceeded(first, worker: "a") == [.allReported])
-        #expect(tracker.sealAllowed() == [.seal([first])])
-        #expect(tracker.partSealed(first) == [.finished])
-        #expect(tracker.sealAllowed() == [])
+        #expect(tracker.handle(.taskSucceeded(first, worker: "a")) == [.allReported])
+        #expect(tracker.handle(.sealAllowed) == [.seal([first])])
+        #expect(tracker.handle(.partSealed(first)) == [.finished])
+        #expect(tracker.handle(.sealAllowed) == [])
     }
 
     @Test func `an answer of an older attempt changes nothing`() {
         var tracker = StageTracker(taskCounts: [1], maxAttempts: 3)
         let first = launched(tracker.start())[0]
-        let second = launched(tracker.taskFailed(first, weather(.readTimeout)))[0]
+        let second = launched(tracker.handle(.taskFailed(first, weather(.readTimeout))))[0]
         #expect(second.attempt == 2)
-        #expect(tracker.taskSucceeded(first, worker: "a") == [])
-        #expect(tracker.taskFailed(first, weather(.internal)) == [])
-        #expect(tracker.taskSucceeded(second, worker: "a") == [.allReported])
+        #expect(tracker.handle(.taskSucceeded(first, worker: "a")) == [])
+        #expect(tracker.handle(.taskFailed(first, weather(.internal))) == [])
+        #expect(tracker.handle(.taskSucceeded(second, worker: "a")) == [.allReported])
         #expect(tracker.retries == 1)
     }
 
     @Test func `a task that keeps failing gives the batch up after its last attempt`() {
         var tracker = StageTracker(taskCounts: [1], maxAttempts: 3)
         var attempt = launched(tracker.start())[0]
-        attempt = launched(tracker.taskFailed(attempt, weather(.readTimeout)))[0]
-        attempt = launched(tracker.taskFailed(attempt, weather(.readTimeout)))[0]
-        #expect(tracker.taskFailed(attempt, weather(.readTimeout)) == [.fail(weather(.readTimeout))])
-        #expect(tracker.workerLost("a") == [])
+        attempt = launched(tracker.handle(.taskFailed(attempt, weather(.readTimeout))))[0]
+        attempt = launched(tracker.handle(.taskFailed(attempt, weather(.readTimeout))))[0]
+        #expect(tracker.handle(.taskFailed(attempt, weather(.readTimeout))) == [.fail(weather(.readTimeout))])
+        #expect(tracker.handle(.workerLost("a")) == [])
     }
 
     @Test func `a failure that must stop the job stops it at once`() {
         var tracker = StageTracker(taskCounts: [2], maxAttempts: 3)
         let attempts = launched(tracker.start())
-        #expect(tracker.taskFailed(attempts[0], weather(.offsetsGone)) == [.fail(weather(.offsetsGone))])
-        #expect(tracker.taskSucceeded(attempts[1], worker: "a") == [])
+        #expect(tracker.handle(.taskFailed(attempts[0], weather(.offsetsGone))) == [.fail(weather(.offsetsGone))])
+        #expect(tracker.handle(.taskSucceeded(attempts[1], worker: "a")) == [])
     }
 
     @Test func `a lost block runs its task again and the reader waits for it`() {
         var tracker = StageTracker(taskCounts: [2, 1], maxAttempts: 3)
         let sources = launched(tracker.start())
-        _ = tracker.taskSucceeded(sources[0], worker: "a")
-        let merge = launched(tracker.taskSucceeded(sources[1], worker: "b"))[0]
-        let again = launched(tracker.taskFailed(merge, weather(.blockLost), lostParent: (part: 1, attempt: 1)))
+        _ = tracker.handle(.taskSucceeded(sources[0], worker: "a"))
+        let merge = launched(tracker.handle(.taskSucceeded(sources[1], worker: "b")))[0]
+        let again = launched(tracker.handle(.taskFailed(merge, weather(.blockLost), lostParent: (part: 1, attempt: 1))))
         #expect(again == [Attempt(stage: 0, part: 1, attempt: 2)])
-        #expect(launched(tracker.taskSucceeded(again[0], worker: "a")) == [Attempt(stage: 1, part: 0, attempt: 2)])
+        #expect(launched(tracker.handle(.taskSucceeded(again[0], worker: "a"))) == [Attempt(stage: 1, part: 0, attempt: 2)])
     }
 
     @Test func `a lost worker takes its blocks and its unsealed rows with it`() {
         var tracker = StageTracker(taskCounts: [2, 2], maxAttempts: 3)
         let sources = launched(tracker.start())
-        _ = tracker.taskSucceeded(sources[0], worker: "a")
-        let merges = launched(tracker.taskSucceeded(sources[1], worker: "b"))
-        _ = tracker.taskSucceeded(merges[0], worker: "a")
+        _ = tracker.handle(.taskSucceeded(sources[0], worker: "a"))
+        let merges = launched(tracker.handle(.taskSucceeded(sources[1], worker: "b")))
+        _ = tracker.handle(.taskSucceeded(merges[0], worker: "a"))
         // Part 1 still needs blocks: those of `a` are made again, and so is part 0, whose rows `a` held.
-        let again = launched(tracker.workerLost("a"))
+        let again = launched(tracker.handle(.workerLost("a")))
         #expect(again == [Attempt(stage: 0, part: 0, attempt: 2)])
     }
 
     @Test func `a worker lost before its rows are sealed has them computed again`() {
         var tracker = StageTracker(taskCounts: [1], maxAttempts: 3)
         let first = launched(tracker.start())[0]
-        _ = tracker.taskSucceeded(first, worker: "a")
-        _ = tracker.sealAllowed()
-        let again = launched(tracker.sealFailed(first, weather(.workerUnreachable)))
+        _ = tracker.handle(.taskSucceeded(first, worker: "a"))
+        _ = tracker.handle(.sealAllowed)
+        let again = launched(tracker.handle(.sealFailed(first, weather(.workerUnreachable))))
         #expect(again == [Attempt(stage: 0, part: 0, attempt: 2)])
-        #expect(tracker.taskSucceeded(again[0], worker: "b") == [.seal([again[0]])])
+        #expect(tracker.handle(.taskSucceeded(again[0], worker: "b")) == [.seal([again[0]])])
+    }
+
+    /// A broken seal call means two things at once; a reader started between them would find no block and count nothing.
+    @Test func `a worker lost while it seals has its blocks made again before the part is merged again`() {
+        var tracker = StageTracker(taskCounts: [2, 2], maxAttempts: 3)
+        let sources = launched(tracker.start())
+        _ = tracker.handle(.taskSucceeded(sources[0], worker: "a"))
+        let merges = launched(tracker.handle(.taskSucceeded(sources[1], worker: "b")))
+        _ = tracker.handle(merges.map { .taskSucceeded($0, worker: "a") })
+        _ = tracker.handle(.sealAllowed)
+        let again = launched(
+            tracker.handle(merges.map { .sealFailed($0, weather(.workerUnreachable)) } + [.workerLost("a")]))
+        #expect(again == [Attempt(stage: 0, part: 0, attempt: 2)])
+        #expect(
+            launched(tracker.handle(.taskSucceeded(again[0], worker: "b")))
+                == (0..<2).map { Attempt(stage: 1, part: $0, attempt: 2) })
     }
 
     @Test func `a busy sink is asked again without computing anything`() {
         var tracker = StageTracker(taskCounts: [1], maxAttempts: 3)
         let first = launched(tracker.start())[0]
-        _ = tracker.taskSucceeded(first, worker: "a")
-        _ = tracker.sealAllowed()
-        #expect(tracker.sealFailed(first, weather(.databaseBusy)) == [.seal([first])])
-        #expect(tracker.partSealed(first) == [.finished])
+        _ = tracker.handle(.taskSucceeded(first, worker: "a"))
+        _ = tracker.handle(.sealAllowed)
+        #expect(tracker.handle(.sealFailed(first, weather(.databaseBusy))) == [.seal([first])])
+        #expect(tracker.handle(.partSealed(first)) == [.finished])
     }
 
     @Test func `a refused seal stops the job`() {
         var tracker = StageTracker(taskCounts: [1], maxAttempts: 3)
         let first = launched(tracker.start())[0]
-        _ = tracker.taskSucceeded(first, worker: "a")
-        _ = tracker.sealAllowed()
-        #expect(tracker.sealFailed(first, weather(.ledgerConflict)) == [.fail(weather(.ledgerConflict))])
+        _ = tracker.handle(.taskSucceeded(first, worker: "a"))
+        _ = tracker.handle(.sealAllowed)
+        #expect(tracker.handle(.sealFailed(first, weather(.ledgerConflict))) == [.fail(weather(.ledgerConflict))])
     }
 
     /// Random answers, losses and repetitions: whatever happens, no attempt is started twice, none is sealed twice, and
@@ -133,9 +149,13 @@ private func sealing(_ actions: [Action]) -> [Attempt] {
             while !queue.isEmpty {
                 switch queue.removeFirst() {
                 case .launch(let attempts):
-                    for attempt in attempts { #expect(seen.insert(attempt).inserted) }
+                    for attempt in attempts {
+                        #expect(seen.insert(attempt).inserted)
+                        guard attempt.stage == 1 else { continue }
+                        #expect((0..<counts[0]).allSatisfy { tracker.holder(stage: 0, part: $0) != nil })
+                    }
                     running += attempts
-                case .allReported: queue += tracker.sealAllowed()
+                case .allReported: queue += tracker.handle(.sealAllowed)
                 case .seal(let attempts): seals += attempts
                 case .finished: finished += 1
                 case .fail(let failure): Issue.record("seed \(seed) failed: \(failure)")
@@ -144,23 +164,25 @@ private func sealing(_ actions: [Action]) -> [Attempt] {
             if finished > 0 { break }
             let workers = ["a", "b"]
             switch random.below(10) {
-            case 0 where steps < 200: queue = tracker.workerLost(workers[random.below(2)])
+            case 0 where steps < 200: queue = tracker.handle(.workerLost(workers[random.below(2)]))
             case 1 where steps < 200 && !running.isEmpty:
                 let attempt = running.remove(at: random.below(running.count))
                 let isMerge = attempt.stage == 1
-                queue = tracker.taskFailed(
-                    attempt, weather(isMerge ? .blockLost : .readTimeout), lostParent: isMerge ? (0, 1) : nil)
+                queue = tracker.handle(.taskFailed(
+                    attempt, weather(isMerge ? .blockLost : .readTimeout), lostParent: isMerge ? (0, 1) : nil))
             case 2 where steps < 200 && !seals.isEmpty:
                 let attempt = seals.remove(at: random.below(seals.count))
-                queue = tracker.sealFailed(attempt, weather(random.below(2) == 0 ? .databaseBusy : .workerUnreachable))
+                let isBusy = random.below(2) == 0
+                let events: [StageTracker.Event] = [.sealFailed(attempt, weather(isBusy ? .databaseBusy : .workerUnreachable))]
+                queue = tracker.handle(isBusy ? events : events + [.workerLost(workers[random.below(2)])])
             case 3...6 where !running.isEmpty:
                 let attempt = running.remove(at: random.below(running.count))
-                queue = tracker.taskSucceeded(attempt, worker: workers[random.below(2)])
+                queue = tracker.handle(.taskSucceeded(attempt, worker: workers[random.below(2)]))
             default:
                 guard !seals.isEmpty else { continue }
                 let attempt = seals.remove(at: random.below(seals.count))
                 if tracker.isCurrent(attempt) { sealedParts.append(attempt.part) }
-                queue = tracker.partSealed(attempt)
+                queue = tracker.handle(.partSealed(attempt))
             }
         }
         #expect(finished == 1)
