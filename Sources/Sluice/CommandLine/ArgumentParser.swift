@@ -144,7 +144,7 @@ package struct ArgumentParser: Sendable {
         for positional in command.positionals {
             let taken = positional.isRepeated ? Array(rest) : Array(rest.prefix(1))
             rest = rest.dropFirst(taken.count)
-            if taken.isEmpty, positional.isRequired {
+            if taken.isEmpty, positional.isRequired, !parsed.wantsSettings {
                 throw Failure(
                     .wrongUsage, "\(positional.name) is missing", why: "\(command.name) needs \(positional.help)",
                     now: "usage: \(HelpText.usage(command))")

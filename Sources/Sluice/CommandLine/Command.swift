@@ -41,13 +41,17 @@ package struct Command: Sendable {
     package var positionals: [Positional]
     package var options: [Option]
     package var settingFlags: SettingFlags
+    /// What settings are without a word about them elsewhere: a job's own defaults, by its name among the arguments.
+    package var settingDefaults: @Sendable (ParsedArguments) throws -> [String: String]
     package var examples: [Example]
     /// Returns the exit status: 0 done, 1 failed. What goes wrong is thrown.
     package var run: @Sendable (ParsedArguments, Terminal) throws -> Int32
 
     package init(
         _ name: String, _ group: Group, summary: String, about: String, positionals: [Positional] = [],
-        options: [Option] = [], settingFlags: SettingFlags = .none, examples: [Example],
+        options: [Option] = [], settingFlags: SettingFlags = .none,
+        settingDefaults: @escaping @Sendable (ParsedArguments) throws -> [String: String] = { _ in [:] },
+        examples: [Example],
         run: @escaping @Sendable (ParsedArguments, Terminal) throws -> Int32
     ) {
         self.name = name
@@ -57,6 +61,7 @@ package struct Command: Sendable {
         self.positionals = positionals
         self.options = options
         self.settingFlags = settingFlags
+        self.settingDefaults = settingDefaults
         self.examples = examples
         self.run = run
     }

@@ -67,9 +67,13 @@ package struct ParsedArguments: Sendable {
     package func positionals(_ name: String) -> [String] { words[name] ?? [] }
 
     /// The settings of this run: flags over variables over the file over the job's and the engine's defaults.
-    package func settings(jobDefaults: [String: String] = [:]) throws -> Settings {
-        try SettingsSource.load(flags: settingFlags, confPath: text(Option.conf.name), jobDefaults: jobDefaults)
+    package func settings() throws -> Settings {
+        try SettingsSource.load(
+            flags: settingFlags, confPath: text(Option.conf.name), jobDefaults: command.settingDefaults(self))
     }
+
+    /// Only the settings are asked for, and nothing is to be done: no argument is needed either.
+    package var wantsSettings: Bool { command.takesSettings && flag(Option.printSettings.name) }
 
     private func value(_ name: String) -> SettingValue? {
         let option = check(name, isFlag: false)
@@ -82,5 +86,12 @@ package struct ParsedArguments: Sendable {
             preconditionFailure("\(command.name) declares no \(isFlag ? "flag" : "option") --\(name)")
         }
         return option
+    }
+}
+
+extension JobDefinitions {
+    /// The defaults of the job that the argument JOB names; without one only the engine's own hold.
+    func settingDefaults(_ parsed: ParsedArguments) throws -> [String: String] {
+        try parsed.positional("JOB").map { try job($0).defaults } ?? [:]
     }
 }

@@ -46,6 +46,15 @@ package struct Program: Sendable {
         }
     }
 
+    /// `--print-settings` of any command.
+    private func printSettings(_ parsed: ParsedArguments, _ terminal: Terminal) throws {
+        let settings = try parsed.settings()
+        guard parsed.command.options.contains(where: { $0.name == Option.json.name }), parsed.flag(Option.json.name) else {
+            return try terminal.table(settings.printed)
+        }
+        for entry in settings.printedObjects { try terminal.json(entry) }
+    }
+
     private func dispatch(_ arguments: [String], _ terminal: Terminal) throws -> Int32 {
         switch arguments.first {
         case nil:
@@ -71,6 +80,10 @@ package struct Program: Sendable {
             let parsed = try ArgumentParser.parse(rest, for: command)
             if parsed.wantsHelp {
                 try terminal.text(HelpText.of(command, width: terminal.width))
+                return 0
+            }
+            if parsed.wantsSettings {
+                try printSettings(parsed, terminal)
                 return 0
             }
             return try command.run(parsed, terminal)

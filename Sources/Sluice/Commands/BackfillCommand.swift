@@ -64,7 +64,6 @@ enum BackfillCommand {
 
     private static func run(_ parsed: ParsedArguments, _ terminal: Terminal, _ jobs: JobDefinitions) throws -> Int32 {
         let own = try parsed.settings()
-        if parsed.flag("print-settings") { return try PrintSettings.print(own, terminal) }
         try Logging.begin(own)
         let cluster = try LocalCluster(settings: own, jobs: jobs, onBatch: { _ in })
         defer { cluster.end() }

@@ -25,7 +25,6 @@ enum DoctorCommand {
 
     private static func run(_ parsed: ParsedArguments, _ terminal: Terminal) throws -> Int32 {
         let settings = try parsed.settings()
-        if parsed.flag("print-settings") { return try PrintSettings.print(settings, terminal) }
         let places = DoctorPlaces(settings: settings)
         var checks = libraries()
         let topics = settings.optionalText(.topic).map { [$0] } ?? places.knownTopics()

@@ -24,7 +24,6 @@ enum DriverCommand {
 
     private static func run(_ parsed: ParsedArguments, _ terminal: Terminal, _ jobs: JobDefinitions) throws -> Int32 {
         let settings = try parsed.settings()
-        if parsed.flag("print-settings") { return try PrintSettings.print(settings, terminal) }
         try Logging.begin(settings)
         ClientLibrary.warnOnce()
         let (host, port) = try ListenAddress.parse(settings.text(.listen))

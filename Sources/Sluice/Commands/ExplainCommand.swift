@@ -17,7 +17,7 @@ enum ExplainCommand {
                 between them. With --bootstrap the number of partitions is asked; nothing is run or written.
                 """,
             positionals: [Positional("JOB", choices: jobs.names, help: "the job to explain")],
-            options: [.json], settingFlags: .all,
+            options: [.json], settingFlags: .all, settingDefaults: jobs.settingDefaults,
             examples: [
                 Command.Example("sluice explain campaign-views", "its stages and operators"),
                 Command.Example(
@@ -40,8 +40,7 @@ enum ExplainCommand {
 
     private static func run(_ parsed: ParsedArguments, _ terminal: Terminal, _ jobs: JobDefinitions) throws -> Int32 {
         let definition = parsed.required("JOB")
-        let settings = try parsed.settings(jobDefaults: try jobs.job(definition).defaults)
-        if parsed.flag("print-settings") { return try PrintSettings.print(settings, terminal) }
+        let settings = try parsed.settings()
         let graph = try jobs.graph(definition: definition, settings: settings.jobValues)
         let keyGroups = settings.integer(.keyGroups)
         let slots = slots(settings)

@@ -41,6 +41,7 @@ package enum GenerateCommand {
             .json,
         ],
         settingFlags: .some([.bootstrap, .topic, .format, .ads, .kafka]),
+        settingDefaults: { _ in ["topic": "ad-events", "ads": "ads.csv"] },
         examples: [
             Command.Example(
                 "sluice generate ad-events --bootstrap localhost:9092 --events 1000000 --expected expected.csv",
@@ -52,15 +53,7 @@ package enum GenerateCommand {
         run: { try run($0, $1, nowMillis: currentMillis()) })
 
     static func run(_ parsed: ParsedArguments, _ terminal: Terminal, nowMillis: Int64) throws -> Int32 {
-        let settings = try parsed.settings(jobDefaults: ["topic": "ad-events", "ads": "ads.csv"])
-        if parsed.flag("print-settings") {
-            if parsed.flag("json") {
-                for entry in settings.printedObjects { try terminal.json(entry) }
-            } else {
-                try terminal.table(settings.printed)
-            }
-            return 0
-        }
+        let settings = try parsed.settings()
         let request = try request(parsed, settings, nowMillis: nowMillis)
         let isJSON = parsed.flag("json")
         var said = 0.0

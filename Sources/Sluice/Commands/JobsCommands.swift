@@ -42,7 +42,6 @@ enum JobsCommands {
         ],
         run: { parsed, terminal in
             let settings = try parsed.settings()
-            if parsed.flag("print-settings") { return try PrintSettings.print(settings, terminal) }
             let views = try JobSource(settings).all()
             if parsed.flag("json") {
                 for view in views { try terminal.json(view) }
@@ -74,7 +73,6 @@ enum JobsCommands {
         examples: [Command.Example("sluice jobs show campaign-views", "all about one job")],
         run: { parsed, terminal in
             let settings = try parsed.settings()
-            if parsed.flag("print-settings") { return try PrintSettings.print(settings, terminal) }
             let source = try JobSource(settings)
             let view = try source.one(parsed.required("NAME"))
             if parsed.flag("json") {
@@ -114,7 +112,6 @@ enum JobsCommands {
             examples: [Command.Example("sluice jobs \(word) campaign-views", summary)],
             run: { parsed, terminal in
                 let settings = try parsed.settings()
-                if parsed.flag("print-settings") { return try PrintSettings.print(settings, terminal) }
                 let answer = try JobWishes.ask(
                     action, of: parsed.required("NAME"), settings, waitMillis: parsed.millis("wait") ?? 10_000)
                 if parsed.flag("json") {

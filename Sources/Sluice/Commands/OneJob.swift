@@ -15,7 +15,6 @@ enum OneJob {
         _ body: (Catalog, JobRecord, Settings) throws -> Int32
     ) throws -> Int32 {
         let settings = try parsed.settings()
-        if parsed.flag(Option.printSettings.name) { return try PrintSettings.print(settings, terminal) }
         let catalog = try ExistingCatalog.open(settings)
         defer { catalog.close() }
         return try body(catalog, JobView.record(parsed.required(positional.name), catalog), settings)
@@ -29,13 +28,5 @@ enum ExistingCatalog {
         guard case .readWrite = access else { return seen }
         seen.close()
         return try Catalog.open(address: address)
-    }
-}
-
-/// `--print-settings` of any command.
-enum PrintSettings {
-    static func print(_ settings: Settings, _ terminal: Terminal) throws -> Int32 {
-        try terminal.table(settings.printed)
-        return 0
     }
 }

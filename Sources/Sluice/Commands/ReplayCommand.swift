@@ -43,7 +43,6 @@ enum ReplayCommand {
 
     private static func run(_ parsed: ParsedArguments, _ terminal: Terminal, _ jobs: JobDefinitions) throws -> Int32 {
         let settings = try parsed.settings()
-        if parsed.flag("print-settings") { return try PrintSettings.print(settings, terminal) }
         try Logging.begin(settings)
         guard let batch = parsed.integer("batch") else {
             throw Failure(

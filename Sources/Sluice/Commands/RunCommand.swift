@@ -25,7 +25,7 @@ enum RunCommand {
                 Option(flag: "until-caught-up", help: "stop when everything that is there now is done"),
                 .json,
             ] + startOptions,
-            settingFlags: .all,
+            settingFlags: .all, settingDefaults: jobs.settingDefaults,
             examples: [
                 Command.Example(
                     "sluice run campaign-views --bootstrap 127.0.0.1:9092 --workers 2 --until-caught-up",
@@ -56,9 +56,7 @@ enum RunCommand {
 
     private static func run(_ parsed: ParsedArguments, _ terminal: Terminal, _ jobs: JobDefinitions) throws -> Int32 {
         let definition = parsed.required("JOB")
-        let defaults = try jobs.job(definition).defaults
-        let settings = try parsed.settings(jobDefaults: defaults)
-        if parsed.flag("print-settings") { return try PrintSettings.print(settings, terminal) }
+        let settings = try parsed.settings()
         try Logging.begin(settings)
         _ = try settings.required(.bootstrap)
         ClientLibrary.warnOnce()

@@ -15,7 +15,7 @@ enum SubmitCommand {
                 """,
             positionals: [Positional("JOB", choices: jobs.names, help: "the job to run")],
             options: [Option(flag: "replace", help: "change the job that is there"), .json] + RunCommand.startOptions,
-            settingFlags: .all,
+            settingFlags: .all, settingDefaults: jobs.settingDefaults,
             examples: [
                 Command.Example(
                     "sluice submit campaign-views --driver http://127.0.0.1:7070 --set bootstrap=127.0.0.1:9092",
@@ -31,8 +31,7 @@ enum SubmitCommand {
 
     private static func run(_ parsed: ParsedArguments, _ terminal: Terminal, _ jobs: JobDefinitions) throws -> Int32 {
         let definition = parsed.required("JOB")
-        let settings = try parsed.settings(jobDefaults: try jobs.job(definition).defaults)
-        if parsed.flag("print-settings") { return try PrintSettings.print(settings, terminal) }
+        let settings = try parsed.settings()
         let driver = try DriverClient(settings)
         let options = RunCommand.startOptions(parsed)
         var explicit: [String: String] = [:]

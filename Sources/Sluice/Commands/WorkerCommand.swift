@@ -27,7 +27,6 @@ enum WorkerCommand {
 
     private static func run(_ parsed: ParsedArguments, _ terminal: Terminal, _ jobs: JobDefinitions) throws -> Int32 {
         let settings = try parsed.settings()
-        if parsed.flag("print-settings") { return try PrintSettings.print(settings, terminal) }
         try Logging.begin(settings)
         let (host, port) = try ListenAddress.parse(settings.text(.workerListen))
         try ListenAddress.requireProtection(host, settings)

@@ -80,6 +80,24 @@ import Testing
         #expect(errors.errorText == "")
     }
 
+    @Test func `settings are printed for a job, or for none, and nothing is run`() throws {
+        struct Quiet: StreamingJob {
+            let name = "quiet"
+            let summary = "for the test"
+            let defaults = ["lateness": "3s"]
+            func define(in job: JobContext) throws {}
+        }
+        let whole = Program(commands: SluiceProgram.commands(JobDefinitions([Quiet()])))
+        for (words, lateness) in [(["run"], "10s"), (["run", "quiet"], "3s"), (["submit", "quiet", "--lateness", "4s"], "4s")] {
+            let captured = Captured()
+            #expect(whole.main(words + ["--print-settings"], terminal: captured.terminal) == 0)
+            let line = captured.outputText.split(separator: "\n").first { $0.hasPrefix("lateness") }
+            #expect(line?.split(separator: " ").dropFirst().first == Substring(lateness), "\(words)")
+        }
+        let captured = Captured()
+        #expect(whole.main(["run"], terminal: captured.terminal) == 2)
+    }
+
     @Test func `lists settings as a table, as objects, and as a file`() throws {
         let table = Captured()
         #expect(program.main(["settings"], terminal: table.terminal) == 0)
