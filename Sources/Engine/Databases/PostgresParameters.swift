@@ -44,6 +44,6 @@ struct PostgresParameters {
     static func zeroInText() -> Failure {
         Failure(
             .sinkMismatch, "a text cannot be stored in PostgreSQL", why: "it contains the character U+0000",
-            now: "filter or replace such texts in the job, or use a SQLite sink, which stores them")
+            now: "look for it in names and settings: records with such texts are rejected when they are decoded")
     }
 }

@@ -129,7 +129,13 @@ struct ExpressionBinder {
         case .timestamp: type = .timestamp
         case .float64: type = .float64
         case .bool: type = .bool
-        case .text: type = .text
+        case .text(let text):
+            guard !text.utf8.contains(0) else {
+                throw mismatch(
+                    "\(place) uses a text with the character U+0000", why: "no record can hold it, and PostgreSQL cannot store it",
+                    now: "write the text without it")
+            }
+            type = .text
         }
         return BoundExpression(node: .literal(value), type: type, nullable: false)
     }

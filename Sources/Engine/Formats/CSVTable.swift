@@ -218,8 +218,8 @@ private struct CSVReader {
             }
             field = Array(bytes[start..<index])
         }
-        let isText = field.withUnsafeBufferPointer { $0.isEmpty || isUTF8($0.baseAddress!, $0.count) }
-        if !isText { throw broken("a field is not UTF-8", line: line) }
+        let isStorable = field.withUnsafeBufferPointer { $0.isEmpty || isText($0.baseAddress!, $0.count) }
+        if !isStorable { throw broken("a field is not UTF-8, or holds U+0000", line: line) }
         return field
     }
 

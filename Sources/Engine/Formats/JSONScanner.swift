@@ -115,7 +115,7 @@ struct JSONText {
 }
 
 /// Copies the rest of a string to `target`, escapes resolved; `from` is behind its opening quote. Writes up to seven bytes
-/// past the text. `isValid` tells whether it is UTF-8 without lone surrogates.
+/// past the text. `isValid` tells whether it is UTF-8 without lone surrogates and U+0000.
 @inline(__always)
 func copyJSONString(_ from: JSONPlace, _ end: JSONPlace, to target: UnsafeMutablePointer<UInt8>) -> JSONText {
     var place = from
@@ -137,7 +137,7 @@ func copyJSONString(_ from: JSONPlace, _ end: JSONPlace, to target: UnsafeMutabl
         place += count
         if place.pointee == 0x22 {
             let length = written - target + count
-            let isValid = seen & 0x8080_8080_8080_8080 == 0 || isUTF8(UnsafePointer(target), length)
+            let isValid = seen & 0x8080_8080_8080_8080 == 0 || isText(UnsafePointer(target), length)
             return JSONText(behind: place + 1, length: length, isValid: isValid)
         }
         written += count
@@ -158,7 +158,7 @@ private func copyJSONStringSlowly(
         let byte = place.pointee
         if byte == 0x22 {
             let length = written - target
-            return JSONText(behind: place + 1, length: length, isValid: isValid && isUTF8(UnsafePointer(target), length))
+            return JSONText(behind: place + 1, length: length, isValid: isValid && isText(UnsafePointer(target), length))
         }
         if byte != 0x5C {
             if byte < 0x20 { break }
@@ -176,7 +176,7 @@ private func copyJSONStringSlowly(
         case UInt8(ascii: "t"): append(0x09)
         case UInt8(ascii: "u"):
             let (scalar, next) = jsonScalar(place, end)
-            if let scalar { appendScalar(scalar) } else { isValid = false }
+            if let scalar, scalar != 0 { appendScalar(scalar) } else { isValid = false }
             place = next
             continue
         default: append(place[1])

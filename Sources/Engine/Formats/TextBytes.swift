@@ -1,8 +1,10 @@
 // Copying and checking text: what both decoders do with the bytes of a value, without leaving registers.
 //
-// Nearly all text is ASCII, so the copy looks for a set high bit on its way (8 bytes a step, the last step overlapping
-// the one before) and only text with one goes through the UTF-8 check: no overlong forms, no surrogates, nothing above
-// U+10FFFF. Source bytes past the text are never read.
+// A text is well-formed UTF-8 (no overlong forms, no surrogates, nothing above U+10FFFF) without U+0000: PostgreSQL cannot
+// store that character, and what a record is may not depend on the sink. Nearly all text is ASCII, so the copy looks on
+// its way (8 bytes a step, the last step overlapping the one before) for a set high bit, in the bytes and in the bytes
+// less one, where a zero borrows; only text with one goes through the whole check. Source bytes past the text are never
+// read.
 
 @inline(__always)
 func load64(_ pointer: UnsafePointer<UInt8>) -> UInt64 {
@@ -25,25 +27,29 @@ func store32(_ value: UInt32, _ pointer: UnsafeMutablePointer<UInt8>) {
 }
 
 /// Copies `length` bytes.
-/// - Returns: whether they are valid UTF-8.
+/// - Returns: whether they are a text.
 @inline(__always)
 func copyText(_ source: UnsafePointer<UInt8>, _ length: Int, to target: UnsafeMutablePointer<UInt8>) -> Bool {
-    copyBytes(source, length, to: target) & 0x8080_8080_8080_8080 == 0 || isUTF8(source, length)
+    copyBytes(source, length, to: target) & 0x8080_8080_8080_8080 == 0 || isText(source, length)
 }
 
+/// High bits of bytes that are not ASCII, and of zero bytes; perhaps of others behind a zero.
+@inline(__always)
+private func marks(_ word: UInt64) -> UInt64 { word | (word &- 0x0101_0101_0101_0101) }
+
 /// Copies `length` bytes.
-/// - Returns: all of them, or-ed together.
+/// - Returns: without any high bit of a byte when all of them are ASCII and none is zero.
 @inline(__always)
 @discardableResult
 func copyBytes(_ source: UnsafePointer<UInt8>, _ length: Int, to target: UnsafeMutablePointer<UInt8>) -> UInt64 {
     if length >= 8 {
         let last = length &- 8
         let tail = load64(source + last)
-        var seen = tail
+        var seen = marks(tail)
         var index = 0
         while index < last {
             let word = load64(source + index)
-            seen |= word
+            seen |= marks(word)
             store64(word, target + index)
             index &+= 8
         }
@@ -55,29 +61,29 @@ func copyBytes(_ source: UnsafePointer<UInt8>, _ length: Int, to target: UnsafeM
         let tail = load32(source + (length &- 4))
         store32(head, target)
         store32(tail, target + (length &- 4))
-        return UInt64(head | tail)
+        return UInt64(head | tail | (head &- 0x0101_0101) | (tail &- 0x0101_0101))
     }
     var seen: UInt8 = 0
     for index in 0..<length {
-        seen |= source[index]
+        seen |= source[index] | (source[index] &- 1)
         target[index] = source[index]
     }
     return UInt64(seen)
 }
 
-/// Whether `length` bytes are well-formed UTF-8 (Unicode, table 3-7).
+/// Whether `length` bytes are well-formed UTF-8 (Unicode, table 3-7) without U+0000.
 @inline(never)
-func isUTF8(_ start: UnsafePointer<UInt8>, _ length: Int) -> Bool {
+func isText(_ start: UnsafePointer<UInt8>, _ length: Int) -> Bool {
     var index = 0
     @inline(__always) func isTail(_ at: Int) -> Bool { start[at] & 0xC0 == 0x80 }
     while index < length {
-        if index &+ 8 <= length, load64(start + index) & 0x8080_8080_8080_8080 == 0 {
+        if index &+ 8 <= length, marks(load64(start + index)) & 0x8080_8080_8080_8080 == 0 {
             index &+= 8
             continue
         }
         let lead = start[index]
         switch lead {
-        case 0..<0x80:
+        case 1..<0x80:
             index += 1
         case 0xC2...0xDF:
             guard index + 1 < length, isTail(index + 1) else { return false }

@@ -173,6 +173,14 @@ struct AvroDecoderTests {
         Hostile(
             name: "bad byte at the end of a long text",
             payload: record(s: Wire.long(40) + Array(repeating: 0x61, count: 39) + [0xFF]), reason: .invalidText),
+        Hostile(name: "U+0000 alone", payload: record(s: Wire.text("\u{0}")), reason: .invalidText),
+        Hostile(name: "U+0000 in five bytes", payload: record(s: Wire.text("ab\u{0}cd")), reason: .invalidText),
+        Hostile(name: "U+0000 in eleven bytes", payload: record(s: Wire.text("abcdefgh\u{0}ij")), reason: .invalidText),
+        Hostile(
+            name: "U+0000 in the middle of a long text",
+            payload: record(s: Wire.text("\(String(repeating: "a", count: 17))\u{0}\(String(repeating: "b", count: 30))")),
+            reason: .invalidText),
+        Hostile(name: "U+0000 beside other letters", payload: record(s: Wire.text("hélloooooo\u{0}")), reason: .invalidText),
         Hostile(name: "array of 2^60 items", payload: record(a: Wire.long(1 << 60)), reason: .truncated),
         Hostile(name: "map of 2^60 items", payload: record(m: Wire.long(1 << 60)), reason: .truncated),
         Hostile(name: "smallest block count", payload: record(a: Wire.long(.min) + [0, 0]), reason: .invalidValue),

@@ -132,6 +132,8 @@ struct JSONRowDecoderTests {
         Hostile("w", #""2026-13-01T00:00:00Z""#, .invalidValue), Hostile("w", "1.5", .wrongType),
         Hostile("t", #""\ud83d""#, .invalidText), Hostile("t", #""\ude00x""#, .invalidText),
         Hostile("t", #""\ud83d\u0041""#, .invalidText), Hostile("t", #""\x""#, .invalidValue),
+        Hostile("t", #""\u0000""#, .invalidText), Hostile("t", #""long enough \u0000 é""#, .invalidText),
+        Hostile("t", "\"a\u{0}b\"", .invalidValue),
         Hostile("t", #""\u12g4""#, .invalidValue), Hostile("t", "\"a\nb\"", .invalidValue),
         Hostile("z", #""\x""#, .invalidValue), Hostile("z", "\"a\u{1}b\"", .invalidValue),
         Hostile("z", #""open"#, .truncated), Hostile("z", "[1, 2", .invalidValue), Hostile("z", "[1 2]", .invalidValue),
