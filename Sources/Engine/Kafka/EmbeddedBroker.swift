@@ -11,6 +11,9 @@ package final class EmbeddedBroker: @unchecked Sendable {
     // Unchecked: both pointers are set once, and librdkafka's cluster locks for itself.
     private let client: KafkaClient
     private let cluster: OpaquePointer
+    /// Partitions of a topic that the broker makes by itself, because a producer asked about it.
+    package static let usualPartitions = 4
+
     /// The address to give to clients.
     package let bootstrap: String
 

@@ -3,6 +3,9 @@
 //
 // Creating returns when every partition has a leader that answers, because a client that asks earlier sees a topic
 // that exists and cannot be read. A topic that exists already is `notPossible`, and is left as it is.
+//
+// The embedded broker does not know the request. It makes a topic when a producer asks about one, with its own number of
+// partitions; any other number must be given when it starts.
 
 import CRdKafka
 import Glibc
@@ -25,6 +28,7 @@ package final class TopicAdmin: Sendable {
         _ topic: String, partitions: Int, replication: Int = -1, config: [String: String] = [:]
     ) throws {
         let doing = "create topic \(topic)"
+        if try queries.isEmbeddedBroker() { return try createByAsking(topic, partitions: partitions, doing: doing) }
         var text = ErrorText()
         guard let new = text.fill({ rd_kafka_NewTopic_new(topic, Int32(partitions), Int32(replication), $0, $1) }) else {
             throw Failure(
@@ -43,6 +47,24 @@ package final class TopicAdmin: Sendable {
             rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), count)
         }
         try waitForLeaders(topic, partitions: partitions, doing: doing)
+    }
+
+    private func createByAsking(_ topic: String, partitions: Int, doing: String) throws {
+        guard partitions == EmbeddedBroker.usualPartitions else {
+            throw Failure(
+                .notPossible, "the embedded broker did not \(doing)",
+                why: "by itself it makes topics of \(EmbeddedBroker.usualPartitions) partitions only, and \(partitions) are wanted",
+                now: "start it with that topic: `sluice broker --topic \(topic):\(partitions)`")
+        }
+        guard try !queries.exists(topic) else { throw Self.isThere(doing) }
+        _ = try client.partitions(of: topic, timeoutMillis: timeoutMillis)
+        try waitForLeaders(topic, partitions: partitions, doing: doing)
+    }
+
+    private static func isThere(_ doing: String) -> Failure {
+        Failure(
+            .notPossible, "Kafka did not \(doing)", why: "a topic of that name exists",
+            now: "use it as it is, delete it, or take another name")
     }
 
     package func deleteTopic(_ topic: String) throws {
@@ -67,9 +89,7 @@ package final class TopicAdmin: Sendable {
                 let code = rd_kafka_topic_result_error(answered[index])
                 if code == RD_KAFKA_RESP_ERR_NO_ERROR { continue }
                 if code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS {
-                    throw Failure(
-                        .notPossible, "Kafka did not \(doing)", why: "a topic of that name exists",
-                        now: "use it as it is, delete it, or take another name")
+                    throw Self.isThere(doing)
                 }
                 var failure = client.failure(code, doing: doing)
                 if let reason = rd_kafka_topic_result_error_string(answered[index]) {

@@ -93,6 +93,22 @@ struct TrafficRunTests {
         #expect(reports.allSatisfy { Double($0.events - 1) / 1000 <= $0.seconds })
     }
 
+    @Test func `a missing topic is made on the embedded broker, with the partitions that it can make`() throws {
+        let broker = try EmbeddedBroker()
+        let folder = try TemporaryDirectory("generate")
+        for (topic, partitions) in [("four", 4), ("usual", nil)] as [(String, Int?)] {
+            var wanted = try request(broker, folder, topic: topic, events: 1000)
+            wanted.partitions = partitions
+            let summary = try TrafficRun.run(wanted) { _ in }
+            #expect(summary.madeTopic && summary.partitionEvents == [250, 250, 250, 250])
+        }
+        var wanted = try request(broker, folder, topic: "three", events: 1000)
+        wanted.partitions = 3
+        let failure = try #require(throws: Failure.self) { _ = try TrafficRun.run(wanted) { _ in } }
+        #expect(failure.code == .notPossible && failure.now.contains("--topic three:3"), "\(failure)")
+        #expect(try !OffsetQueries(wanted.kafka).exists("three"))
+    }
+
     @Test func `an address where nobody answers is an error that names it`() throws {
         let folder = try TemporaryDirectory("generate")
         let wanted = GenerateRequest(
