@@ -6,8 +6,8 @@
 // recorded ranges prove is `Audit.swift`.
 //
 // One connection behind a lock; any thread may call. Several processes may have the same catalog open: the database
-// arbitrates. A catalog that another process has locked is tried again for two seconds, with the lock of ours released
-// in between. A lost connection is opened again by the next call; a call that had begun its transaction fails with
+// arbitrates. A catalog that another process has locked is tried again for two seconds (for six at the opening: longer
+// than a lease), with the lock of ours released in between; then the process that has it is named. A lost connection is opened again by the next call; a call that had begun its transaction fails with
 // `databaseUnreachable`, because nobody can know whether its COMMIT arrived: read the log before you go on.
 //
 // What survives a crash: exactly the committed transactions. Checklist when changing a write: one transaction; the
@@ -30,17 +30,22 @@ package final class Catalog: Sendable {
 
     /// How long a catalog that another process has locked is waited for.
     private static let patienceMillis: Int64 = 2000
+    /// At the opening a driver that hangs may still come to itself, or lose its lease.
+    private static let openingPatienceMillis: Int64 = 6000
 
     private let connection: Mutex<Connection>
     private let connect: @Sendable () throws -> any SQLDatabase
     private let access: Access
+    /// The file of a SQLite catalog.
+    private let file: String?
     package let dialect: SQLDialect
     /// The database's clock as an SQL expression.
     let clock: String
 
     /// Opens `sqlite:FILE` or `postgres://...`.
     package static func open(address: String, access: Access = .readWrite) throws -> Catalog {
-        try Catalog(access: access) {
+        let file = address.hasPrefix("sqlite:") ? String(address.dropFirst("sqlite:".count)) : nil
+        return try Catalog(access: access, file: file) {
             if access == .readOnly, address.hasPrefix("sqlite:") {
                 return try SQLiteDatabase(path: String(address.dropFirst("sqlite:".count)), readOnly: true)
             }
@@ -50,8 +55,10 @@ package final class Catalog: Sendable {
     }
 
     /// Opens a catalog over connections that `connect` makes.
-    package init(access: Access = .readWrite, connect: @escaping @Sendable () throws -> any SQLDatabase) throws {
-        let database = try Catalog.patiently {
+    package init(
+        access: Access = .readWrite, file: String? = nil, connect: @escaping @Sendable () throws -> any SQLDatabase
+    ) throws {
+        let database = try Catalog.patiently(Catalog.openingPatienceMillis, file: file) {
             let database = try connect()
             do {
                 switch access {
@@ -67,6 +74,7 @@ package final class Catalog: Sendable {
         dialect = database.dialect
         clock = CatalogSchema.clock(database.dialect)
         self.access = access
+        self.file = file
         self.connect = connect
         connection = Mutex(Connection(database: database))
     }
@@ -104,7 +112,7 @@ package final class Catalog: Sendable {
         _ body: (any SQLDatabase, _ begun: inout Bool) throws -> Result
     ) throws -> Result {
         var reconnected = false
-        return try Catalog.patiently {
+        return try Catalog.patiently(Catalog.patienceMillis, file: file) {
             while true {
                 var begun = false
                 do {
@@ -127,7 +135,9 @@ package final class Catalog: Sendable {
     }
 
     /// Tries again while the database is locked, then says so as `catalogLocked`.
-    private static func patiently<Result>(_ body: () throws -> Result) throws -> Result {
+    private static func patiently<Result>(
+        _ patienceMillis: Int64, file: String?, _ body: () throws -> Result
+    ) throws -> Result {
         let clock = ContinuousClock()
         let deadline = clock.now + .milliseconds(patienceMillis)
         var pauseSeconds = 0.001
@@ -136,10 +146,12 @@ package final class Catalog: Sendable {
                 return try body()
             } catch let failure as Failure where failure.code == .databaseBusy {
                 guard clock.now < deadline else {
+                    let lock = file.flatMap { SQLiteLock.holder(of: $0) }
                     throw Failure(
                         .catalogLocked, "the catalog is locked by another process",
-                        why: "it stayed locked for \(formatDuration(patienceMillis)): \(failure.why)",
-                        now: "end the process that holds it (a backup, an open database shell), then start again")
+                        why: "it stayed locked for \(formatDuration(patienceMillis)): \(lock?.why ?? failure.why)",
+                        now: lock?.now
+                            ?? "end the process that holds it (a backup, an open database shell), then start again")
                 }
                 Thread.sleep(forTimeInterval: pauseSeconds)
                 pauseSeconds = min(pauseSeconds * 1.5, 0.02)

@@ -6,7 +6,8 @@
 // of a connection (a temporary table) that they are gone.
 //
 // Every wait is bounded: connecting, a statement, a lock, a silent peer; and a process that was stopped inside a
-// transaction loses it after half a minute, so that its locks cannot hold off the driver that takes over.
+// transaction loses it after 15 s, before anybody who waits for one of its locks gives up: so its locks cannot hold off
+// the driver that takes over.
 // Checklist when changing this: a COMMIT that the server turned into ROLLBACK is an error; errors show the masked address
 // and never the server's detail; values are bound, never spelled into statements.
 
@@ -32,7 +33,7 @@ package final class PostgresDatabase: SQLDatabase {
     private static let session = """
         SET client_min_messages = error; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET bytea_output = 'hex';
         SET extra_float_digits = 1; SET statement_timeout = '120s'; SET lock_timeout = '20s';
-        SET idle_in_transaction_session_timeout = '30s';
+        SET idle_in_transaction_session_timeout = '15s';
         SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
         """
 

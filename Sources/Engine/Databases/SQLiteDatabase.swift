@@ -21,6 +21,7 @@ package final class SQLiteDatabase: SQLDatabase {
     private var handle: OpaquePointer?
     private var statements: [String: SQLiteStatement] = [:]
     private let readOnly: Bool
+    private let busyTimeoutMillis: Int
     /// Statement texts are few and fixed; past this many the caller spells values into them, and the cache starts anew.
     private static let maxStatements = 256
 
@@ -28,6 +29,7 @@ package final class SQLiteDatabase: SQLDatabase {
     package init(path: String, readOnly: Bool = false, busyTimeoutMillis: Int = 0) throws {
         self.path = path
         self.readOnly = readOnly
+        self.busyTimeoutMillis = busyTimeoutMillis
         if readOnly {
             guard FileManager.default.fileExists(atPath: path) else {
                 throw Failure(
@@ -131,7 +133,13 @@ package final class SQLiteDatabase: SQLDatabase {
 
     private func failure(_ code: Int32, _ action: String) -> Failure {
         let detail = handle.map { String(cString: sqlite3_errmsg($0)) } ?? String(cString: sqlite3_errstr(code))
-        return SQLiteFailure.failure(code: code, detail: detail, action: action, path: path)
+        var failure = SQLiteFailure.failure(code: code, detail: detail, action: action, path: path)
+        // Whoever waits by itself asks for the holder when its own time is over.
+        if failure.code == .databaseBusy, busyTimeoutMillis > 0, let lock = SQLiteLock.holder(of: path) {
+            failure.why = "\(detail) for \(busyTimeoutMillis) ms: \(lock.why)"
+            failure.now = lock.now
+        }
+        return failure
     }
 
     private static func makeDirectory(of path: String) throws {

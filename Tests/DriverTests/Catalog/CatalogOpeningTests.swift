@@ -109,6 +109,8 @@ struct CatalogOpeningTests {
         let waited = ContinuousClock.now - start
         #expect(waited > .milliseconds(1900) && waited < .seconds(30))
         #expect(try fixture.catalog.openPlan(jobID) == nil, "readers do not wait")
+        let failure = #expect(throws: Failure.self) { try fixture.catalog.setDesired("views", .stop) }
+        #expect(failure?.why.contains("process \(getpid()) holds its write lock") == true)
         try holder.execute("COMMIT")
         try fixture.catalog.appendPlan(.sample(jobID, 1, epoch: epoch))
     }

@@ -182,7 +182,7 @@ struct PostgresDatabaseTests {
             SELECT current_setting('application_name'), current_setting('statement_timeout'), current_setting('lock_timeout'),
                 current_setting('idle_in_transaction_session_timeout'), current_setting('synchronous_commit')
             """)
-        #expect(rows == [[.text("sluice"), .text("2min"), .text("20s"), .text("30s"), .text("on")]])
+        #expect(rows == [[.text("sluice"), .text("2min"), .text("20s"), .text("15s"), .text("on")]])
     }
 
     @Test func `a server that was killed and started again is reached without ceremony`() throws {
