@@ -94,6 +94,12 @@ package final class BatchLoop {
                 .unknownJob, "there is no job named \(name)", why: "the catalog has no such row",
                 now: "`sluice jobs` lists the ones there are")
         }
+        if options.waitForLease, record.desired != .run {
+            // While this one waited, somebody asked the job to rest.
+            Log.notice("job not started", [("job", name), ("why", "it is meant to \(record.desired.rawValue)")])
+            control.show { $0.state = record.state }
+            return
+        }
         do {
             if let settings = options.settings { try replaceSettings(of: &record, settings.values, settings.digest) }
             job = try RunningJob(
@@ -350,6 +356,7 @@ package final class BatchLoop {
     }
 
     private var planMillis = 0.0
+    private var previousCommitMillis: Double?
     /// The last plan left records behind because of `max_batch_records`: the next one does not wait for a tick.
     private var hasBacklog = false
 
@@ -398,6 +405,7 @@ package final class BatchLoop {
         outcome.timings.planMillis = planMillis
         outcome.timings.runMillis = finished.runMillis
         outcome.timings.sealMillis = finished.sealMillis
+        outcome.timings.previousCommitMillis = previousCommitMillis
 
         for position in result.positions {
             positions[TopicPartition(topic: position.topic, partition: position.partition)] = position
@@ -413,7 +421,9 @@ package final class BatchLoop {
             job.record.jobID, batch: plan.batch, epoch: epoch, outcome: outcome, positions: result.positions,
             quarantine: result.quarantine, inlineState: result.inlineState, next: next)
         isDone = true
-        outcome.timings.commitMillis = (ContinuousClock.now - commitStart) / .milliseconds(1)
+        let commitMillis = (ContinuousClock.now - commitStart) / .milliseconds(1)
+        outcome.timings.commitMillis = commitMillis
+        previousCommitMillis = commitMillis
         Failpoint.reach("done")
 
         confirmer.confirm(

@@ -24,10 +24,12 @@ package final class DriverProcess: Sendable {
     private let jobs: JobDefinitions
     private let resolve: SettingsResolver
     private let server: HTTPServer
-    private let listen: String
+    /// Where workers and commands reach this driver.
+    package let url: String
     private let startedMillis = wallMillis()
     private let runs = Mutex<[String: JobRun]>([:])
-    private let expiry: Expiry
+    private let expiry: Repeating
+    private let takeUp = Mutex<Repeating?>(nil)
     private let onBatch: @Sendable (BatchRecord) -> Void
     private let logsEnds: Bool
 
@@ -59,43 +61,52 @@ package final class DriverProcess: Sendable {
         }
     }
 
-    /// Unchecked for the timer alone: dispatch sources may be used from any thread.
-    private final class Expiry: @unchecked Sendable {
-        let timer: any DispatchSourceTimer
-        init(_ body: @escaping @Sendable () -> Void) {
-            let timer = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "sluice.expiry"))
+    /// Something done again and again on a queue of its own. Unchecked for the timer alone: dispatch sources may be used
+    /// from any thread.
+    private final class Repeating: @unchecked Sendable {
+        private let timer: any DispatchSourceTimer
+        private let queue: DispatchQueue
+
+        init(_ label: String, everyMillis: Int, _ body: @escaping @Sendable () -> Void) {
+            queue = DispatchQueue(label: label)
+            timer = DispatchSource.makeTimerSource(queue: queue)
             timer.setEventHandler(handler: body)
-            timer.schedule(deadline: .now() + 1, repeating: 1)
+            timer.schedule(deadline: .now() + .milliseconds(everyMillis), repeating: .milliseconds(everyMillis))
             timer.resume()
-            self.timer = timer
+        }
+
+        /// Returns when the last run is over.
+        func stop() {
+            timer.cancel()
+            queue.sync {}
         }
     }
 
     package init(
-        catalog: Catalog, jobs: JobDefinitions, buildDigest: String, listen: String, port: Int, secret: String,
+        catalog: Catalog, jobs: JobDefinitions, buildDigest: String, listen: String, port: Int, credentials: Credentials,
         workerTimeoutMillis: Int64, logsEnds: Bool = true, resolve: @escaping SettingsResolver,
         onBatch: @escaping @Sendable (BatchRecord) -> Void = { _ in }
     ) throws {
         self.catalog = catalog
         self.jobs = jobs
         self.buildDigest = buildDigest
-        self.listen = listen
         self.resolve = resolve
         self.onBatch = onBatch
         self.logsEnds = logsEnds
-        let client = HTTPClient(secret: secret)
+        let client = credentials.makeClient()
         let pool = WorkerPool(build: buildDigest, timeoutMillis: workerTimeoutMillis) { url in
             HTTPWorkerLink(client: client, url: url)
         }
         self.pool = pool
-        expiry = Expiry { pool.expire() }
+        expiry = Repeating("sluice.expiry", everyMillis: 1000) { pool.expire() }
         let box = Box()
-        server = try HTTPServer(address: listen, port: port, secret: secret) { request in
+        server = try credentials.makeServer(address: listen, port: port) { request in
             guard let driver = box.driver.withLock({ $0.value }) else {
                 return .failure(Failure(.driverUnreachable, "the driver is starting", why: "it is not ready yet", now: "try again"))
             }
             return DriverRoutes.answer(request, driver: driver)
         }
+        url = credentials.url(host: listen, port: server.port)
         box.driver.withLock { $0.value = self }
     }
 
@@ -105,8 +116,13 @@ package final class DriverProcess: Sendable {
         let driver = Mutex(Weak())
     }
 
-    package var url: String { "http://\(listen):\(server.port)" }
     package var port: Int { server.port }
+
+    /// Throws why this driver cannot be reached by those who go by the same credentials as itself.
+    package func checkReachable(_ credentials: Credentials) throws {
+        _ = try credentials.makeClient().bytes(
+            url + "/v1/health", timeoutMillis: 10_000, unreachable: .driverUnreachable)
+    }
 
     // MARK: jobs
 
@@ -117,6 +133,29 @@ package final class DriverProcess: Sendable {
             var options = LoopOptions()
             options.waitForLease = true
             start(record.name, options)
+        }
+    }
+
+    /// From now on takes up what is resumed in the catalog (`TakeUp`).
+    package func watchCatalog() {
+        let decision = Mutex(TakeUp())
+        takeUp.withLock { takeUp in
+            takeUp = Repeating("sluice.take-up", everyMillis: TakeUp.lookMillis) { [unowned self] in
+                do {
+                    let jobs = try catalog.jobs()
+                    let ready = try decision.withLock { decision in
+                        try decision.look(at: jobs) { try isRunning($0) || catalog.liveHolder(of: $0) != nil }
+                    }
+                    for name in ready {
+                        Log.notice("job taken up", [("job", name)])
+                        var options = LoopOptions()
+                        options.waitForLease = true
+                        start(name, options)
+                    }
+                } catch {
+                    Log.warning("catalog not looked at", [("why", failure(error).why)])
+                }
+            }
         }
     }
 
@@ -264,6 +303,12 @@ package final class DriverProcess: Sendable {
             run(named: name)?.control.ask(.kill)
         case .resume:
             try catalog.setDesired(name, .run)
+            // A loop that drains cannot be turned round; it ends first.
+            if let run = run(named: name), run.control.wish != .run, !run.wait(timeoutMillis: 120_000).hasEnded {
+                throw Failure(
+                    .notPossible, "job \(name) did not drain within 120 s", why: "its batch is still running",
+                    now: "look at `sluice batches \(name)`, then resume it again")
+            }
             if !isRunning(record.name) { start(record.name, LoopOptions()) }
         }
     }
@@ -276,11 +321,12 @@ package final class DriverProcess: Sendable {
 
     /// Drains every job, then stops listening.
     package func stop() {
+        takeUp.withLock { $0 }?.stop()
         let all = runs.withLock { Array($0.values) }
         // Drained as `running`: a driver that stops is not a job that was stopped; the next driver takes it up.
         for run in all { run.control.ask(.drain(.running)) }
         for run in all { _ = run.wait() }
-        expiry.timer.cancel()
+        expiry.stop()
         server.stop()
     }
 }

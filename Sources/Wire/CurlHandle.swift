@@ -18,7 +18,7 @@ struct HTTPCall {
     var body: [UInt8]
     var contentType: String
     var secret: Secret?
-    var caFile: String?
+    var tls: ClientTLS
     var timeoutMillis: Int
     var connectTimeoutMillis: Int
     var replyLimitBytes: Int
@@ -105,7 +105,11 @@ final class CurlHandle: @unchecked Sendable {
         sluice_curl_set_long(handle, CURLOPT_TIMEOUT_MS, call.timeoutMillis)
         sluice_curl_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS, call.connectTimeoutMillis)
         if isLoopback(call.url) { sluice_curl_set_text(handle, CURLOPT_PROXY, "") }
-        if let caFile = call.caFile { sluice_curl_set_text(handle, CURLOPT_CAINFO, caFile) }
+        guard call.url.hasPrefix("https:") else { return }
+        sluice_curl_set_long(handle, CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
+        if let file = call.tls.authoritiesFile { sluice_curl_set_text(handle, CURLOPT_CAINFO, file) }
+        if let file = call.tls.certificateFile { sluice_curl_set_text(handle, CURLOPT_SSLCERT, file) }
+        if let file = call.tls.keyFile { sluice_curl_set_text(handle, CURLOPT_SSLKEY, file) }
     }
 
     private func setMethod(_ method: String, _ body: UnsafeRawBufferPointer) {
@@ -190,7 +194,8 @@ private func problem(of code: CURLcode, _ url: String) -> CallProblem {
     case CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_GOT_NOTHING,
         CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_PARTIAL_FILE, CURLE_WEIRD_SERVER_REPLY:
         .unreachable
-    case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_ISSUER_ERROR,
+        CURLE_SSL_CERTPROBLEM, CURLE_SSL_CIPHER, CURLE_SSL_INVALIDCERTSTATUS, CURLE_SSL_PINNEDPUBKEYNOTMATCH:
         .notTrusted
     // Also said of an answer that is no HTTP.
     case CURLE_UNSUPPORTED_PROTOCOL where url.hasPrefix("http:") || url.hasPrefix("https:"): .unreachable

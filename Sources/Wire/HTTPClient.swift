@@ -16,6 +16,21 @@ import Engine
 import FoundationEssentials
 import Synchronization
 
+/// What a client goes by over `https`: whom it believes, and how it proves itself.
+package struct ClientTLS: Sendable {
+    /// The PEM file of authorities to trust; nil takes the system's.
+    package var authoritiesFile: String?
+    /// PEM files of the certificate that a server may ask for, and of its key.
+    package var certificateFile: String?
+    package var keyFile: String?
+
+    package init(authoritiesFile: String? = nil, certificateFile: String? = nil, keyFile: String? = nil) {
+        self.authoritiesFile = authoritiesFile
+        self.certificateFile = certificateFile
+        self.keyFile = keyFile
+    }
+}
+
 package struct HTTPReply: Sendable {
     package var status: Int
     package var contentType: String
@@ -51,15 +66,15 @@ package final class HTTPClient: Sendable {
     private static let idleLimit = Duration.seconds(45)
 
     private let secret: Secret?
-    private let caFile: String?
+    private let tls: ClientTLS
     private let idle = Mutex<[IdleHandle]>([])
 
     /// - Parameters:
     ///   - secret: sent as a bearer token with every call, so use one client per cluster.
-    ///   - caFile: the PEM file of authorities to trust for `https`; nil takes the system's.
-    package init(secret: String?, caFile: String? = nil) {
+    ///   - tls: for `https` addresses; the files are read for each new connection, so renewed ones take effect.
+    package init(secret: String?, tls: ClientTLS = ClientTLS()) {
         self.secret = secret.map(Secret.init)
-        self.caFile = caFile
+        self.tls = tls
     }
 
     /// Sends one request and waits for the whole reply, whatever its status.
@@ -69,7 +84,7 @@ package final class HTTPClient: Sendable {
         cancellation: HTTPCancellation? = nil
     ) throws(Failure) -> HTTPReply {
         let call = HTTPCall(
-            method: method, url: url, body: body, contentType: contentType, secret: secret, caFile: caFile,
+            method: method, url: url, body: body, contentType: contentType, secret: secret, tls: tls,
             timeoutMillis: timeoutMillis, connectTimeoutMillis: connectTimeoutMillis,
             replyLimitBytes: Self.replyLimitBytes, cancellation: cancellation)
         let origin = httpOrigin(of: url)
@@ -187,7 +202,8 @@ package final class HTTPClient: Sendable {
         case .notTrusted:
             return Failure(
                 .notAllowed, what, why: why,
-                now: "check the certificate of the server and the authorities file given here")
+                now: "check that the server's certificate names this address and is of the authorities in `--tls-ca`, and that "
+                    + "`--tls-cert` and `--tls-key` belong together")
         case .wrongAddress:
             return Failure(
                 .wrongUsage, what, why: why, now: "give an address like http://127.0.0.1:7070")

@@ -31,10 +31,13 @@ import Synchronization
 package struct ServerTLS: Sendable {
     package var certificate: String
     package var key: Secret
+    /// Authorities whose certificates admit a client without the secret; nil asks for none.
+    package var clientAuthorities: String?
 
-    package init(certificate: String, key: Secret) {
+    package init(certificate: String, key: Secret, clientAuthorities: String? = nil) {
         self.certificate = certificate
         self.key = key
+        self.clientAuthorities = clientAuthorities
     }
 }
 
@@ -56,14 +59,15 @@ package final class HTTPServer: Sendable {
 
     /// - Parameters:
     ///   - port: 0 takes a free one; see `port`.
-    ///   - secret: nil lets everybody in (tests only: protocol 13).
+    ///   - secret: without one and without `clientAuthorities` everybody may come in (tests only: protocol 13).
     ///   - handler: called on many threads at once; it may block.
     package init(
         address: String = "127.0.0.1", port: Int, secret: String?, tls: ServerTLS? = nil,
         limits: HTTPServerLimits = HTTPServerLimits(), handler: @escaping @Sendable (HTTPRequest) -> HTTPResponse
     ) throws(Failure) {
         let socket = try ListeningSocket(address: address, port: port)
-        service = Service(rule: AccessRule(secret: secret.map(Secret.init)), limits: limits, handler: handler)
+        let rule = AccessRule(secret: secret.map(Secret.init), admitsCertificates: tls?.clientAuthorities != nil)
+        service = Service(rule: rule, limits: limits, handler: handler)
         self.port = socket.port
         daemon = Mutex(try Daemon(socket: socket, tls: tls, service: service))
     }
@@ -139,12 +143,16 @@ private struct Daemon: @unchecked Sendable {
     private let texts: [UnsafeMutablePointer<CChar>]
 
     init(socket: ListeningSocket, tls: ServerTLS?, service: Service) throws(Failure) {
-        let texts = tls.map { [strdup($0.key.reveal())!, strdup($0.certificate)!] } ?? []
+        let key = tls.map { strdup($0.key.reveal())! }
+        let certificate = tls.map { strdup($0.certificate)! }
+        let authorities = tls?.clientAuthorities.map { strdup($0)! }
+        let texts = [key, certificate, authorities].compactMap { $0 }
         // Handlers decode JSON and read state: Swift frames need more than the library's small default stacks.
-        let handle = sluice_mhd_start(
+        let isTrustUsable = authorities.map { sluice_tls_authority_count($0) > 0 } ?? true
+        let handle = !isTrustUsable ? nil : sluice_mhd_start(
             socket.descriptor, UInt32(service.limits.connections), UInt32(service.limits.idleSeconds), 64 << 10,
             2 << 20,
-            texts.first, texts.last, accessRequest, requestCompleted, connectionChanged,
+            key, certificate, authorities, accessRequest, requestCompleted, connectionChanged,
             Unmanaged.passUnretained(service).toOpaque())
         guard let handle else {
             texts.forEach { free($0) }
@@ -155,8 +163,8 @@ private struct Daemon: @unchecked Sendable {
                     now: "check the limits of this process (`ulimit -a`)")
                 : Failure(
                     .fileInvalid, "the HTTP server cannot start with TLS",
-                    why: "certificate and key cannot be read as PEM, or do not belong together",
-                    now: "check the files of `--tls-cert` and `--tls-key`")
+                    why: "certificate, key or authorities cannot be read as PEM, or do not belong together",
+                    now: "check the files of `--tls-cert`, `--tls-key` and `--tls-ca`")
         }
         self.handle = handle
         self.service = service
@@ -196,8 +204,11 @@ extension Service {
                 method: method, path: path, query: values(connection, .GET_ARGUMENT_KIND, lowerCase: false),
                 headers: headers))
         let announcedBytes = headers["content-length"].flatMap { Int($0) } ?? 0
-        if !rule.allows(path: path, authorization: headers["authorization"]) {
-            var refusal = HTTPResponse.failure(AccessRule.refusal)
+        if !rule.allows(
+            path: path, authorization: headers["authorization"],
+            isPeerVerified: sluice_mhd_peer_is_verified(connection))
+        {
+            var refusal = HTTPResponse.failure(rule.refusal)
             refusal.headers.append(("WWW-Authenticate", "Bearer"))
             intake.refusal = refusal
             intake.isAuthorised = false

@@ -18,20 +18,20 @@ package struct WorkerOptions: Sendable {
     package var listen: String
     package var port: Int
     package var slots: Int
-    package var secret: String
+    package var credentials: Credentials
     package var driverTimeoutMillis: Int64
     package var consumerIdleMillis: Int64
     package var build: String
 
     package init(
-        driverURL: String, listen: String = "127.0.0.1", port: Int = 0, slots: Int, secret: String,
+        driverURL: String, listen: String = "127.0.0.1", port: Int = 0, slots: Int, credentials: Credentials,
         driverTimeoutMillis: Int64, consumerIdleMillis: Int64, build: String
     ) {
         self.driverURL = driverURL
         self.listen = listen
         self.port = port
         self.slots = slots
-        self.secret = secret
+        self.credentials = credentials
         self.driverTimeoutMillis = driverTimeoutMillis
         self.consumerIdleMillis = consumerIdleMillis
         self.build = build
@@ -48,15 +48,15 @@ package final class WorkerProcess: Sendable {
 
     package init(options: WorkerOptions, jobs: JobDefinitions) throws {
         self.options = options
-        let client = HTTPClient(secret: options.secret)
+        let client = options.credentials.makeClient()
         driver = HTTPDriverLink(client: client, url: options.driverURL)
         let node = WorkerNode(
             slots: options.slots, jobs: jobs, build: options.build, driver: driver, peers: HTTPBlockLink(client: client))
         self.node = node
-        server = try HTTPServer(address: options.listen, port: options.port, secret: options.secret) { request in
+        server = try options.credentials.makeServer(address: options.listen, port: options.port) { request in
             WorkerRoutes.answer(request, node: node)
         }
-        node.url = "http://\(options.listen):\(server.port)"
+        node.url = options.credentials.url(host: options.listen, port: server.port)
     }
 
     package var url: String { node.url }

@@ -14,9 +14,12 @@ final class JobHarness: Sendable {
     let topic: String
     let partitions: Int
     let sink: String
+    /// Variables that every process gets.
+    let environment: [String: String]
 
     /// - Parameter sink: an address; the default is the directory's own SQLite file.
-    init(partitions: Int = 4, sink: String? = nil, topic: String? = nil) throws {
+    init(partitions: Int = 4, sink: String? = nil, topic: String? = nil, environment: [String: String] = [:]) throws {
+        self.environment = environment
         directory = try TemporaryDirectory("sluice-job")
         bootstrap = try TestBroker.bootstrap()
         self.partitions = partitions
@@ -52,7 +55,7 @@ final class JobHarness: Sendable {
     ) throws -> ProcessResult {
         let result = try SluiceProcess.run(
             runArguments(job, workers: workers, format: format, extra: extra), in: directory.path,
-            environment: environment, binary: binary)
+            environment: self.environment.merging(environment) { $1 }, binary: binary)
         if let status { try #require(result.status == status, "run ended with \(result.status): \(result.errors)") }
         return result
     }
@@ -63,13 +66,18 @@ final class JobHarness: Sendable {
     ) throws -> SluiceProcess {
         try SluiceProcess(
             runArguments(job, workers: workers, untilCaughtUp: untilCaughtUp, extra: extra), in: directory.path,
-            environment: environment)
+            environment: self.environment.merging(environment) { $1 })
     }
 
-    /// Any other command in the harness's directory.
+    /// Starts any other command in the harness's directory.
+    func begin(_ arguments: String...) throws -> SluiceProcess {
+        try SluiceProcess(arguments, in: directory.path, environment: environment)
+    }
+
+    /// Runs any other command in the harness's directory.
     @discardableResult
     func sluice(_ arguments: String..., expecting status: Int32? = 0) throws -> ProcessResult {
-        let result = try SluiceProcess.run(arguments, in: directory.path)
+        let result = try SluiceProcess.run(arguments, in: directory.path, environment: environment)
         if let status {
             try #require(result.status == status, "\(arguments.joined(separator: " ")) ended with \(result.status): \(result.output)\(result.errors)")
         }

@@ -44,6 +44,7 @@ package final class PostgresFixture: Sendable {
                 guard chown(directory, user.pointee.pw_uid, user.pointee.pw_gid) == 0 else { throw POSIXError(.EPERM) }
             }
             try run("initdb", ["-D", directory + "/data", "-U", "sluice", "-A", "trust", "-E", "UTF8", "--no-locale", "-N"])
+            try guardUser()
             try start()
             return
         }
@@ -65,6 +66,26 @@ package final class PostgresFixture: Sendable {
         let server = try PostgresDatabase(url: url)
         try server.execute("CREATE DATABASE \(name)")
         return url(database: name)
+    }
+
+    /// A user of this server that needs a password, with a new database of its own. `url` names no user.
+    package func newGuardedDatabase() throws -> (url: String, user: String, password: String) {
+        let password = "pass-\(UInt64.random(in: 0 ... .max))"
+        let url = try newDatabase()
+        let server = try PostgresDatabase(url: self.url)
+        let user = "guarded_\(UInt32.random(in: 0 ... .max))"
+        let name = url.split(separator: "/").last.map(String.init) ?? ""
+        try server.executeScript(
+            "DO $$ BEGIN CREATE ROLE guarded; EXCEPTION WHEN duplicate_object THEN NULL; END $$; CREATE USER \(user) PASSWORD '\(password)'; GRANT guarded TO \(user); ALTER DATABASE \(name) OWNER TO \(user)")
+        return (url.replacing("sluice@", with: ""), user, password)
+    }
+
+    /// Members of the role `guarded` come in by password only.
+    private func guardUser() throws {
+        let path = directory + "/data/pg_hba.conf"
+        let rules = try String(contentsOfFile: path, encoding: .utf8)
+        // In place: the file belongs to the server's user.
+        try ("host all +guarded 127.0.0.1/32 scram-sha-256\n" + rules).write(toFile: path, atomically: false, encoding: .utf8)
     }
 
     package func start() throws {

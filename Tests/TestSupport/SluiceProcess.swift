@@ -51,6 +51,11 @@ package final class SluiceProcess: @unchecked Sendable {
 
     package var pid: Int32 { process.processIdentifier }
     package var isRunning: Bool { process.isRunning }
+    /// The worker processes of a `run`.
+    package var children: [Int32] {
+        let text = FileManager.default.contents(atPath: "/proc/\(pid)/task/\(pid)/children") ?? Data()
+        return String(decoding: text, as: UTF8.self).split(separator: " ").compactMap { Int32($0) }
+    }
     package var output: String { read(outputPath) }
     package var errors: String { read(errorPath) }
 

@@ -10,7 +10,7 @@ import Wire
         try Data(certificate.utf8).write(to: file)
         defer { try? FileManager.default.removeItem(at: file) }
         let body = [UInt8](repeating: 7, count: 3_000_000)
-        let reply = try HTTPClient(secret: "s", caFile: file.path).send(
+        let reply = try HTTPClient(secret: "s", tls: ClientTLS(authoritiesFile: file.path)).send(
             "POST", "https://127.0.0.1:\(server.port)/x", body: body, timeoutMillis: 20_000)
         #expect(reply.status == 200)
         #expect(reply.body == body)

@@ -32,7 +32,7 @@ enum DriverMetrics {
         lastBatch("sluice_last_batch_unmatched", "Rows of the last batch without a lookup match.") { "\($0.unmatched)" }
         lastBatch("sluice_last_batch_run_seconds", "Run time of the last batch.") { seconds($0.timings.runMillis) }
         lastBatch("sluice_last_batch_seal_seconds", "Seal time of the last batch.") { seconds($0.timings.sealMillis) }
-        lastBatch("sluice_last_batch_commit_seconds", "Commit time of the last batch.") { seconds($0.timings.commitMillis) }
+        lastBatch("sluice_last_batch_commit_seconds", "Commit time of the last batch.") { $0.timings.commitMillis.map(seconds) }
         lastBatch("sluice_state_files", "State files that the last manifest names.") { outcome in
             outcome.state.map { "\($0.fileNames.count)" }
         }

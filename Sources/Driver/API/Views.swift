@@ -47,6 +47,7 @@ package struct BatchView: Codable, Sendable {
         plannedAt = formatTime(record.plannedAtMillis)
         doneAt = record.doneAtMillis.map(formatTime)
         timings = record.outcome?.timings
+        timings?.previousCommitMillis = nil
         watermarkBefore = plan.watermarkBeforeMillis.map(formatTime)
         watermarkAfter = record.outcome?.watermarkAfterMillis.map(formatTime)
         epoch = plan.epoch

@@ -21,9 +21,17 @@ extension Catalog {
         try batches(where: "job_id = $1 AND batch = $2", [.text(jobID), .int(batch)]).first
     }
 
-    /// The newest `last` batches that the log still has, oldest first.
+    /// The newest `last` batches that the log still has, oldest first; each with its commit time, when the batch after
+    /// it has told that.
     package func batches(_ jobID: JobID, last: Int) throws -> [BatchRecord] {
-        try batches(where: "job_id = $1 ORDER BY batch DESC LIMIT $2", [.text(jobID), .int(Int64(last))]).reversed()
+        var records: [BatchRecord] = try batches(
+            where: "job_id = $1 ORDER BY batch DESC LIMIT $2", [.text(jobID), .int(Int64(last))]
+        ).reversed()
+        for index in records.indices.dropLast() where records[index + 1].plan.batch == records[index].plan.batch + 1 {
+            let commitMillis = records[index + 1].outcome?.timings.previousCommitMillis
+            records[index].outcome?.timings.commitMillis = commitMillis
+        }
+        return records
     }
 
     /// Totals of the batches that `fold` took away; zero when it took none.

@@ -170,7 +170,10 @@ public struct BatchTimings: Sendable, Codable, Equatable {
     public var planMillis: Double = 0
     public var runMillis: Double = 0
     public var sealMillis: Double = 0
-    public var commitMillis: Double = 0
+    /// The transaction that made the batch DONE. It cannot stand in what it commits: nil in a stored outcome.
+    public var commitMillis: Double?
+    /// That of the batch before, when the same driver ran it: how the log comes to know commit times.
+    public var previousCommitMillis: Double?
     public init() {}
 }
 

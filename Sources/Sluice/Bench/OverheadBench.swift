@@ -191,7 +191,7 @@ package enum BatchSteps {
     package static func steps(
         timings: BatchTimings?, rowsOut: Int64?, plannedAt: String, doneAt: String?, sentToSeenMillis: Double
     ) -> [(name: String, millis: Double)]? {
-        guard let timings, let rowsOut, let planned = parseTime(plannedAt), let done = doneAt.flatMap({ parseTime($0) })
+        guard let timings, let commitMillis = timings.commitMillis, let rowsOut, let planned = parseTime(plannedAt), let done = doneAt.flatMap({ parseTime($0) })
         else { return nil }
         let work = timings.planMillis + timings.runMillis + timings.sealMillis
         guard rowsOut == 0 else {
@@ -203,7 +203,7 @@ package enum BatchSteps {
         return [
             ("empty batch: plan", timings.planMillis), ("empty batch: run", timings.runMillis),
             ("empty batch: seal", timings.sealMillis), (workName, work),
-            ("empty batch: catalog commit, apart", timings.commitMillis),
+            ("empty batch: catalog commit, apart", commitMillis),
             ("empty batch: planned to done", Double(done - planned)),
             ("empty batch: event sent to seen as committed", sentToSeenMillis),
         ]

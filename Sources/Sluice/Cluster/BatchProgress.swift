@@ -50,7 +50,8 @@ final class BatchProgress: Sendable {
         if outcome.rejected > 0 { text += "  \(grouped(outcome.rejected)) rejected" }
         if outcome.unmatched > 0 { text += "  \(grouped(outcome.unmatched)) unmatched" }
         if outcome.retries > 0 { text += "  \(outcome.retries) retried" }
-        text += "  run \(millis(timings.runMillis))  seal \(millis(timings.sealMillis))  commit \(millis(timings.commitMillis))"
+        text += "  run \(millis(timings.runMillis))  seal \(millis(timings.sealMillis))"
+        if let commitMillis = timings.commitMillis { text += "  commit \(millis(commitMillis))" }
         return text
     }
 

@@ -11,7 +11,10 @@ struct DriverClient {
 
     init(_ settings: Settings) throws {
         url = settings.text(.driver)
-        client = HTTPClient(secret: try SharedSecret.load(settings, mayMake: false))
+        let tls = try TLSFiles(settings).client
+        // Whether a certificate is enough is the driver's to say; without one the secret must be there.
+        let mayLack = url.hasPrefix("https:") && tls.certificateFile != nil
+        client = HTTPClient(secret: try SharedSecret.load(settings, mayMake: false, mayLack: mayLack), tls: tls)
     }
 
     func get<Answer: Decodable>(_ path: String) throws -> Answer {

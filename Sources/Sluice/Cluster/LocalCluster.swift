@@ -1,7 +1,7 @@
 // A driver and its workers for one command: what `run`, `backfill` and the benches stand on.
 //
 // The driver listens on a free loopback port with a secret made for this run; workers are child processes that get it in
-// their environment, or one worker inside this process.
+// their environment, together with the paths of the TLS files if there are any, or one worker inside this process.
 
 import Driver
 import Engine
@@ -39,22 +39,26 @@ final class LocalCluster: Sendable {
         self.listener = listener
         let catalog = try Catalog.open(address: settings.text(.catalog))
         let secret = SharedSecret.make()
+        let tls = try TLSFiles(settings)
+        let credentials = Credentials(secret: secret, server: tls.server, client: tls.client)
         let values = settings.jobValues
         let settingsDigest = settings.digest
         driver = try DriverProcess(
             catalog: catalog, jobs: jobs, buildDigest: ThisProgram.buildDigest, listen: "127.0.0.1", port: 0,
-            secret: secret, workerTimeoutMillis: settings.millis(.workerTimeout), logsEnds: false,
+            credentials: credentials, workerTimeoutMillis: settings.millis(.workerTimeout), logsEnds: false,
             resolve: { _, _ in (values, settingsDigest) }, onBatch: { listener.tell($0) })
         let count = workers ?? settings.integer(.workers)
         if count == 0 {
             children = nil
             let node = WorkerNode(
                 slots: settings.integer(.slots), jobs: jobs, build: ThisProgram.buildDigest,
-                driver: CatalogLink(catalog: catalog), peers: HTTPBlockLink(client: HTTPClient(secret: secret)))
+                driver: CatalogLink(catalog: catalog), peers: HTTPBlockLink(client: credentials.makeClient()))
             self.node = node
             driver.pool.addLocal(id: "local", slots: settings.integer(.slots), url: node.url, link: node)
         } else {
             node = nil
+            // A certificate that does not name 127.0.0.1 is said here, and not by workers that come and go.
+            if tls.server != nil { try driver.checkReachable(credentials) }
             // One slot a process unless asked otherwise: processes are the unit of parallelism here.
             let slots = settings.origin(of: .slots) == .engine ? 1 : settings.integer(.slots)
             let children = WorkerChildren(
@@ -63,7 +67,7 @@ final class LocalCluster: Sendable {
                     "worker", "--driver", driver.url, "--slots", "\(slots)", "--exit-with-parent", "--log-format",
                     settings.text(.logFormat), "--log-level", "warning", "--consumer-idle", settings.text(.consumerIdle),
                 ],
-                environment: [SharedSecret.variable: secret])
+                environment: tls.environment.merging([SharedSecret.variable: secret]) { $1 })
             self.children = children
             try children.start(count)
         }

@@ -1,7 +1,8 @@
 // The secret that driver, workers and commands share (protocol 13): where it comes from, and who may read it.
 //
-//   --secret-file FILE, or SLUICE_SECRET (what `sluice run` hands its workers), or a file beside the catalog, which the
-//   driver makes with mode 0600 and which commands and workers of the same user find there.
+//   --secret-file FILE, or SLUICE_SECRET (what `sluice run` hands its workers), or secret_file of the configuration, or
+//   a file beside the catalog, which the driver makes with mode 0600 and which commands and workers of the same user
+//   find there. Where everybody has a certificate (`TLSFiles.swift`), workers and commands need none.
 
 import Engine
 import Foundation
@@ -23,16 +24,19 @@ enum SharedSecret {
         return (folder.isEmpty ? "." : folder) + "/secret"
     }
 
-    /// The secret to use, made when `mayMake` and there is none.
-    static func load(_ settings: Settings, mayMake: Bool) throws -> String {
-        if let file = settings.optionalText(.secretFile) { return try read(file) }
+    /// The secret to use, made when `mayMake` and there is none; nil when `mayLack` and there is none.
+    static func load(_ settings: Settings, mayMake: Bool, mayLack: Bool = false) throws -> String? {
+        let named = settings.optionalText(.secretFile)
+        if let named, case .flag = settings.origin(of: .secretFile) { return try read(named) }
         if let given = ProcessInfo.processInfo.environment[variable], !given.isEmpty { return given }
+        if let named { return try read(named) }
         let file = path(besideCatalog: settings.text(.catalog))
         if FileManager.default.fileExists(atPath: file) { return try read(file) }
         guard mayMake else {
+            if mayLack { return nil }
             throw Failure(
                 .fileMissing, "no secret was found", why: "\(file) is not there, and neither --secret-file nor \(variable) is given",
-                now: "name the driver's secret with --secret-file, or run this where the driver runs")
+                now: "name the driver's secret with --secret-file, or a certificate with --tls-cert and --tls-key, or run this where the driver runs")
         }
         return try write(make(), to: file)
     }

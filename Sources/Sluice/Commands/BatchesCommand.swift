@@ -8,7 +8,8 @@ enum BatchesCommand {
         "batches", .batches, summary: "show a job's batches",
         about: """
             Shows the newest batches of a job's log, oldest first: what each read, what it wrote and how long it took. A batch \
-            that is PLANNED and not DONE is in work, or will be finished first when the job starts again.
+            that is PLANNED and not DONE is in work, or will be finished first when the job starts again. How long a commit took is \
+            stored with the batch after it, so the newest batch, and the last one before a restart, have none.
             """,
         positionals: [OneJob.positional],
         options: [
@@ -56,16 +57,14 @@ enum BatchesCommand {
         for record in records {
             let outcome = record.outcome
             func count(_ value: (BatchOutcome) -> Int64) -> String { outcome.map { grouped(value($0)) } ?? "-" }
-            func time(_ value: (BatchTimings) -> Double) -> String {
-                outcome.map { tenths(value($0.timings)) } ?? "-"
+            func time(_ value: (BatchTimings) -> Double?) -> String {
+                outcome.flatMap { value($0.timings) }.map(tenths) ?? "-"
             }
             table.add([
                 "\(record.plan.batch)", record.state == .done ? "DONE" : "PLANNED",
                 grouped(record.plan.ranges.reduce(0) { $0 + $1.count }), count { $0.rowsIn }, count { $0.rowsOut },
                 count { $0.late }, count { $0.rejected }, count { $0.unmatched }, time { $0.runMillis },
-                time { $0.sealMillis },
-                // A commit's own time cannot stand in what it commits.
-                (outcome?.timings.commitMillis ?? 0) > 0 ? time { $0.commitMillis } : "-", record.doneAtMillis.map { formatTime($0) } ?? "-",
+                time { $0.sealMillis }, time { $0.commitMillis }, record.doneAtMillis.map { formatTime($0) } ?? "-",
             ])
         }
         return table

@@ -4,6 +4,7 @@ import Dispatch
 import Driver
 import Engine
 import Foundation
+import Wire
 
 enum DriverCommand {
     static func command(_ jobs: JobDefinitions) -> Command {
@@ -13,11 +14,16 @@ enum DriverCommand {
                 Plans and commits the batches of every submitted job and hands their tasks to the workers that register. SIGTERM \
                 drains: batches in flight are finished. A driver that starts takes up the jobs that were running.
                 """,
-            settingFlags: .some([.listen, .catalog, .secretFile, .workerTimeout, .state, .logFormat, .logLevel]),
+            settingFlags: .some([
+                .listen, .catalog, .secretFile, .tlsCert, .tlsKey, .tlsCA, .workerTimeout, .state, .logFormat, .logLevel,
+            ]),
             examples: [
                 Command.Example(
                     "sluice driver --listen 127.0.0.1:7070 --catalog sqlite:data/catalog.db",
-                    "makes the catalog and its secret if they are not there")
+                    "makes the catalog and its secret if they are not there"),
+                Command.Example(
+                    "sluice driver --listen 0.0.0.0:7070 --tls-cert host.pem --tls-key host.key --tls-ca ca.pem",
+                    "speaks HTTPS, and admits whoever has a certificate of ca.pem"),
             ],
             run: { try run($0, $1, jobs) })
     }
@@ -30,11 +36,11 @@ enum DriverCommand {
         try ListenAddress.requireProtection(host, settings)
         let catalogAddress = settings.text(.catalog)
         let catalog = try Catalog.open(address: catalogAddress)
-        let secret = try SharedSecret.load(settings, mayMake: true)
+        let credentials = try Credentials(settings, mayMakeSecret: true)
         let flags = parsed.settingFlags
         let conf = parsed.text(Option.conf.name)
         let driver = try DriverProcess(
-            catalog: catalog, jobs: jobs, buildDigest: ThisProgram.buildDigest, listen: host, port: port, secret: secret,
+            catalog: catalog, jobs: jobs, buildDigest: ThisProgram.buildDigest, listen: host, port: port, credentials: credentials,
             workerTimeoutMillis: settings.millis(.workerTimeout),
             resolve: { definition, explicit in
                 // What the submitter set is strongest; then this driver's own flags, variables and file.
@@ -55,10 +61,11 @@ enum DriverCommand {
                         ("job", record.plan.job), ("batch.id", "\(record.plan.batch)"), ("rows_in", "\(outcome.rowsIn)"),
                         ("rows_out", "\(outcome.rowsOut)"), ("late", "\(outcome.late)"), ("rejected", "\(outcome.rejected)"),
                         ("run_ms", "\(Int(outcome.timings.runMillis))"), ("seal_ms", "\(Int(outcome.timings.sealMillis))"),
-                        ("commit_ms", "\(Int(outcome.timings.commitMillis))"),
+                        ("commit_ms", outcome.timings.commitMillis.map { "\(Int($0))" } ?? "-"),
                     ])
             })
         try driver.takeUpJobs()
+        driver.watchCatalog()
         try terminal.line("driver listens on \(driver.url), catalog \(AddressPassword.masked(catalogAddress))")
         let stopped = DispatchSemaphore(value: 0)
         let signals = Signals { stopped.signal() }

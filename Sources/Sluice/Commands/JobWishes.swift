@@ -5,6 +5,9 @@
 // a second, and this waits until the state says so or the time is over. Nobody holds it: there is nothing to drain, so
 // the state is set at once; a batch that is still PLANNED stays for the next start. A driver that takes the job in
 // between wins: it sets the state itself and reads the wish.
+//
+// `resume` waits for a holder that is still draining to let go, writes `starting`, and gives the standing drivers of this
+// catalog a moment to take the job up; when none does, it says who can.
 
 import Driver
 import Engine
@@ -19,6 +22,8 @@ enum JobWishes {
     }
 
     private static let pollSeconds = 0.1
+    /// How long standing drivers have to take a job up; they look several times a second.
+    private static let takeUpMillis: Int64 = 2000
 
     static func ask(_ action: JobAction, of name: String, _ settings: Settings, waitMillis: Int64) throws -> Answer {
         if JobSource.isDriverNamed(settings) {
@@ -31,7 +36,7 @@ enum JobWishes {
         let record = try JobView.record(name, catalog)
         let isRun = try catalog.liveHolder(of: name) != nil
         if action == .resume {
-            return try resume(record, isRun: isRun, catalog)
+            return try resume(record, isRun: isRun, catalog, waitMillis: waitMillis)
         }
         try catalog.setDesired(name, action.desired)
         if !isRun { return try settle(action, record, catalog) }
@@ -40,19 +45,43 @@ enum JobWishes {
         }
     }
 
-    private static func resume(_ record: JobRecord, isRun: Bool, _ catalog: Catalog) throws -> Answer {
-        try catalog.setDesired(record.name, .run)
-        if isRun {
+    private static func resume(
+        _ record: JobRecord, isRun: Bool, _ catalog: Catalog, waitMillis: Int64
+    ) throws -> Answer {
+        if isRun && record.desired == .run {
             return Answer(
                 view: try JobSource.view(record.name, catalog), text: "job \(record.name) is running", followed: true)
         }
-        // `starting` is what a driver that starts looks for.
+        // The earlier wish stands until then: a holder that has not read it yet would never let go.
+        guard try becomesTrue(within: waitMillis, { try catalog.liveHolder(of: record.name) == nil }) else {
+            return Answer(
+                view: try JobSource.view(record.name, catalog),
+                text: "job \(record.name) still finishes the batch in flight after \(formatDuration(waitMillis)); resume it again then",
+                followed: false)
+        }
+        try catalog.setDesired(record.name, .run)
+        // `starting` is what drivers look for.
         try catalog.setJobState(record.jobID, epoch: nil, state: .starting)
+        if try becomesTrue(within: min(waitMillis, takeUpMillis), { try catalog.liveHolder(of: record.name) != nil }) {
+            return try wait(.resume, JobSource.view(record.name, catalog), untilMillis: waitMillis) {
+                try JobSource.view(record.name, catalog)
+            }
+        }
         return Answer(
             view: try JobSource.view(record.name, catalog),
             text: "job \(record.name) may run again, but nobody runs it: use `sluice run \(record.definition)` with its "
                 + "settings, or start `sluice driver` on this catalog, or name a running one with --driver",
             followed: true)
+    }
+
+    private static func becomesTrue(within millis: Int64, _ condition: () throws -> Bool) throws -> Bool {
+        let clock = ContinuousClock()
+        let deadline = clock.now + .milliseconds(millis)
+        while try !condition() {
+            if clock.now >= deadline { return false }
+            Thread.sleep(forTimeInterval: pollSeconds)
+        }
+        return true
     }
 
     /// Nobody runs the job: what is asked holds at once.

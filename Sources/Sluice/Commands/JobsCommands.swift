@@ -8,7 +8,7 @@ import Driver
 import Engine
 
 enum JobsCommands {
-    private static let settingKeys: [SettingKey] = [.catalog, .driver, .secretFile, .tlsCA]
+    private static let settingKeys: [SettingKey] = [.catalog, .driver, .secretFile, .tlsCert, .tlsKey, .tlsCA]
 
     static let all: [Command] = [
         list, show,
@@ -18,8 +18,8 @@ enum JobsCommands {
         action(
             .resume, summary: "let a paused or stopped job go on",
             about: """
-                Says that a job is meant to run again. A driver named with --driver starts it at once; otherwise the next \
-                driver that starts on this catalog takes it up, or `sluice run` does.
+                Says that a job is meant to run again. A driver that stands on this catalog takes it up within a second, \
+                one named with --driver at once; otherwise the next driver that starts does, or `sluice run`.
                 """),
         action(
             .stop, summary: "end a job after the batch in flight",
@@ -95,7 +95,9 @@ enum JobsCommands {
             guard let values = view.settings, !values.isEmpty else { return 0 }
             try terminal.line()
             var list = Table([.text("setting"), .text("value")])
-            for (name, value) in values.sorted(by: { $0.key < $1.key }) { list.add([name, value]) }
+            for (name, value) in values.sorted(by: { $0.key < $1.key }) {
+                list.add([name, settings.table[name]?.type.shown(canonical: value) ?? value])
+            }
             try terminal.table(list)
             return 0
         })

@@ -27,7 +27,7 @@ enum SubmitCommand {
     }
 
     /// Settings that belong to this command and not to the job.
-    private static let own: Set<String> = ["driver", "secret_file", "log_format", "log_level", "listen", "tls_ca"]
+    private static let own: Set<String> = ["driver", "secret_file", "log_format", "log_level", "listen", "tls_cert", "tls_key", "tls_ca"]
 
     private static func run(_ parsed: ParsedArguments, _ terminal: Terminal, _ jobs: JobDefinitions) throws -> Int32 {
         let definition = parsed.required("JOB")

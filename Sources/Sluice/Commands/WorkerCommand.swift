@@ -3,6 +3,7 @@
 import Dispatch
 import Engine
 import Foundation
+import Wire
 import Worker
 
 enum WorkerCommand {
@@ -17,10 +18,14 @@ enum WorkerCommand {
                 Option(flag: "exit-with-parent", help: "exit when standard input ends; `sluice run` starts its workers so")
             ],
             settingFlags: .some([
-                .driver, .slots, .workerListen, .secretFile, .driverTimeout, .consumerIdle, .logFormat, .logLevel, .catalog,
+                .driver, .slots, .workerListen, .secretFile, .tlsCert, .tlsKey, .tlsCA, .driverTimeout, .consumerIdle,
+                .logFormat, .logLevel, .catalog,
             ]),
             examples: [
-                Command.Example("sluice worker --driver http://127.0.0.1:7070 --slots 2", "runs up to two tasks at a time")
+                Command.Example("sluice worker --driver http://127.0.0.1:7070 --slots 2", "runs up to two tasks at a time"),
+                Command.Example(
+                    "sluice worker --driver https://driver.example:7070 --tls-cert host.pem --tls-key host.key --tls-ca ca.pem",
+                    "known by its certificate, without the secret"),
             ],
             run: { try run($0, $1, jobs) })
     }
@@ -33,7 +38,7 @@ enum WorkerCommand {
         let worker = try WorkerProcess(
             options: WorkerOptions(
                 driverURL: settings.text(.driver), listen: host, port: port, slots: settings.integer(.slots),
-                secret: try SharedSecret.load(settings, mayMake: false), driverTimeoutMillis: settings.millis(.driverTimeout),
+                credentials: try Credentials(settings, mayMakeSecret: false), driverTimeoutMillis: settings.millis(.driverTimeout),
                 consumerIdleMillis: settings.millis(.consumerIdle), build: ThisProgram.buildDigest), jobs: jobs)
         if parsed.flag("exit-with-parent") { exitWithParent() }
         let signals = Signals { worker.leave() }
@@ -69,13 +74,15 @@ enum ListenAddress {
         return (String(text[..<colon]), port)
     }
 
-    /// Listening beyond loopback takes a secret that somebody named (protocol 13).
+    /// Listening beyond loopback takes a secret that somebody named, or TLS (protocol 13).
     static func requireProtection(_ host: String, _ settings: Settings) throws {
         if host == "localhost" || host.hasPrefix("127.") || host == "[::1]" || host == "::1" { return }
+        if settings.optionalText(.tlsCert) != nil && settings.optionalText(.tlsKey) != nil { return }
         guard settings.optionalText(.secretFile) != nil else {
             throw Failure(
-                .notAllowed, "listening on \(host) is refused", why: "others can reach it and no secret file is named",
-                now: "name one with --secret-file (mode 0600), the same for driver, workers and commands")
+                .notAllowed, "listening on \(host) is refused",
+                why: "others can reach it, and neither a secret file nor TLS files are named",
+                now: "name a secret with --secret-file (mode 0600), the same for driver, workers and commands, or a certificate with --tls-cert and --tls-key")
         }
     }
 }

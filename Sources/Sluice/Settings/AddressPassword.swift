@@ -1,6 +1,8 @@
 // Passwords inside addresses: found, hidden, and taken out.
 //
-// `postgres://user:password@host/db` and `...?password=...` are the two places in which an address carries one.
+// `postgres://user:password@host/db` and `...?password=...` are the two places in which an address carries one. A file
+// named in the first place (`postgres://user:file%3A%2Fetc%2Fpw@host/db`) is no password: it may be given in a flag, is
+// shown, and goes to the workers, which read the file themselves.
 // Whatever prints, records or compares an address goes through here first (protocol 13).
 
 package enum AddressPassword {
@@ -12,6 +14,11 @@ package enum AddressPassword {
 
     package static func isPresent(in address: String) -> Bool { masked(address) != address }
 
+    private static func isFile(_ password: Substring) -> Bool {
+        let start = password.lowercased()
+        return start.hasPrefix("file:") || start.hasPrefix("file%3a")
+    }
+
     private static func rewritten(_ address: String, replacement: String?) -> String {
         guard let schemeEnd = address.firstRange(of: "://")?.upperBound else { return address }
         var result = String(address[..<schemeEnd])
@@ -21,7 +28,7 @@ package enum AddressPassword {
         let userEnd = rest[..<authorityEnd].lastIndex(of: "@") ?? rest.lastIndex(of: "@")
         if let userEnd {
             let user = rest[..<userEnd]
-            if let colon = user.firstIndex(of: ":") {
+            if let colon = user.firstIndex(of: ":"), !isFile(user[user.index(after: colon)...]) {
                 result += user[..<colon]
                 if let replacement { result += ":" + replacement }
             } else {

@@ -12,6 +12,8 @@ extension Settings {
         var values: [String: String] = [:]
         for entry in all {
             if entry.key.isSecret && !entry.text.hasPrefix("file:") { continue }
+            // Where a driver listens and who may speak to it is the process's, not the job's.
+            if entry.key.section == .access { continue }
             values[entry.key.name] = Self.absolute(entry)
         }
         return values

@@ -168,23 +168,25 @@ extension SettingKey {
     package static let workerListen = SettingKey(
         "worker_listen", .access, .hostPort(many: false), fallback: "127.0.0.1:0",
         what: "address on which a worker serves tasks and blocks; port 0 takes a free one",
-        why: "Driver and other workers must reach it. Beyond loopback it needs secret_file.")
+        why: "Driver and other workers must reach it. Beyond loopback it needs secret_file or TLS files.")
     package static let secretFile = SettingKey(
         "secret_file", .access, .file, note: "a file made beside the catalog",
         what: "file with the secret that driver, workers and commands share",
         why: "Only its owner should be able to read it (mode 0600).")
     package static let tlsCert = SettingKey(
         "tls_cert", .access, .file,
-        what: "file with the driver's certificate, PEM",
-        why: "Together with tls_key it turns HTTP into HTTPS.")
+        what: "file with the certificate of this host, PEM",
+        why: "With tls_key a driver or worker speaks HTTPS, and a command shows it to a driver that asks for one.")
     package static let tlsKey = SettingKey(
         "tls_key", .access, .file,
         what: "file with the certificate's key, PEM",
-        why: "Only its owner should be able to read it (mode 0600).")
+        why: "Refused when every user of the host can read it; mode 0600 is best.")
     package static let tlsCA = SettingKey(
         "tls_ca", .access, .file, note: "the system's authorities",
         what: "file with the authorities whose certificates are trusted, PEM",
-        why: "Needed when the driver's certificate is your own.")
+        why:
+            "A client believes only these. A driver or worker with tls_cert admits their holders without the secret, so name an authority of your own."
+    )
 
     package static let logFormat = SettingKey(
         "log_format", .logs, .choice(["text", "json"]), fallback: "text",

@@ -132,6 +132,15 @@ package enum SettingType: Hashable, Sendable {
         }
     }
 
+    /// A canonical text in the units in which people write it.
+    package func shown(canonical: String) -> String {
+        switch self {
+        case .duration: Int64(canonical).map(formatDuration) ?? canonical
+        case .size: Int64(canonical).map(formatSize) ?? canonical
+        default: canonical
+        }
+    }
+
     private static func isHostPort(_ text: Substring) -> Bool {
         guard let colon = text.lastIndex(of: ":"), colon > text.startIndex, !text.contains(" "), !text.contains("/"),
             let port = Int(text[text.index(after: colon)...])

@@ -48,6 +48,20 @@ import Testing
         #expect(object["until"] as? [String: Int] == ["events/0": 10])
     }
 
+    @Test func `a batch has the commit time that the batch after it tells, and the newest has none`() throws {
+        let job = try JobCatalog()
+        try job.add(1, [0...10])
+        try job.add(2, [10...20], previousCommitMillis: 4.25)
+        try job.add(3, [20...30])
+        let timings = try objects(job.sluice("batches", "views", "--json").output).map { try #require($0["timings"] as? [String: Double]) }
+        #expect(timings.map { $0["commit_millis"] } == [4.25, nil, nil])
+        #expect(timings.allSatisfy { $0["previous_commit_millis"] == nil })
+        let cells = job.sluice("batches", "views").output.split(separator: "\n").dropFirst().map {
+            $0.split(separator: " ").dropLast().last.map(String.init)
+        }
+        #expect(cells == ["4.3", "-", "-"])
+    }
+
     @Test func `batches name the command that shows rejected records`() throws {
         let job = try JobCatalog()
         try job.add(1, [0...10])

@@ -26,7 +26,7 @@ final class JobCatalog {
         try catalog.insertJob(
             JobRecord(
                 jobID: jobID, name: name, definition: "campaign-views",
-                settings: ["topic": "events", "bootstrap": "127.0.0.1:1"], state: state, buildDigest: "b1",
+                settings: ["topic": "events", "bootstrap": "127.0.0.1:1", "lateness": "90000", "state_inline": "65536"], state: state, buildDigest: "b1",
                 settingsDigest: "s1"))
         guard case .acquired(let epoch) = try catalog.acquireLease(name, holder: holder, leaseMillis: 600_000) else {
             throw Failure(.leaseHeld, "a new catalog's lease is held", why: "it cannot be", now: "look at the test")
@@ -41,7 +41,8 @@ final class JobCatalog {
 
     /// Adds a batch over `ranges` of partition 0, 1, ...; PLANNED unless `isDone`.
     func add(
-        _ batch: BatchNumber, _ ranges: [ClosedRange<Int64>], isDone: Bool = true, rejected: [QuarantinedRecord] = []
+        _ batch: BatchNumber, _ ranges: [ClosedRange<Int64>], isDone: Bool = true, rejected: [QuarantinedRecord] = [],
+        previousCommitMillis: Double? = nil
     ) throws {
         guard case .acquired(let epoch) = try catalog.acquireLease("views", holder: holder, leaseMillis: 600_000) else {
             throw Failure(.leaseHeld, "the test's own lease is held", why: "it cannot be", now: "look at the test")
@@ -65,6 +66,7 @@ final class JobCatalog {
             outcome.rejected = Int64(rejected.count)
             outcome.digest = "d\(batch)"
             outcome.timings.runMillis = 12.345
+            outcome.timings.previousCommitMillis = previousCommitMillis
             try catalog.finishBatch(
                 jobID, batch: batch, epoch: epoch, outcome: outcome,
                 positions: ranges.map {

@@ -88,6 +88,14 @@ import Testing
         #expect(shown.output.contains("127.0.0.1:1"))
     }
 
+    @Test func `jobs show writes lengths of time and sizes as people do`() throws {
+        let lines = try JobCatalog().sluice("jobs", "show", "views").output.split(separator: "\n").map {
+            $0.split(separator: " ").map(String.init)
+        }
+        #expect(lines.contains(["lateness", "90s"]))
+        #expect(lines.contains(["state_inline", "64KiB"]))
+    }
+
     @Test func `a driver that is named is asked, and not the catalog`() throws {
         let job = try JobCatalog()
         let secret = job.directory.file("secret")

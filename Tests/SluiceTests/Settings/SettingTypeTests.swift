@@ -102,6 +102,11 @@ import Testing
         ),
         ("postgres://host/db?sslpassword=hush", "postgres://host/db?sslpassword=***", "postgres://host/db"),
         ("postgres://me@host/db", "postgres://me@host/db", "postgres://me@host/db"),
+        (
+            "postgres://me:file%3A%2Fetc%2Fpw@host/db?password=hush", "postgres://me:file%3A%2Fetc%2Fpw@host/db?password=***",
+            "postgres://me:file%3A%2Fetc%2Fpw@host/db"
+        ),
+        ("postgres://me:filed@host/db", "postgres://me:***@host/db", "postgres://me@host/db"),
         ("sqlite:a@b:c.db", "sqlite:a@b:c.db", "sqlite:a@b:c.db"),
         ("http://127.0.0.1:7070", "http://127.0.0.1:7070", "http://127.0.0.1:7070"),
         ("plain", "plain", "plain"),
@@ -109,6 +114,6 @@ import Testing
     func `is masked and can be taken out`(_ address: String, _ masked: String, _ removed: String) {
         #expect(AddressPassword.masked(address) == masked)
         #expect(AddressPassword.removed(from: address) == removed)
-        #expect(AddressPassword.isPresent(in: address) == (address != masked))
+        #expect(AddressPassword.isPresent(in: address) == (removed != address))
     }
 }
