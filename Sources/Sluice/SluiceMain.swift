@@ -12,7 +12,8 @@ import Foundation
 public enum SluiceProgram {
     /// Runs what the command line asks for, with these jobs, and ends the process with its exit status.
     public static func main(jobs: [any StreamingJob]) -> Never {
-        let program = Program(commands: commands(JobDefinitions(jobs)))
+        let definitions = JobDefinitions(jobs, inner: BenchJobs.all)
+        let program = Program(commands: commands(definitions), inner: BenchInnerCommands.all(definitions))
         exit(program.main(Array(CommandLine.arguments.dropFirst())))
     }
 
@@ -25,7 +26,7 @@ public enum SluiceProgram {
             BatchesCommand.command, OffsetsCommand.command, AuditCommand.command, QuarantineCommand.command,
             ReplayCommand.command(jobs),
             BrokerCommand.command, GenerateCommand.command, NewCommand.command, DoctorCommand.command,
-            BenchCommand.command,
+            SpeedCommand.command, BenchCommand.command,
         ]
     }
 }

@@ -3,14 +3,19 @@
 /// Job name to code.
 public struct JobDefinitions: Sendable {
     private let jobs: [String: any StreamingJob]
+    private let inner: Set<String>
 
-    public init(_ jobs: [any StreamingJob]) {
-        self.jobs = Dictionary(jobs.map { ($0.name, $0) }) { first, _ in
+    public init(_ jobs: [any StreamingJob]) { self.init(jobs, inner: []) }
+
+    /// - Parameter inner: jobs of the program's own, which are found by name and shown to nobody.
+    package init(_ jobs: [any StreamingJob], inner: [any StreamingJob]) {
+        self.inner = Set(inner.map(\.name))
+        self.jobs = Dictionary((jobs + inner).map { ($0.name, $0) }) { first, _ in
             preconditionFailure("two jobs of this binary are named \(first.name)")
         }
     }
 
-    public var names: [String] { jobs.keys.sorted() }
+    public var names: [String] { jobs.keys.filter { !inner.contains($0) }.sorted() }
 
     package func job(_ name: String) throws -> any StreamingJob {
         guard let job = jobs[name] else {

@@ -5,6 +5,7 @@ package func openSink(address: String, table: SinkTable) throws -> any Sink {
     if let path = sqlitePath(address) { return try SQLiteSink(path: path, table: table) }
     if isPostgresAddress(address) { return try PostgresSink(url: address, table: table) }
     if address == "console:" { return ConsoleSink(table: table) }
+    if address == "discard:" { return DiscardSink() }
     if address.hasPrefix("kafka:") {
         throw Failure(
             .notPossible, "cannot write to \(address)", why: "this version has no Kafka sink",

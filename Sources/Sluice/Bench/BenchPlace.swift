@@ -14,28 +14,35 @@ package final class BenchPlace {
     let suffix: String
     let stop: BenchStop
     private let broker: EmbeddedBroker?
+    private let own: BenchKafka?
     private var topics: [String] = []
     private var runs = 0
     private let terminal: Terminal
 
     static let partitions = 4
 
-    init(_ settings: Settings, terminal: Terminal, stop: BenchStop) throws {
+    /// - Parameter kafkaHome: starts a real Kafka from there, where no address is given.
+    init(_ settings: Settings, terminal: Terminal, stop: BenchStop, kafkaHome: String? = nil) throws {
         self.stop = stop
         self.terminal = terminal
         let suffix = String(UInt32.random(in: 0...UInt32.max), radix: 36)
         self.suffix = suffix
+        let folder = (NSTemporaryDirectory() as NSString).appendingPathComponent("sluice-bench-\(suffix)")
+        directory = folder
         if let bootstrap = settings.optionalText(.bootstrap) {
-            broker = nil
+            (broker, own) = (nil, nil)
             kafka = try KafkaConfiguration(bootstrap: bootstrap, properties: SettingsSource.kafkaProperties(settings))
+        } else if let kafkaHome {
+            let started = try BenchKafka(home: kafkaHome, directory: folder + "-kafka")
+            (broker, own) = (nil, started)
+            kafka = try KafkaConfiguration(bootstrap: started.bootstrap)
         } else {
+            own = nil
             let embedded = try EmbeddedBroker()
             broker = embedded
             kafka = try KafkaConfiguration(bootstrap: embedded.bootstrap)
         }
         isEmbedded = broker != nil
-        let folder = (NSTemporaryDirectory() as NSString).appendingPathComponent("sluice-bench-\(suffix)")
-        directory = folder
         do {
             try FileManager.default.createDirectory(
                 atPath: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
@@ -50,17 +57,45 @@ package final class BenchPlace {
         }
     }
 
+    /// How the broker is shown.
+    var brokerText: String {
+        isEmbedded ? "embedded" : own == nil ? kafka.bootstrap : "\(kafka.bootstrap), started for this bench"
+    }
+
     /// A new topic that holds `events` events.
     func traffic(_ what: String, events: Int) throws -> (topic: String, meanBytes: Double) {
+        let summary = try send(Self.traffic(events: events), to: what, adsPath: adsPath)
+        return (summary.topic, Double(summary.counts.bytes) / Double(max(1, summary.counts.events)))
+    }
+
+    /// Sends traffic to a new topic.
+    func send(
+        _ traffic: AdTraffic, to what: String, compression: String? = nil, adsPath: String? = nil
+    ) throws -> GenerateSummary {
+        let topic = try newTopic(what)
+        var kafka = kafka
+        if let compression { kafka.properties["compression.type"] = compression }
+        let request = GenerateRequest(
+            kafka: kafka, topic: topic, partitions: Self.partitions, traffic: traffic,
+            adsPath: adsPath ?? "\(directory)/\(what).csv")
+        return try TrafficRun.run(request) { _ in try stop.check() }
+    }
+
+    /// A topic's name that nobody else uses; it is deleted at the end.
+    func newTopic(_ what: String) throws -> String {
         let topic = "sluice-bench-\(what)-\(suffix)"
         topics.append(topic)
         // The embedded broker has a way of its own to make one.
         try broker?.createTopic(topic, partitions: Self.partitions)
-        let request = GenerateRequest(
-            kafka: kafka, topic: topic, partitions: Self.partitions, traffic: Self.traffic(events: events),
-            adsPath: adsPath)
-        let summary = try TrafficRun.run(request) { _ in try stop.check() }
-        return (topic, Double(summary.counts.bytes) / Double(max(1, summary.counts.events)))
+        return topic
+    }
+
+    /// Deletes a topic that is not needed any more.
+    func drop(topic: String) {
+        topics.removeAll { $0 == topic }
+        do { try TopicAdmin(kafka).deleteTopic(topic) } catch {
+            terminal.note("sluice: topic \(topic) could not be deleted: \(failure(error).why)")
+        }
     }
 
     var adsPath: String { directory + "/ads.csv" }
@@ -75,22 +110,33 @@ package final class BenchPlace {
 
     /// A run in a directory, a catalog and a job of its own: none of them knows what an earlier one did.
     func run(topic: String, workers: Int, _ extra: [String]) throws -> MeasuredRun {
+        try start(
+            ["run", "campaign-views"], topic: topic, workers: workers,
+            ["--format", "avro", "--ads", adsPath] + extra
+        ).run
+    }
+
+    /// The same for any job; also says which directory it got.
+    func start(
+        _ command: [String], topic: String, workers: Int, _ extra: [String]
+    ) throws -> (run: MeasuredRun, folder: String) {
         try stop.check()
         runs += 1
         // The name of a job is the name of its group: on a shared broker nobody else may have it.
         let folder = directory + "/run-\(runs)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
-        return try MeasuredRun(
-            [
-                "run", "campaign-views", "--conf", directory + "/run.yaml",
+        let run = try MeasuredRun(
+            command + [
+                "--conf", directory + "/run.yaml",
                 "--catalog", "sqlite:\(folder)/catalog.db", "--sink", "sqlite:\(folder)/sink.db",
-                "--name", "bench-\(suffix)-\(runs)", "--topic", topic, "--format", "avro",
-                "--ads", adsPath, "--workers", "\(workers)", "--json", "--log-level", "warning",
+                "--name", "bench-\(suffix)-\(runs)", "--topic", topic, "--workers", "\(workers)", "--json",
+                "--log-level", "warning",
             ] + extra, logIn: folder, environment: environment, stop: stop)
+        return (run, folder)
     }
 
     /// Nothing of the user's own settings may reach a run, except how to get at Kafka.
-    private var environment: [String: String] {
+    var environment: [String: String] {
         var variables = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("SLUICE_") }
         variables["SLUICE_BOOTSTRAP"] = kafka.bootstrap
         for (name, value) in kafka.properties {
@@ -104,7 +150,9 @@ package final class BenchPlace {
     }
 
     func end() {
-        if !isEmbedded {
+        own?.end()
+        // A broker of ours goes with all of its topics.
+        if !isEmbedded && own == nil {
             for topic in topics {
                 do { try TopicAdmin(kafka).deleteTopic(topic) } catch {
                     terminal.note("sluice: topic \(topic) could not be deleted: \(failure(error).why)")

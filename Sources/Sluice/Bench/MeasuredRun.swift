@@ -117,12 +117,17 @@ final class MeasuredRun {
     private var reached: [String: Int64] = [:]
 
     /// Waits until a run that ends by itself has ended well.
-    func finish() throws {
-        while try take(timeoutMillis: 120_000) != nil {}
+    func finish() throws { _ = try all() }
+
+    /// All batches that are still to come, of a run that ends by itself, when it has ended well.
+    func all() throws -> [Line] {
+        var lines: [Line] = []
+        while let line = try take(timeoutMillis: 120_000) { lines.append(line) }
         process.waitUntilExit()
         guard process.terminationReason == .exit, process.terminationStatus == 0 else {
             throw unexpected("it ended with status \(process.terminationStatus)")
         }
+        return lines
     }
 
     private func take(timeoutMillis: Int) throws -> Line? {

@@ -58,9 +58,19 @@ final class ChildProcess: @unchecked Sendable {
 
     /// Waits for the child's end. Returns its exit status, or 128 + signal.
     func wait() -> Int32 {
+        defer { close(input) }
+        return collect()
+    }
+
+    /// Ends the child's input, which is its sign to end, and waits for that. Instead of `wait`.
+    func finish() {
+        close(input)
+        _ = collect()
+    }
+
+    private func collect() -> Int32 {
         var status: Int32 = 0
         while waitpid(pid, &status, 0) < 0 { if errno != EINTR { return -1 } }
-        close(input)
         return status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f)
     }
 

@@ -9,10 +9,13 @@ import Foundation
 package struct Program: Sendable {
     package let version: String
     package let commands: [Command]
+    /// What only the program itself calls: neither help nor completion names them.
+    private let inner: [Command]
 
     /// - Parameter commands: what the program can do besides explaining itself.
-    package init(version: String = sluiceVersion, commands: [Command]) {
+    package init(version: String = sluiceVersion, commands: [Command], inner: [Command] = []) {
         self.version = version
+        self.inner = inner
         let explaining = [SettingsCommand.command]
         // Completion offers itself too, so it is told of everything including its own name.
         let listed = commands + explaining
@@ -76,7 +79,9 @@ package struct Program: Sendable {
                 .wrongUsage, "unknown option \(first)", why: "a command comes first, then its options",
                 now: "`sluice --help` lists all commands")
         default:
-            let (command, rest) = try ArgumentParser(commands: commands).selectCommand(arguments)
+            let own = inner.first { $0.name == arguments.first }
+            let (command, rest) = try own.map { ($0, Array(arguments.dropFirst())) }
+                ?? ArgumentParser(commands: commands).selectCommand(arguments)
             let parsed = try ArgumentParser.parse(rest, for: command)
             if parsed.wantsHelp {
                 try terminal.text(HelpText.of(command, width: terminal.width))

@@ -80,9 +80,10 @@ extension SettingKey {
         why: "Keeps the catalog small when everything is bad; beyond it only offsets are kept.")
 
     package static let sink = SettingKey(
-        "sink", .places, .address(["sqlite", "postgres", "postgresql", "console"]), fallback: "sqlite:.sluice/sink.db",
+        "sink", .places, .address(["sqlite", "postgres", "postgresql", "console", "discard"]),
+        fallback: "sqlite:.sluice/sink.db",
         kind: .result,
-        what: "where results go: sqlite:FILE, postgres://HOST/DATABASE or console:",
+        what: "where results go: sqlite:FILE, postgres://HOST/DATABASE, console: or discard:",
         why: "A password comes from PGPASSFILE, PGPASSWORD or the variable, never from the command line.")
     package static let catalog = SettingKey(
         "catalog", .places, .address(["sqlite", "postgres", "postgresql"]), fallback: "sqlite:.sluice/catalog.db",

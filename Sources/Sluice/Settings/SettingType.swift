@@ -116,9 +116,9 @@ package enum SettingType: Hashable, Sendable {
         case .choice(let choices):
             return choices.contains(text) ? .text(text) : nil
         case .address(let schemes):
-            // Only the console has nothing after its colon: it is a place by itself.
+            // The console and the place for nothing have nothing after their colon: they are places by themselves.
             let fits = schemes.contains {
-                text.hasPrefix($0 + ":") && (text.utf8.count > $0.utf8.count + 1 || $0 == "console")
+                text.hasPrefix($0 + ":") && (text.utf8.count > $0.utf8.count + 1 || $0 == "console" || $0 == "discard")
             }
             return fits ? .text(text) : nil
         case .hostPort(let many):

@@ -1,0 +1,106 @@
+// The fastest loop that only reads: what a topic's records cost before anybody looks at one. The bench's baseline.
+//
+// All partitions come out of one queue, up to `batchRecords` messages a call; each message is counted and destroyed, its
+// payload is never touched. Nothing here bounds memory but the client's own defaults, and nothing keeps positions: it is
+// the yardstick of the readers that do, never a part of them.
+//
+// One consumer, made before the clock starts; the clock runs from the first assignment to the last record, so finding
+// the leaders and opening connections is in it, as it is in a job's first batch.
+
+import CRdKafka
+
+package struct ReadingLoop {
+    /// How messages are taken out of the client.
+    package enum Way: String, Sendable, CaseIterable { case batch, callback }
+
+    package struct Result: Sendable, Codable {
+        package var records: Int64
+        /// By the machine's monotonic clock, which all its processes share.
+        package var beganNanos: Int64
+        package var endedNanos: Int64
+        /// What the whole process used until then, its start included.
+        package var cpuNanos: Int64
+    }
+
+    package static let usualBatchRecords = 100_000
+
+    /// What was best with two processes on two cores; a property of the configuration goes before it.
+    private static let properties: [KafkaClient.Property] = [
+        .init("enable.partition.eof", "false", .fixed),
+        .init("auto.offset.reset", "error", .fixed),
+        .init("enable.auto.commit", "false", .fixed),
+        .init("enable.auto.offset.store", "false", .fixed),
+        .init("fetch.queue.backoff.ms", "2", .ifKnown),
+    ]
+
+    /// Reads the ranges to their ends. They must have no holes: the records are counted.
+    package static func run(
+        _ configuration: KafkaConfiguration, _ ranges: [OffsetRange], way: Way = .batch,
+        batchRecords: Int = usualBatchRecords, timeoutMillis: Int = 60_000
+    ) throws -> Result {
+        let client = try KafkaClient(configuration, role: .consumer, properties: properties)
+        let queue = rd_kafka_queue_new(client.handle)!
+        defer { rd_kafka_queue_destroy(queue) }
+        var topics: [String: OpaquePointer] = [:]
+        defer { for topic in topics.values { rd_kafka_topic_destroy(topic) } }
+        let wanted = ranges.reduce(0) { $0 + $1.count }
+        let began = ProcessClocks.steadyNanos()
+        for range in ranges {
+            if topics[range.topic] == nil {
+                guard let topic = rd_kafka_topic_new(client.handle, range.topic, nil) else {
+                    throw client.failure(rd_kafka_last_error(), doing: "read topic \(range.topic)")
+                }
+                topics[range.topic] = topic
+            }
+            guard rd_kafka_consume_start_queue(topics[range.topic]!, range.partition, range.from, queue) == 0 else {
+                throw client.failure(rd_kafka_last_error(), doing: "start reading \(range)")
+            }
+        }
+        defer { for range in ranges { rd_kafka_consume_stop(topics[range.topic]!, range.partition) } }
+
+        let counter = Counter()
+        var deadline = began + Int64(timeoutMillis) * 1_000_000
+        let messages = UnsafeMutablePointer<UnsafeMutablePointer<rd_kafka_message_t>?>.allocate(capacity: batchRecords)
+        defer { messages.deallocate() }
+        while counter.records < wanted {
+            let before = counter.records
+            switch way {
+            case .batch:
+                // A call that asks for more than is left waits for its whole time.
+                let limit = min(batchRecords, Int(wanted - counter.records))
+                let taken = rd_kafka_consume_batch_queue(queue, 100, messages, limit)
+                for index in 0..<max(0, taken) {
+                    counter.count(messages[index]!)
+                    rd_kafka_message_destroy(messages[index])
+                }
+            case .callback:
+                rd_kafka_consume_callback_queue(
+                    queue, 100,
+                    { message, context in
+                        guard let message, let context else { return }
+                        Unmanaged<Counter>.fromOpaque(context).takeUnretainedValue().count(message)
+                    }, Unmanaged.passUnretained(counter).toOpaque())
+            }
+            if counter.error != RD_KAFKA_RESP_ERR_NO_ERROR { throw client.failure(counter.error, doing: "read") }
+            if counter.records > before {
+                deadline = ProcessClocks.steadyNanos() + Int64(timeoutMillis) * 1_000_000
+            } else if ProcessClocks.steadyNanos() > deadline {
+                throw client.failure(
+                    RD_KAFKA_RESP_ERR__TIMED_OUT, doing: "read the last \(wanted - counter.records) of \(wanted) records")
+            }
+        }
+        let ended = ProcessClocks.steadyNanos()
+        return Result(
+            records: counter.records, beganNanos: began, endedNanos: ended, cpuNanos: ProcessClocks.usedNanos())
+    }
+
+    private final class Counter {
+        var records: Int64 = 0
+        var error = RD_KAFKA_RESP_ERR_NO_ERROR
+
+        @inline(__always)
+        func count(_ message: UnsafeMutablePointer<rd_kafka_message_t>) {
+            if message.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR { records += 1 } else { error = message.pointee.err }
+        }
+    }
+}
