@@ -9,9 +9,9 @@ package func openSink(address: String, table: SinkTable) throws -> any Sink {
     if address.hasPrefix("kafka:") {
         throw Failure(
             .notPossible, "cannot write to \(address)", why: "this version has no Kafka sink",
-            now: "write to sqlite:FILE, postgres://user@host:port/database or console:")
+            now: "write to sqlite:FILE, postgres://user@host:port/database, console: or discard:")
     }
     throw Failure(
         .invalidSetting, "`\(maskedAddress(address))` names no sink", why: "it has none of the known forms",
-        now: "write sqlite:FILE, postgres://user@host:port/database or console:")
+        now: "write sqlite:FILE, postgres://user@host:port/database, console: or discard:")
 }
