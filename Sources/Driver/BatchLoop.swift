@@ -23,6 +23,8 @@ package struct LoopOptions: Sendable {
     package var acceptLoss = false
     /// Settings that the job gets before it starts, if they are others than it has.
     package var settings: (values: [String: String], digest: String)?
+    /// Workers that are starting beside the driver: the first batch is planned for all of them, unless they take long.
+    package var expectedWorkers = 0
     /// Wait for the lease instead of refusing.
     package var waitForLease = false
     /// For a backfill: where each partition ends.
@@ -235,6 +237,7 @@ package final class BatchLoop {
     // MARK: the loop
 
     private func batches(startingWith open: BatchPlan?) throws {
+        waitForExpectedWorkers()
         var next = open
         var foundNothing = false
         var outsideSinceMillis: Int64?
@@ -280,6 +283,15 @@ package final class BatchLoop {
                 control.show { $0.retries += 1 }
                 sleepMillis(pause)
             }
+        }
+    }
+
+    /// Without this the first batch goes to whoever registered first, and the others watch it.
+    private func waitForExpectedWorkers() {
+        let deadline = steadyMillis() + DriverLimits.expectedWorkersMillis
+        while pool.available.count < options.expectedWorkers, steadyMillis() < deadline, case .run = control.wish {
+            // Registrations come in on other threads; there is no event to wait for here.
+            usleep(1000)
         }
     }
 

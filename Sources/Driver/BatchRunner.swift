@@ -395,6 +395,8 @@ enum DriverLimits {
     static let maxAttempts = 5
     /// A batch waits this long for a first worker, then the job says so and tries again later.
     static let workerWaitMillis = 30_000
+    /// The first batch waits this long for all of the workers that were started with the driver, then takes who is there.
+    static let expectedWorkersMillis: Int64 = 1000
     /// Failures from outside are tried again, with growing pauses, for this long before the job stops.
     static let outsideRetryMillis: Int64 = 600_000
 }

@@ -13,6 +13,8 @@ import Worker
 final class LocalCluster: Sendable {
     let driver: DriverProcess
     let jobs: JobDefinitions
+    /// Worker processes that were started; they register when they are up.
+    let workers: Int
     private let children: WorkerChildren?
     private let node: WorkerNode?
     private let listener: Listener
@@ -48,6 +50,7 @@ final class LocalCluster: Sendable {
             credentials: credentials, workerTimeoutMillis: settings.millis(.workerTimeout), logsEnds: false,
             resolve: { _, _ in (values, settingsDigest) }, onBatch: { listener.tell($0) })
         let count = workers ?? settings.integer(.workers)
+        self.workers = count
         if count == 0 {
             children = nil
             let node = WorkerNode(

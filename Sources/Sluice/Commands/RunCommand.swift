@@ -79,6 +79,7 @@ enum RunCommand {
         let record = try driver.register(definition: definition, explicit: [:])
         var options = options
         options.settings = (settings.jobValues, settings.digest)
+        options.expectedWorkers = session.workers
         try driver.catalog.setDesired(record.name, .run)
         let progress = BatchProgress(terminal: terminal, job: record.name, asJSON: asJSON)
         session.onBatch = { progress.batchDone($0) }

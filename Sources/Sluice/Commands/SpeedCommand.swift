@@ -10,7 +10,7 @@ enum SpeedCommand {
     private static let usualEvents = 10_000_000
     private static let shortEvents = 1_000_000
     private static let shortRuns = 3
-    static let usualMaxBatchRecords = 2_000_000
+    static let usualMaxBatchRecords = 1_000_000
 
     static let command = Command(
         "bench", .tools, summary: "measure how fast rows go, against the best without Sluice",
