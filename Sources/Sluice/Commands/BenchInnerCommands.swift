@@ -28,9 +28,10 @@ enum BenchReaderCommand {
                 help: "messages a call"),
         ],
         settingFlags: .some([.bootstrap, .topic, .kafka]),
+        settingDefaults: { _ in ["topic": "ad-events"] },
         examples: [Command.Example("sluice bench-reader --bootstrap 127.0.0.1:9092 --topic T", "reads all of T")],
         run: { parsed, terminal in
-            let settings = try parsed.settings(jobDefaults: ["topic": "ad-events"])
+            let settings = try parsed.settings()
             let kafka = try KafkaConfiguration(
                 bootstrap: settings.required(.bootstrap), properties: SettingsSource.kafkaProperties(settings))
             let topic = try settings.required(.topic)

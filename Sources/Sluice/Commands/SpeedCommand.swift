@@ -45,7 +45,6 @@ enum SpeedCommand {
         let cases = try SpeedCase.named(parsed.positionals("CASE"))
         if parsed.flag("list") { return try list(cases, terminal) }
         let settings = try parsed.settings()
-        if parsed.flag("print-settings") { return try PrintSettings.print(settings, terminal) }
         let isShort = parsed.flag("short")
         let runs = parsed.integer("runs") ?? (isShort ? shortRuns : 5)
         let home = parsed.text("kafka") ?? ProcessInfo.processInfo.environment[BenchKafka.variable]
