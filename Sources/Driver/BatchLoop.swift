@@ -328,39 +328,19 @@ package final class BatchLoop {
         let partitions = positions.keys.sorted()
         let ends = try queries.ends(partitions)
         control.show { $0.ends = ends }
-        for partition in partitions {
-            guard let end = ends[partition], let position = positions[partition], end < position.position else { continue }
-            throw Failure(
-                .topicRecreated, "\(partition) ends at \(end), before the position \(position.position) of the log",
-                why: "the topic was recreated or truncated since batch \(lastBatch)",
-                now: "check the topic; to read the new one from its start run the job under another name, or with --offsets kafka after setting the group's offsets")
-        }
-        let bounded = targets.map { targets in ends.merging(targets) { min($0, $1) } } ?? ends
-        let limit = job.settings.maxBatchRecords
-        let ranges = OffsetPlanner(maxRecords: limit == 0 ? nil : limit).ranges(
-            positions: positions.mapValues(\.position), ends: bounded)
-        unread = Set(
-            partitions.filter { partition in
-                guard positions[partition]?.maxEventTimeMillis == nil, let end = ends[partition] else { return false }
-                return end > (ranges.first { $0.topicPartition == partition }?.until ?? positions[partition]!.position)
-            })
-        hasBacklog = ranges.contains { $0.until < bounded[$0.topicPartition] ?? $0.until }
-        guard !ranges.isEmpty else { return nil }
-        let slots = max(1, pool.available.reduce(0) { $0 + $1.slots })
-        let now = wallMillis()
-        var plan = BatchPlan(
-            job: name, jobID: job.record.jobID, batch: lastBatch + 1, epoch: epoch, batchTimeMillis: now,
-            seed: UInt64.random(in: 0...UInt64.max), ranges: ranges, watermarkBeforeMillis: lastWatermark,
-            taskCounts: job.graph.hasExchange ? [ranges.count, min(slots, job.settings.keyGroups)] : [ranges.count],
-            keyGroups: job.settings.keyGroups, buildDigest: buildDigest, settingsDigest: job.settingsDigest,
-            planDigest: job.graph.digest, schemaDigest: job.schemaDigest, lookups: job.lookups, topicIDs: topicIDs,
-            stateBefore: lastState)
+        let cut = try BatchCut(
+            positions: positions, ends: ends, targets: targets, maxRecords: job.settings.maxBatchRecords,
+            lastBatch: lastBatch)
+        unread = cut.unread
+        hasBacklog = cut.hasBacklog
+        guard !cut.ranges.isEmpty else { return nil }
+        let frame = PlanFrame(
+            job: job, epoch: epoch, batch: lastBatch + 1, watermarkBeforeMillis: lastWatermark, topicIDs: topicIDs,
+            stateBefore: lastState, parts: max(1, pool.available.reduce(0) { $0 + $1.slots }))
+        var plan = frame.plan(cut.ranges, batchTimeMillis: wallMillis(), seed: .random(in: 0...UInt64.max))
         if job.record.kind == .backfill {
             // A backfill writes once, at its end, when every window has its whole total (protocol 9).
-            let isLast = targets?.allSatisfy { target in
-                (ranges.first { $0.topicPartition == target.key }?.until ?? positions[target.key]?.position ?? 0)
-                    >= target.value
-            } ?? false
+            let isLast = targets.map { cut.reaches($0, from: positions) } ?? false
             plan.output = job.graph.hasExchange ? (isLast ? .complete : .nothing) : .changes
         }
         planMillis = (ContinuousClock.now - start) / .milliseconds(1)

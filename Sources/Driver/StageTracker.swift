@@ -70,7 +70,65 @@ package struct StageTracker {
 
     private enum Phase { case running, checking, sealing, over }
 
-    private var stages: [[Part]]
+    /// The tasks of one stage, counted by life, so that an event costs the same with 10,000 tasks as with one.
+    private struct Stage {
+        private(set) var parts: [Part]
+        /// In no order.
+        private(set) var waiting: [Int]
+        private(set) var succeeded = 0
+        private(set) var unsealed = 0
+        private(set) var sealed = 0
+
+        init(count: Int) {
+            parts = Array(repeating: Part(), count: count)
+            waiting = Array(0..<count)
+        }
+
+        var allSucceeded: Bool { succeeded == parts.count }
+        var allSealed: Bool { sealed == parts.count }
+
+        subscript(part: Int) -> Part { parts[part] }
+
+        mutating func set(_ part: Int, _ life: Life) {
+            let before = parts[part].life
+            guard before != life else { return }
+            count(before, -1)
+            parts[part].life = life
+            count(life, 1)
+            if life == .waiting { waiting.append(part) }
+        }
+
+        mutating func fail(_ part: Int) -> Int {
+            parts[part].failures += 1
+            return parts[part].failures
+        }
+
+        private mutating func count(_ life: Life, _ change: Int) {
+            switch life {
+            case .succeeded:
+                succeeded += change
+                unsealed += change
+            case .sealing: succeeded += change
+            case .sealed:
+                succeeded += change
+                sealed += change
+            case .waiting, .running: break
+            }
+        }
+
+        /// Starts what waits, ascending: the parts and whether each was tried before.
+        mutating func start() -> [(part: Int, attempt: Int)] {
+            let started = waiting.sorted()
+            waiting.removeAll()
+            return started.map { part in
+                parts[part].life = .running
+                parts[part].attempt += 1
+                return (part, parts[part].attempt)
+            }
+        }
+    }
+
+    private var stages: [Stage]
     /// Set with the phase `over`, until it is said.
     private var unsaid: Failure?
     private var phase = Phase.running
@@ -81,7 +139,7 @@ package struct StageTracker {
     /// - Parameter taskCounts: tasks of each stage; one or two stages.
     package init(taskCounts: [Int], maxAttempts: Int) {
         precondition((1...2).contains(taskCounts.count) && maxAttempts > 0)
-        stages = taskCounts.map { Array(repeating: Part(), count: $0) }
+        stages = taskCounts.map { Stage(count: $0) }
         self.maxAttempts = maxAttempts
     }
 
@@ -100,7 +158,7 @@ package struct StageTracker {
 
     package func isCurrent(_ attempt: Attempt) -> Bool {
         guard phase != .over, stages.indices.contains(attempt.stage),
-            stages[attempt.stage].indices.contains(attempt.part)
+            stages[attempt.stage].parts.indices.contains(attempt.part)
         else { return false }
         return stages[attempt.stage][attempt.part].attempt == attempt.attempt
     }
@@ -123,7 +181,7 @@ package struct StageTracker {
         switch event {
         case .taskSucceeded(let attempt, let worker):
             guard isCurrent(attempt), life(attempt) == .running else { return }
-            stages[attempt.stage][attempt.part].life = .succeeded(worker: worker)
+            stages[attempt.stage].set(attempt.part, .succeeded(worker: worker))
         case .taskFailed(let attempt, let failure, let lostParent):
             guard isCurrent(attempt), life(attempt) == .running else { return }
             taskFailed(attempt, failure, lostParent: lostParent)
@@ -133,7 +191,7 @@ package struct StageTracker {
             if phase == .checking { phase = .sealing }
         case .partSealed(let attempt):
             guard isCurrent(attempt), attempt.stage == lastStage, case .sealing = life(attempt) else { return }
-            stages[attempt.stage][attempt.part].life = .sealed
+            stages[attempt.stage].set(attempt.part, .sealed)
         case .sealFailed(let attempt, let failure):
             guard isCurrent(attempt), case .sealing(let worker) = life(attempt) else { return }
             sealFailed(attempt, failure, holder: worker)
@@ -147,13 +205,13 @@ package struct StageTracker {
         case .rerunParentStage:
             if let lostParent, attempt.stage > 0 { lose(stage: 0, part: lostParent.part, attempt: lostParent.attempt) }
         }
-        stages[attempt.stage][attempt.part].life = .waiting
+        stages[attempt.stage].set(attempt.part, .waiting)
         countFailure(attempt, failure)
     }
 
     private mutating func workerLost(_ worker: String) {
         for stage in stages.indices {
-            for part in stages[stage].indices {
+            for part in stages[stage].parts.indices {
                 switch stages[stage][part].life {
                 case .succeeded(worker): lose(stage: stage, part: part, attempt: stages[stage][part].attempt)
                 // A seal in flight answers for itself: it may have been written.
@@ -168,7 +226,7 @@ package struct StageTracker {
         case .stopJob, .failBatch: return giveUp(failure)
         case .retryTask where failure.code != .workerUnreachable:
             // The sink was busy or away: the rows are still held, only the seal is tried again.
-            stages[attempt.stage][attempt.part].life = .succeeded(worker: worker)
+            stages[attempt.stage].set(attempt.part, .succeeded(worker: worker))
         case .retryTask, .rerunParentStage:
             lose(stage: attempt.stage, part: attempt.part, attempt: attempt.attempt)
         }
@@ -179,12 +237,11 @@ package struct StageTracker {
 
     private mutating func lose(stage: Int, part: Int, attempt: Int) {
         guard stages[stage][part].attempt == attempt, stages[stage][part].life != .sealed else { return }
-        stages[stage][part].life = .waiting
+        stages[stage].set(part, .waiting)
     }
 
     private mutating func countFailure(_ attempt: Attempt, _ failure: Failure) {
-        stages[attempt.stage][attempt.part].failures += 1
-        if stages[attempt.stage][attempt.part].failures >= maxAttempts { giveUp(failure) }
+        if stages[attempt.stage].fail(attempt.part) >= maxAttempts { giveUp(failure) }
     }
 
     private mutating func giveUp(_ failure: Failure) {
@@ -194,37 +251,22 @@ package struct StageTracker {
 
     private func life(_ attempt: Attempt) -> Life { stages[attempt.stage][attempt.part].life }
 
-    private func hasSucceeded(_ part: Part) -> Bool {
-        switch part.life {
-        case .succeeded, .sealing, .sealed: true
-        case .waiting, .running: false
-        }
-    }
-
     private mutating func advance() -> [Action] {
         guard phase != .over else { return [] }
         // A parent is needed only while somebody still has to fetch from it.
-        let childrenDone = stages.count == 2 && stages[1].allSatisfy(hasSucceeded)
+        let childrenDone = stages.count == 2 && stages[1].allSucceeded
         var launched: [Attempt] = []
         if !childrenDone { launched += launch(stage: 0) }
-        if stages.count == 2 && !childrenDone && stages[0].allSatisfy(hasSucceeded) { launched += launch(stage: 1) }
+        if stages.count == 2 && !childrenDone && stages[0].allSucceeded { launched += launch(stage: 1) }
         var actions: [Action] = launched.isEmpty ? [] : [.launch(launched)]
 
-        let last = stages[lastStage]
         switch phase {
-        case .running where last.allSatisfy(hasSucceeded):
+        case .running where stages[lastStage].allSucceeded:
             phase = .checking
             actions.append(.allReported)
         case .sealing:
-            var sealing: [Attempt] = []
-            for part in last.indices {
-                if case .succeeded(let worker) = last[part].life {
-                    stages[lastStage][part].life = .sealing(worker: worker)
-                    sealing.append(Attempt(stage: lastStage, part: part, attempt: last[part].attempt))
-                }
-            }
-            if !sealing.isEmpty { actions.append(.seal(sealing)) }
-            if last.allSatisfy({ $0.life == .sealed }) {
+            if stages[lastStage].unsealed > 0 { actions.append(.seal(sealing())) }
+            if stages[lastStage].allSealed {
                 phase = .over
                 actions.append(.finished)
             }
@@ -233,14 +275,21 @@ package struct StageTracker {
         return actions
     }
 
-    private mutating func launch(stage: Int) -> [Attempt] {
-        var launched: [Attempt] = []
-        for part in stages[stage].indices where stages[stage][part].life == .waiting {
-            if stages[stage][part].attempt > 0 { retries += 1 }
-            stages[stage][part].attempt += 1
-            stages[stage][part].life = .running
-            launched.append(Attempt(stage: stage, part: part, attempt: stages[stage][part].attempt))
+    private mutating func sealing() -> [Attempt] {
+        var sealing: [Attempt] = []
+        for (index, part) in stages[lastStage].parts.enumerated() {
+            guard case .succeeded(let worker) = part.life else { continue }
+            stages[lastStage].set(index, .sealing(worker: worker))
+            sealing.append(Attempt(stage: lastStage, part: index, attempt: part.attempt))
         }
-        return launched
+        return sealing
+    }
+
+    private mutating func launch(stage: Int) -> [Attempt] {
+        guard !stages[stage].waiting.isEmpty else { return [] }
+        return stages[stage].start().map { part, attempt in
+            if attempt > 1 { retries += 1 }
+            return Attempt(stage: stage, part: part, attempt: attempt)
+        }
     }
 }

@@ -26,7 +26,7 @@ public enum SluiceProgram {
             BatchesCommand.command, OffsetsCommand.command, AuditCommand.command, QuarantineCommand.command,
             ReplayCommand.command(jobs),
             BrokerCommand.command, GenerateCommand.command, NewCommand.command, DoctorCommand.command,
-            SpeedCommand.command, BenchCommand.command,
+            SpeedCommand.command, BenchCommand.command, LatencyCommand.command, ScaleCommand.command(jobs),
         ]
     }
 }

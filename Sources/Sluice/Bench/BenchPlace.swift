@@ -16,7 +16,7 @@ package final class BenchPlace {
     private let broker: EmbeddedBroker?
     private let own: BenchKafka?
     private var topics: [String] = []
-    private var runs = 0
+    private(set) var runs = 0
     private let terminal: Terminal
 
     static let partitions = 4
@@ -25,15 +25,15 @@ package final class BenchPlace {
     init(_ settings: Settings, terminal: Terminal, stop: BenchStop, kafkaHome: String? = nil) throws {
         self.stop = stop
         self.terminal = terminal
-        let suffix = String(UInt32.random(in: 0...UInt32.max), radix: 36)
+        let suffix = Self.newSuffix()
         self.suffix = suffix
-        let folder = (NSTemporaryDirectory() as NSString).appendingPathComponent("sluice-bench-\(suffix)")
-        directory = folder
+        let directory = try Self.makeDirectory(suffix)
+        self.directory = directory
         if let bootstrap = settings.optionalText(.bootstrap) {
             (broker, own) = (nil, nil)
             kafka = try KafkaConfiguration(bootstrap: bootstrap, properties: SettingsSource.kafkaProperties(settings))
         } else if let kafkaHome {
-            let started = try BenchKafka(home: kafkaHome, directory: folder + "-kafka")
+            let started = try BenchKafka(home: kafkaHome, directory: directory + "-kafka")
             (broker, own) = (nil, started)
             kafka = try KafkaConfiguration(bootstrap: started.bootstrap)
         } else {
@@ -44,22 +44,43 @@ package final class BenchPlace {
         }
         isEmbedded = broker != nil
         do {
-            try FileManager.default.createDirectory(
-                atPath: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
             // Runs stay where the bench was started, because paths in Kafka's properties may be relative; so the
             // configuration file that may lie there is put out of the way by another one.
             try Data("# every run of a bench has its settings as flags\n".utf8)
-                .write(to: URL(filePath: folder + "/run.yaml"))
+                .write(to: URL(filePath: directory + "/run.yaml"))
         } catch {
-            throw Failure(
-                .notAllowed, "directory \(folder) cannot be made", why: (error as NSError).localizedDescription,
-                now: "set TMPDIR to a directory on a disk that this user may write to")
+            throw Self.noDirectory(directory, error)
         }
     }
 
     /// How the broker is shown.
     var brokerText: String {
         isEmbedded ? "embedded" : own == nil ? kafka.bootstrap : "\(kafka.bootstrap), started for this bench"
+    }
+
+    static func newSuffix() -> String { String(UInt32.random(in: 0...UInt32.max), radix: 36) }
+
+    static func makeDirectory(_ suffix: String) throws -> String {
+        let folder = (NSTemporaryDirectory() as NSString).appendingPathComponent("sluice-bench-\(suffix)")
+        do {
+            try FileManager.default.createDirectory(
+                atPath: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw noDirectory(folder, error)
+        }
+        return folder
+    }
+
+    static func removeDirectory(_ directory: String, _ terminal: Terminal) {
+        do { try FileManager.default.removeItem(atPath: directory) } catch {
+            terminal.note("sluice: \(directory) could not be removed: \((error as NSError).localizedDescription)")
+        }
+    }
+
+    private static func noDirectory(_ folder: String, _ error: any Error) -> Failure {
+        Failure(
+            .notAllowed, "directory \(folder) cannot be made", why: (error as NSError).localizedDescription,
+            now: "set TMPDIR to a directory on a disk that this user may write to")
     }
 
     /// A new topic that holds `events` events.
@@ -98,6 +119,9 @@ package final class BenchPlace {
         }
     }
 
+    /// Where the last run has its files.
+    var lastFolder: String { directory + "/run-\(runs)" }
+
     var adsPath: String { directory + "/ads.csv" }
 
     static func traffic(events: Int) -> AdTraffic {
@@ -123,7 +147,7 @@ package final class BenchPlace {
         try stop.check()
         runs += 1
         // The name of a job is the name of its group: on a shared broker nobody else may have it.
-        let folder = directory + "/run-\(runs)"
+        let folder = lastFolder
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
         let run = try MeasuredRun(
             command + [
@@ -159,8 +183,6 @@ package final class BenchPlace {
                 }
             }
         }
-        do { try FileManager.default.removeItem(atPath: directory) } catch {
-            terminal.note("sluice: \(directory) could not be removed: \((error as NSError).localizedDescription)")
-        }
+        Self.removeDirectory(directory, terminal)
     }
 }

@@ -26,6 +26,8 @@ package struct BenchResult: Sendable, Encodable {
     package enum Unit: String, Sendable, Encodable {
         case millis = "ms"
         case mebibytes = "MiB"
+        case cores
+        case times
     }
     package enum Verdict: String, Sendable, Encodable { case ok, over }
 
@@ -90,5 +92,7 @@ package struct BenchResult: Sendable, Encodable {
         return "\(hundredths / 100).\(rest < 10 ? "0" : "")\(rest)"
     }
 
-    private static func whole(_ value: Double) -> String { grouped(Int64(value.rounded())) }
+    private static func whole(_ value: Double) -> String {
+        value == value.rounded() ? grouped(Int64(value)) : text(value)
+    }
 }

@@ -113,6 +113,13 @@ final class MeasuredRun {
         }
     }
 
+    /// As `next(untilOffsets:)`; returns all that it took.
+    func batches(untilOffsets offsets: Int64) throws -> [BatchView] {
+        var found: [BatchView] = []
+        while reached.values.reduce(0, +) < offsets { found.append(try next(untilOffsets: 0).batch) }
+        return found
+    }
+
     /// Where each partition stands; a batch names only those that it read.
     private var reached: [String: Int64] = [:]
 
@@ -168,6 +175,12 @@ final class MeasuredRun {
             try ProcessTree.peakResidentBytes(of: driver),
             try ProcessTree.children(of: driver).map { try ProcessTree.peakResidentBytes(of: $0) }
         )
+    }
+
+    /// Processor time used until now by the first process and its workers, in milliseconds.
+    func cpuMillis() throws -> Double {
+        let driver = process.processIdentifier
+        return try ([driver] + ProcessTree.children(of: driver)).reduce(0) { try $0 + ProcessTree.cpuMillis(of: $1) }
     }
 
     /// Ends the run and waits for it.

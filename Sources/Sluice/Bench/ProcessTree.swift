@@ -31,6 +31,20 @@ package enum ProcessTree {
         return peak
     }
 
+    /// Processor time of all threads, in user and in kernel, in milliseconds; the kernel counts in steps of 10.
+    package static func cpuMillis(of pid: Int32) throws -> Double {
+        guard let stat = read("/proc/\(pid)/stat"), let ticks = cpuTicks(inStat: stat) else { throw gone(pid) }
+        return Double(ticks) * 1000 / Double(sysconf(Int32(_SC_CLK_TCK)))
+    }
+
+    /// The fields 14 and 15, counted behind the name, which may hold spaces and brackets itself.
+    package static func cpuTicks(inStat text: String) -> Int64? {
+        guard let name = text.lastIndex(of: ")") else { return nil }
+        let words = text[text.index(after: name)...].split(whereSeparator: \.isWhitespace)
+        guard words.count > 12, let user = Int64(words[11]), let kernel = Int64(words[12]) else { return nil }
+        return user + kernel
+    }
+
     package static func children(inList text: String) -> [Int32] {
         text.split(whereSeparator: \.isWhitespace).compactMap { Int32($0) }
     }

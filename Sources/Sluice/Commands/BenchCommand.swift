@@ -41,16 +41,7 @@ enum BenchCommand {
         defer { signals.cancel() }
         let place = try BenchPlace(settings, terminal: terminal, stop: stop)
         defer { place.end() }
-        let machine = BenchMachine(
-            broker: place.isEmbedded ? "embedded" : place.kafka.bootstrap, directory: place.directory, runs: runs)
-        if isJSON {
-            try terminal.json(machine)
-        } else {
-            for line in machine.lines { try terminal.line(line) }
-        }
-        if place.isEmbedded {
-            terminal.note("the embedded broker is in this process, in memory; the truth is what a real Kafka gives")
-        }
+        try showMachine(place, runs: runs, terminal, asJSON: isJSON)
         let bench = OverheadBench(
             place: place, runs: runs, workers: workers, largeEvents: backlog,
             progress: { text in
@@ -70,7 +61,25 @@ enum BenchCommand {
         return try show(found, terminal, asJSON: isJSON)
     }
 
-    private static func show(_ found: [BenchResult], _ terminal: Terminal, asJSON: Bool) throws -> Int32 {
+    /// What the numbers are measured on, before the first of them.
+    static func show(_ machine: BenchMachine, _ terminal: Terminal, asJSON: Bool) throws {
+        if asJSON {
+            try terminal.json(machine)
+        } else {
+            for line in machine.lines { try terminal.line(line) }
+        }
+    }
+
+    static func showMachine(_ place: BenchPlace, runs: Int, _ terminal: Terminal, asJSON: Bool) throws {
+        let machine = BenchMachine(
+            broker: place.isEmbedded ? "embedded" : place.kafka.bootstrap, directory: place.directory, runs: runs)
+        try show(machine, terminal, asJSON: asJSON)
+        if place.isEmbedded {
+            terminal.note("the embedded broker is in this process, in memory; the truth is what a real Kafka gives")
+        }
+    }
+
+    static func show(_ found: [BenchResult], _ terminal: Terminal, asJSON: Bool) throws -> Int32 {
         let missed = found.count { $0.verdict == .over }
         if asJSON {
             for measurement in found { try terminal.json(measurement) }
