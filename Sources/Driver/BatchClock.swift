@@ -7,16 +7,31 @@
 package struct BatchClock: Sendable {
     package let intervalMillis: Int64
     package let pollMillis: Int64
+    package let paceMillis: Int64
     private var nextTickMillis: Int64?
+    private var lastCutMillis: Int64?
 
-    package init(intervalMillis: Int64, pollMillis: Int64) {
+    /// What a standing job keeps between two cuts at interval 0.
+    package static let usualPaceMillis: Int64 = 20
+
+    package init(intervalMillis: Int64, pollMillis: Int64, paceMillis: Int64 = 0) {
         self.intervalMillis = intervalMillis
         self.pollMillis = pollMillis
+        self.paceMillis = paceMillis
+    }
+
+    /// A batch was cut.
+    package mutating func cut(now: Int64) { lastCutMillis = now }
+
+    /// Milliseconds until the pace allows the next cut.
+    package func restMillis(now: Int64) -> Int64 {
+        guard intervalMillis == 0, let lastCutMillis else { return 0 }
+        return min(paceMillis, max(0, lastCutMillis + paceMillis - now))
     }
 
     /// Milliseconds to wait at `now` before the next look at the topic; `foundNothing` says the last look was in vain.
     package mutating func waitMillis(now: Int64, foundNothing: Bool) -> Int64 {
-        guard intervalMillis > 0 else { return foundNothing ? pollMillis : 0 }
+        guard intervalMillis > 0 else { return max(foundNothing ? pollMillis : 0, restMillis(now: now)) }
         guard let next = nextTickMillis else {
             nextTickMillis = now + intervalMillis
             return 0

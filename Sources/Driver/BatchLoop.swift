@@ -109,7 +109,8 @@ package final class BatchLoop {
             // Catching up means working off what is there: the interval paces a standing job only.
             clock = BatchClock(
                 intervalMillis: options.untilCaughtUp ? 0 : job.settings.intervalMillis,
-                pollMillis: options.untilCaughtUp ? 5 : job.settings.pollMillis)
+                pollMillis: options.untilCaughtUp ? 5 : job.settings.pollMillis,
+                paceMillis: options.untilCaughtUp ? 0 : BatchClock.usualPaceMillis)
             queries = try OffsetQueries(job.settings.kafka)
             confirmer = OffsetConfirmer(queries: queries, group: job.group)
             let open = try start()
@@ -197,6 +198,7 @@ package final class BatchLoop {
         let begun = try starting.begin()
         sealedBefore = begun.sealedParts
         positions = begun.positions
+        isGathered = false
         topicIDs = begun.topicIDs
         partitionsSeenMillis = steadyMillis()
         if let last = try catalog.lastDone(job.record.jobID) {
@@ -334,9 +336,11 @@ package final class BatchLoop {
         unread = cut.unread
         hasBacklog = cut.hasBacklog
         guard !cut.ranges.isEmpty else { return nil }
+        clock.cut(now: steadyMillis())
+        isGathered = job.record.kind == .live && spread.isGathered(records: cut.recordCount)
         let frame = PlanFrame(
             job: job, epoch: epoch, batch: lastBatch + 1, watermarkBeforeMillis: lastWatermark, topicIDs: topicIDs,
-            stateBefore: lastState, parts: max(1, pool.available.reduce(0) { $0 + $1.slots }))
+            stateBefore: lastState, parts: isGathered ? 1 : max(1, pool.available.reduce(0) { $0 + $1.slots }))
         var plan = frame.plan(cut.ranges, batchTimeMillis: wallMillis(), seed: .random(in: 0...UInt64.max))
         if job.record.kind == .backfill {
             // A backfill writes once, at its end, when every window has its whole total (protocol 9).
@@ -349,6 +353,11 @@ package final class BatchLoop {
 
     private var planMillis = 0.0
     private var previousCommitMillis: Double?
+    private var spread = BatchSpread()
+    /// The last plan is for one worker.
+    private var isGathered = false
+    /// The last plan was made together with a DONE: records come all the time.
+    private var isSteady = false
     /// The last plan left records behind because of `max_batch_records`: the next one does not wait for a tick.
     private var hasBacklog = false
 
@@ -375,7 +384,7 @@ package final class BatchLoop {
         let begun = ContinuousClock.now
         let runner = BatchRunner(
             plan: plan, epoch: epoch, spec: job.spec, settings: job.settings, pool: pool, mode: mode(of: plan),
-            sealedBefore: sealedBefore,
+            sealedBefore: sealedBefore, isGathered: isGathered,
             shouldStop: { [control, name] in
                 switch control.wish {
                 case .run, .drain: nil
@@ -408,6 +417,7 @@ package final class BatchLoop {
         planMillis = 0
 
         let next = try nextTogether()
+        isSteady = next != nil
         let commitStart = ContinuousClock.now
         try catalog.finishBatch(
             job.record.jobID, batch: plan.batch, epoch: epoch, outcome: outcome, positions: result.positions,
@@ -432,9 +442,18 @@ package final class BatchLoop {
     }
 
     /// The next plan, when records already wait and the interval is over; nil leaves planning to the tick.
+    ///
+    /// At interval 0 the pace may not allow it yet. The batch's rows are in the sink by now, so while records keep coming
+    /// its DONE waits the few milliseconds for them and takes the next plan along: one transaction a batch, not two.
     private func nextTogether() throws -> BatchPlan? {
         guard case .run = control.wish, !isCaughtUp, hasBacklog || clock.isDue(now: steadyMillis()) else { return nil }
         do {
+            let restMillis = hasBacklog ? 0 : clock.restMillis(now: steadyMillis())
+            if restMillis > 0 {
+                guard try isSteady || hasNew() else { return nil }
+                sleepMillis(restMillis)
+                guard case .run = control.wish else { return nil }
+            }
             let plan = try planNext()
             if plan != nil && !hasBacklog { _ = clock.waitMillis(now: steadyMillis(), foundNothing: false) }
             return plan
@@ -443,6 +462,10 @@ package final class BatchLoop {
             Log.debug("next batch not planned together", [("job", name), ("why", failure(error).why)])
             return nil
         }
+    }
+
+    private func hasNew() throws -> Bool {
+        try queries.ends(Array(positions.keys)).contains { $0.value > positions[$0.key]?.position ?? $0.value }
     }
 
     private func report(_ plan: BatchPlan, _ outcome: BatchOutcome, tookMillis: Double) {

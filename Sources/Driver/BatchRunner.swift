@@ -26,6 +26,8 @@ final class BatchRunner {
     private let pool: WorkerPool
     private let epoch: Epoch
     private let mode: Mode
+    /// All tasks go to one worker, because the batch is too small to be shared out.
+    private let isGathered: Bool
     /// By the clock that never goes back, so that a later try is always a higher number.
     private let runNumber = Int64(DispatchTime.now().uptimeNanoseconds)
     private let shouldStop: () -> Failure?
@@ -72,10 +74,11 @@ final class BatchRunner {
     /// - Parameter shouldStop: a reason to give the batch up now (lease lost, job killed), asked while it runs.
     init(
         plan: BatchPlan, epoch: Epoch, spec: JobSpec, settings: EngineSettings, pool: WorkerPool, mode: Mode = .seal,
-        sealedBefore: Set<Int> = [], shouldStop: @escaping () -> Failure?
+        sealedBefore: Set<Int> = [], isGathered: Bool = false, shouldStop: @escaping () -> Failure?
     ) {
         self.mode = mode
         self.sealedBefore = sealedBefore
+        self.isGathered = isGathered
         self.plan = plan
         self.epoch = epoch
         self.spec = spec
@@ -248,7 +251,10 @@ final class BatchRunner {
             let keys: [TaskPlacement.Key] = attempts.map {
                 stage == 0 ? .partition(plan.ranges[$0.part].topicPartition) : .part($0.part)
             }
-            let places = placement.place(keys, on: members)
+            let places = isGathered
+                ? placement.gather(keys, on: members, salt: spec.jobID.text) : placement.place(keys, on: members)
+            let blocks = stage == 0 ? nil : try stageBlocks(urls: urls)
+            let state = stage == 0 ? [:] : stateFiles(parts: attempts.map(\.part))
             var byWorker: [String: [StageTracker.Attempt]] = [:]
             for (attempt, place) in zip(attempts, places) { byWorker[place, default: []].append(attempt) }
             for (id, attempts) in byWorker.sorted(by: { $0.key < $1.key }) {
@@ -256,8 +262,17 @@ final class BatchRunner {
                 usedWorkers.insert(id)
                 for attempt in attempts { assigned[attempt] = worker }
                 let request = RunTasks(
-                    job: spec, context: context, stage: stage, tasks: try attempts.map { try task($0, urls: urls) },
-                    replay: mode.isReplay, returnRows: mode.returnsRows)
+                    job: spec, context: context, stage: stage,
+                    tasks: attempts.map { attempt in
+                        guard let blocks else {
+                            return TaskSpec(
+                                part: attempt.part, attempt: attempt.attempt, range: plan.ranges[attempt.part])
+                        }
+                        return TaskSpec(
+                            part: attempt.part, attempt: attempt.attempt, sources: blocks.sources[attempt.part],
+                            state: state[attempt.part] ?? [])
+                    },
+                    holders: blocks?.holders, replay: mode.isReplay, returnRows: mode.returnsRows)
                 let delayMillis = attempts.map(\.attempt).max().map { $0 > 1 ? min(50 << ($0 - 2), 2000) : 0 } ?? 0
                 call(afterMillis: delayMillis) { [inbox] in
                     let result = Result { try worker.link.run(request) }.mapError(failure)
@@ -274,26 +289,25 @@ final class BatchRunner {
         return context
     }
 
-    private func task(_ attempt: StageTracker.Attempt, urls: [String: String]) throws -> TaskSpec {
-        if attempt.stage == 0 {
-            return TaskSpec(part: attempt.part, attempt: attempt.attempt, range: plan.ranges[attempt.part])
-        }
-        var blocks: [BlockLocation] = []
-        for source in plan.ranges.indices {
-            guard let holder = tracker.holder(stage: 0, part: source), let made = builder.report(stage: 0, part: source)
+    /// Where the blocks of every source task lie now. A merge without one of its sources would lose rows.
+    private func stageBlocks(urls: [String: String]) throws -> StageBlocks {
+        try StageBlocks(sources: plan.taskCounts[0], parts: plan.taskCounts[1]) { source in
+            guard let holder = tracker.holder(stage: 0, part: source), let made = builder.destinations(ofSource: source)
             else {
                 throw Failure(
-                    .internal, "part \(attempt.part) of batch \(plan.batch) was to be merged without the rows of \(plan.ranges[source])",
+                    .internal, "batch \(plan.batch) was to be merged without the rows of \(plan.ranges[source])",
                     why: "the task that reads them has no result at this moment", now: "report this defect; nothing was written")
             }
-            guard made.destinations.contains(attempt.part) else { continue }
             // A holder that is gone by now has an address that nobody answers: the fetch fails and names the block.
-            blocks.append(
-                BlockLocation(sourcePart: source, attempt: holder.attempt, workerURL: urls[holder.worker] ?? "gone:"))
+            return (urls[holder.worker] ?? "gone:", holder.attempt, made)
         }
+    }
+
+    private func stateFiles(parts: [Int]) -> [Int: [StateFile]] {
+        guard let manifest = plan.stateBefore else { return [:] }
         let bounds = BatchPlan.keyGroupBounds(parts: plan.taskCounts[1], keyGroups: plan.keyGroups)
-        let files = plan.stateBefore?.files(for: bounds[attempt.part]..<bounds[attempt.part + 1]) ?? []
-        return TaskSpec(part: attempt.part, attempt: attempt.attempt, blocks: blocks, state: files)
+        return Dictionary(
+            uniqueKeysWithValues: parts.map { ($0, manifest.files(for: bounds[$0]..<bounds[$0 + 1])) })
     }
 
     /// A part that may have been sealed is sealed again with the same rows or not at all: a batch is deterministic, so
@@ -369,23 +383,6 @@ final class BatchRunner {
                 }
             }
         }
-    }
-}
-
-/// Events from many threads for one reader.
-final class Inbox<Element: Sendable>: Sendable {
-    private let elements = Mutex<[Element]>([])
-    private let count = DispatchSemaphore(value: 0)
-
-    func put(_ element: Element) {
-        elements.withLock { $0.append(element) }
-        count.signal()
-    }
-
-    /// The oldest element, or nil after `timeoutMillis`.
-    func next(timeoutMillis: Int) -> Element? {
-        guard count.wait(timeout: .now() + .milliseconds(timeoutMillis)) == .success else { return nil }
-        return elements.withLock { $0.removeFirst() }
     }
 }
 

@@ -22,6 +22,9 @@ struct OutcomeBuilder {
 
     func report(stage: Int, part: Int) -> TaskReport? { reports[stage][part] }
 
+    /// The parts that a source task has a block for; nil while it has not reported.
+    func destinations(ofSource part: Int) -> [Int]? { reports[0][part]?.destinations }
+
     private var sources: [TaskReport] { reports[0].compactMap { $0 } }
     private var last: [TaskReport] { reports[reports.count - 1].compactMap { $0 } }
 

@@ -23,6 +23,8 @@ package struct TaskPlacement: Sendable {
     }
 
     private var homes: [Key: String] = [:]
+    /// Where small batches go as a whole.
+    private var gathering: String?
 
     package init() {}
 
@@ -60,8 +62,25 @@ package struct TaskPlacement: Sendable {
         return placed.map { $0! }
     }
 
+    /// One worker for all keys: the one that the last small batch had, otherwise the one that is home to most of them,
+    /// otherwise one that `salt` picks, so that many small jobs do not all meet at the same. Homes stay as they are.
+    package mutating func gather(_ keys: [Key], on members: [Member], salt: String) -> [String] {
+        precondition(!members.isEmpty)
+        let ids = members.map(\.id).sorted()
+        if let gathering, ids.contains(gathering) { return Array(repeating: gathering, count: keys.count) }
+        var count: [String: Int] = [:]
+        for key in keys { if let home = homes[key] { count[home, default: 0] += 1 } }
+        let turn = salt.utf8.reduce(0) { ($0 &* 31 &+ Int($1)) & 0xFFFF } % ids.count
+        let rotated = ids[turn...] + ids[..<turn]
+        // The first of the largest: `max` would take the last.
+        let best = rotated.reduce(rotated.first!) { (count[$1] ?? 0) > (count[$0] ?? 0) ? $1 : $0 }
+        gathering = best
+        return Array(repeating: best, count: keys.count)
+    }
+
     /// Nothing sticks to this worker any more.
     package mutating func forget(_ worker: String) {
         homes = homes.filter { $0.value != worker }
+        if gathering == worker { gathering = nil }
     }
 }

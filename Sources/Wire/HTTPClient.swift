@@ -117,6 +117,15 @@ package final class HTTPClient: Sendable {
                 unreachable: unreachable, cancellation: cancellation), method, url, as: answer)
     }
 
+    /// Sends a body that is JSON already and reads the answer as `sendJSON` does.
+    package func sendBody<Answer: Decodable>(
+        _ method: String, _ url: String, _ body: [UInt8], as answer: Answer.Type = Answer.self, timeoutMillis: Int
+    ) throws(Failure) -> Answer {
+        try read(
+            try send(method, url, body: body, timeoutMillis: timeoutMillis, unreachable: .workerUnreachable), method, url,
+            as: answer)
+    }
+
     /// `GET` with an answer as JSON.
     package func getJSON<Answer: Decodable>(
         _ url: String, as answer: Answer.Type = Answer.self, timeoutMillis: Int, connectTimeoutMillis: Int = 2000,

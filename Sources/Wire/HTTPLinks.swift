@@ -19,10 +19,10 @@ package struct HTTPWorkerLink: WorkerLink {
     }
 
     package func run(_ request: RunTasks) throws -> RunTasksReply {
-        try client.sendJSON("POST", url + "/v1/tasks/run", request, timeoutMillis: taskTimeoutMillis)
+        try client.sendBody("POST", url + "/v1/tasks/run", try JobLine.body(request), timeoutMillis: taskTimeoutMillis)
     }
     package func seal(_ request: SealTasks) throws -> SealTasksReply {
-        try client.sendJSON("POST", url + "/v1/tasks/seal", request, timeoutMillis: taskTimeoutMillis)
+        try client.sendBody("POST", url + "/v1/tasks/seal", try JobLine.body(request), timeoutMillis: taskTimeoutMillis)
     }
     package func release(_ request: ReleaseBatch) throws {
         let _: EmptyMessage = try client.sendJSON(

@@ -10,8 +10,8 @@
 //                      POST /v1/workers/ID/heartbeat    Heartbeat           -> HeartbeatReply
 //                      GET  /v1/lookups/DIGEST          the bytes of a lookup
 //                      GET  /v1/state/JOBID/NAME        an inline state file
-//   driver -> worker   POST /v1/tasks/run               RunTasks            -> RunTasksReply
-//                      POST /v1/tasks/seal              SealTasks           -> SealTasksReply
+//   driver -> worker   POST /v1/tasks/run               JobSpec, RunTasks   -> RunTasksReply   (two lines, `JobLine`)
+//                      POST /v1/tasks/seal              JobSpec, SealTasks  -> SealTasksReply
 //                      POST /v1/tasks/release           ReleaseBatch        -> {}
 //                      POST /v1/tasks/cancel            CancelJob           -> {}
 //                      POST /v1/state/check             CheckState          -> {}
@@ -23,7 +23,7 @@ import Engine
 import Foundation
 
 /// The version that every registration carries.
-package let wireVersion = 1
+package let wireVersion = 2
 
 // MARK: membership
 
@@ -144,45 +144,108 @@ package struct BlockLocation: Codable, Sendable, Hashable {
     }
 }
 
+/// Who holds the blocks of stage 0, by the part that made them: said once a request, however many parts fetch from them.
+package struct BlockHolders: Codable, Sendable {
+    /// Addresses of workers; `worker` counts in it.
+    package var urls: [String]
+    package var worker: [Int]
+    package var attempt: [Int]
+
+    package init(urls: [String] = [], worker: [Int] = [], attempt: [Int] = []) {
+        self.urls = urls
+        self.worker = worker
+        self.attempt = attempt
+    }
+
+    package func location(_ sourcePart: Int) -> BlockLocation? {
+        guard worker.indices.contains(sourcePart), attempt.indices.contains(sourcePart),
+            urls.indices.contains(worker[sourcePart])
+        else { return nil }
+        return BlockLocation(
+            sourcePart: sourcePart, attempt: attempt[sourcePart], workerURL: urls[worker[sourcePart]])
+    }
+}
+
+/// Ascending part numbers as runs `[from, until)`: mostly all of them, so mostly one run.
+package struct PartRuns: Codable, Sendable, Hashable {
+    private var bounds: [Int] = []
+
+    package init() {}
+
+    /// - Parameter part: not below what was added before.
+    package mutating func append(_ part: Int) {
+        if let last = bounds.last, last == part {
+            bounds[bounds.count - 1] = part + 1
+        } else {
+            bounds += [part, part + 1]
+        }
+    }
+
+    package init(from decoder: any Decoder) throws {
+        bounds = try decoder.singleValueContainer().decode([Int].self)
+        guard bounds.count % 2 == 0, zip(bounds, bounds.dropFirst()).allSatisfy({ $0 < $1 }) else {
+            throw DecodingError.dataCorrupted(
+                DecodingError.Context(codingPath: decoder.codingPath, debugDescription: "no runs of parts"))
+        }
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var single = encoder.singleValueContainer()
+        try single.encode(bounds)
+    }
+
+    package var parts: [Int] {
+        stride(from: 0, to: bounds.count, by: 2).flatMap { bounds[$0]..<bounds[$0 + 1] }
+    }
+}
+
 package struct TaskSpec: Codable, Sendable {
     package var part: Int
     package var attempt: Int
     /// Stage 0: what to read.
     package var range: OffsetRange?
-    /// Later stages: the blocks that exist for this part.
-    package var blocks: [BlockLocation]
+    /// Later stages: the parts of stage 0 that made a block for this one.
+    package var sources: PartRuns?
     /// Stateful stages: the files of the state that this part starts from, in the order to apply them.
-    package var state: [StateFile]
+    package var state: [StateFile]?
 
-    package init(
-        part: Int, attempt: Int, range: OffsetRange? = nil, blocks: [BlockLocation] = [],
-        state: [StateFile] = []
-    ) {
+    package init(part: Int, attempt: Int, range: OffsetRange) {
         self.part = part
         self.attempt = attempt
         self.range = range
-        self.blocks = blocks
+    }
+
+    package init(part: Int, attempt: Int, sources: PartRuns, state: [StateFile]) {
+        self.part = part
+        self.attempt = attempt
+        self.sources = sources
         self.state = state
     }
 }
 
-package struct RunTasks: Codable, Sendable {
-    package var job: JobSpec
+package struct RunTasks: JobMessage {
+    package var job = JobSpec.elsewhere
     package var context: BatchContext
     package var stage: Int
     package var tasks: [TaskSpec]
+    /// Stages after the first: where the blocks of their sources lie.
+    package var holders: BlockHolders?
     /// A replay computes and compares; its results are dropped, no state and no sink is touched.
     package var replay: Bool
     /// The rows shall come back with the report: to be printed, or looked at before they may be sealed.
     package var returnRows: Bool
 
+    private enum CodingKeys: CodingKey { case context, stage, tasks, holders, replay, returnRows }
+
     package init(
-        job: JobSpec, context: BatchContext, stage: Int, tasks: [TaskSpec], replay: Bool = false, returnRows: Bool = false
+        job: JobSpec, context: BatchContext, stage: Int, tasks: [TaskSpec], holders: BlockHolders? = nil,
+        replay: Bool = false, returnRows: Bool = false
     ) {
         self.job = job
         self.context = context
         self.stage = stage
         self.tasks = tasks
+        self.holders = holders
         self.replay = replay
         self.returnRows = returnRows
     }
@@ -248,7 +311,7 @@ package struct RunTasksReply: Codable, Sendable {
 
 // MARK: seal and release
 
-package struct SealTasks: Codable, Sendable {
+package struct SealTasks: JobMessage {
     package struct Part: Codable, Sendable {
         package var part: Int
         package var attempt: Int
@@ -259,10 +322,12 @@ package struct SealTasks: Codable, Sendable {
             self.digest = digest
         }
     }
-    package var job: JobSpec
+    package var job = JobSpec.elsewhere
     package var batch: BatchNumber
     package var epoch: Epoch
     package var parts: [Part]
+
+    private enum CodingKeys: CodingKey { case batch, epoch, parts }
 
     package init(job: JobSpec, batch: BatchNumber, epoch: Epoch, parts: [Part]) {
         self.job = job

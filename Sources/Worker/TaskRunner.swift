@@ -141,8 +141,13 @@ struct TaskRunner {
         let context = context(nil)
         let merge = MergePipeline(
             graph: runtime.graph, context: context, keyGroups: request.context.keyGroups)
-        for location in task.blocks.sorted(by: { $0.sourcePart < $1.sourcePart }) {
+        for source in task.sources?.parts ?? [] {
             try checkCancelled()
+            guard let location = request.holders?.location(source) else {
+                throw Failure(
+                    .internal, "task \(task.part) is not told where block \(source) is", why: "the request names no holder",
+                    now: "report this with the log of this worker")
+            }
             let id = blockID(
                 stage: 0, part: location.sourcePart, attempt: location.attempt, destination: task.part)
             let bytes: [UInt8]
@@ -158,7 +163,7 @@ struct TaskRunner {
         }
         let bounds = BatchPlan.keyGroupBounds(parts: request.context.parts, keyGroups: request.context.keyGroups)
         let groups = bounds[task.part]..<bounds[task.part + 1]
-        let warm = try loadState(groups, files: task.state)
+        let warm = try loadState(groups, files: task.state ?? [])
         if let watermark = request.context.watermarkBeforeMillis { warm.state.evict(watermarkMillis: watermark) }
         let result = try merge.finish(state: warm.state, output: request.context.output)
 

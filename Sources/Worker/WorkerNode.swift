@@ -26,7 +26,8 @@ package final class WorkerNode: WorkerLink {
     private let shared: Mutex<Shared>
 
     private struct Shared {
-        var runtimes: [JobSpec: JobRuntime] = [:]
+        /// One a job and lane: other settings of the same job replace the older ones.
+        var runtimes: [JobID: JobRuntime] = [:]
         /// The newest try of each job that was given up.
         var cancelled: [JobID: (epoch: Epoch, run: Int64)] = [:]
         var partitionSlots: [JobID: SlotMap<TopicPartition>] = [:]
@@ -131,7 +132,7 @@ package final class WorkerNode: WorkerLink {
         shared.withLock { shared in
             let known = shared.cancelled[request.jobID] ?? (0, 0)
             if (request.epoch, request.run) > known { shared.cancelled[request.jobID] = (request.epoch, request.run) }
-            shared.runtimes = shared.runtimes.filter { $0.key.jobID != request.jobID }
+            shared.runtimes[request.jobID] = nil
             shared.partitionSlots[request.jobID] = nil
             shared.partSlots[request.jobID] = nil
         }
@@ -162,13 +163,9 @@ package final class WorkerNode: WorkerLink {
                 why: "build \(build) here, \(spec.buildDigest) at the driver",
                 now: "start the worker from the driver's build")
         }
-        if let known = shared.withLock({ $0.runtimes[spec] }) { return known }
+        if let known = shared.withLock({ $0.runtimes[spec.jobID] }), known.spec == spec { return known }
         let made = try JobRuntime(spec: spec, jobs: jobs)
-        shared.withLock { shared in
-            // One runtime a job and lane: other settings of the same job replace the older ones.
-            shared.runtimes = shared.runtimes.filter { $0.key.jobID != spec.jobID }
-            shared.runtimes[spec] = made
-        }
+        shared.withLock { $0.runtimes[spec.jobID] = made }
         return made
     }
 

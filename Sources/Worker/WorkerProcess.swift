@@ -122,8 +122,8 @@ enum WorkerRoutes {
             case ("GET", "/v1/health"): return .text("ok\n")
             case ("GET", "/v1/ready"): return .text("ready\n")
             case ("GET", "/metrics"): return .text(metrics(node))
-            case ("POST", "/v1/tasks/run"): return .json(try node.run(request.decode()))
-            case ("POST", "/v1/tasks/seal"): return .json(try node.seal(request.decode()))
+            case ("POST", "/v1/tasks/run"): return .json(try node.run(JobLine.message(RunTasks.self, in: request.body)))
+            case ("POST", "/v1/tasks/seal"): return .json(try node.seal(JobLine.message(SealTasks.self, in: request.body)))
             case ("POST", "/v1/tasks/release"):
                 try node.release(request.decode())
                 return .json(EmptyMessage())

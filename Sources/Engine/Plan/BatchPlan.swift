@@ -124,6 +124,41 @@ public struct StateFile: Sendable, Codable, Hashable {
         self.rows = rows
         self.digest = digest
     }
+
+    /// One line, `di 12 812 7 DIGEST NAME`: a manifest names up to 64 files a part and stands in every plan, outcome and
+    /// task, and as objects they were half of all JSON that a small batch made.
+    public func encode(to encoder: any Encoder) throws {
+        var single = encoder.singleValueContainer()
+        try single.encode(
+            "\(kind == .snapshot ? "s" : "d")\(inline ? "i" : "f") \(version) \(bytes) \(rows) \(digest) \(name)")
+    }
+
+    /// Reads the line, and the object that earlier builds wrote into their catalogs.
+    public init(from decoder: any Decoder) throws {
+        let single = try decoder.singleValueContainer()
+        let text: String
+        do { text = try single.decode(String.self) } catch DecodingError.typeMismatch {
+            self = try Self(object: decoder.container(keyedBy: Key.self))
+            return
+        }
+        let words = text.split(separator: " ", maxSplits: 5, omittingEmptySubsequences: false)
+        guard words.count == 6, ["si", "sf", "di", "df"].contains(words[0]), let version = Int64(words[1]),
+            let bytes = Int(words[2]), let rows = Int(words[3])
+        else { throw DecodingError.dataCorruptedError(in: single, debugDescription: "no state file") }
+        self.init(
+            kind: words[0].first == "s" ? .snapshot : .delta, version: version, name: String(words[5]),
+            inline: words[0].last == "i", bytes: bytes, rows: rows, digest: String(words[4]))
+    }
+
+    private enum Key: String, CodingKey { case kind, version, name, inline, bytes, rows, digest }
+
+    private init(object: KeyedDecodingContainer<Key>) throws {
+        self.init(
+            kind: try object.decode(Kind.self, forKey: .kind), version: try object.decode(Int64.self, forKey: .version),
+            name: try object.decode(String.self, forKey: .name), inline: try object.decode(Bool.self, forKey: .inline),
+            bytes: try object.decode(Int.self, forKey: .bytes), rows: try object.decode(Int.self, forKey: .rows),
+            digest: try object.decode(String.self, forKey: .digest))
+    }
 }
 
 /// What a task of the last stage wrote, as the ledger and the log know it.

@@ -41,13 +41,16 @@ extension StateManifest {
 package enum StateCompaction {
     /// A load reads at most this many files a part ...
     package static let maxFiles = 64
+    /// ... of a small state fewer, because each of them stands by name in every plan, outcome and task ...
+    package static let maxFilesOfSmall = 8
+    package static let smallRows = 2_000
     /// ... and about this many times the rows that the state really has.
     package static let maxRowsRatio = 4
     /// Below this many rows a snapshot is never worth more than the file count says.
     package static let freeRows = 20_000
 
     package static func isDue(files: [StateFile], stateRows: Int, deltaRows: Int) -> Bool {
-        if files.count + 1 >= maxFiles { return true }
+        if files.count + 1 >= (stateRows + deltaRows <= smallRows ? maxFilesOfSmall : maxFiles) { return true }
         let rows = files.reduce(deltaRows) { $0 + $1.rows }
         return rows > max(freeRows, maxRowsRatio * (stateRows + deltaRows))
     }
