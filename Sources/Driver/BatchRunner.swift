@@ -253,7 +253,7 @@ final class BatchRunner {
             }
             let places = isGathered
                 ? placement.gather(keys, on: members, salt: spec.jobID.text) : placement.place(keys, on: members)
-            let blocks = stage == 0 ? nil : try stageBlocks(urls: urls)
+            let blocks = try stage == 0 ? nil : stageBlocks(urls: urls)
             let state = stage == 0 ? [:] : stateFiles(parts: attempts.map(\.part))
             var byWorker: [String: [StageTracker.Attempt]] = [:]
             for (attempt, place) in zip(attempts, places) { byWorker[place, default: []].append(attempt) }

@@ -70,6 +70,26 @@ private func offsets(_ values: [Int64]) -> [TopicPartition: Int64] {
         // Fewer partitions with records: the rest stays put.
         #expect(placement.place([keys(4)[2]], on: two) == [first[2]])
     }
+    @Test func `a small batch goes to one worker, the same as long as it is there`() {
+        var placement = TaskPlacement()
+        let chosen = placement.gather(keys(4), on: two, salt: "job")
+        #expect(Set(chosen).count == 1 && chosen.count == 4)
+        #expect(placement.gather(keys(2), on: two.reversed(), salt: "other") == Array(chosen[..<2]))
+        let rest = two.filter { $0.id != chosen[0] }
+        #expect(placement.gather(keys(1), on: rest, salt: "job") == [rest[0].id])
+        // Sharing out again finds the homes that it knew before.
+        var shared = TaskPlacement()
+        let homes = shared.place(keys(4), on: two)
+        _ = shared.gather(keys(4), on: two, salt: "job")
+        #expect(shared.place(keys(4), on: two) == homes)
+    }
+    @Test func `small jobs do not all meet at one worker`() {
+        let places = Set((0..<20).map { salt in
+            var placement = TaskPlacement()
+            return placement.gather(keys(1), on: two, salt: "job-\(salt)")[0]
+        })
+        #expect(places == ["a", "b"])
+    }
     @Test func `a worker that joins takes over its share`() {
         var placement = TaskPlacement()
         _ = placement.place(keys(4), on: [two[0]])
@@ -109,5 +129,29 @@ private func offsets(_ values: [Int64]) -> [TopicPartition: Int64] {
         #expect(clock.waitMillis(now: 7, foundNothing: false) == 0)
         #expect(clock.waitMillis(now: 7, foundNothing: true) == 5)
         #expect(!clock.isOverrun(tookMillis: 1e9))
+    }
+    @Test func `cuts keep the pace at interval 0 and at no other`() {
+        var clock = BatchClock(intervalMillis: 0, pollMillis: 5, paceMillis: 20)
+        #expect(clock.waitMillis(now: 100, foundNothing: false) == 0)
+        clock.cut(now: 100)
+        #expect(clock.restMillis(now: 107) == 13)
+        #expect(clock.waitMillis(now: 107, foundNothing: false) == 13)
+        #expect(clock.waitMillis(now: 118, foundNothing: true) == 5)
+        #expect(clock.waitMillis(now: 120, foundNothing: false) == 0)
+        var paced = BatchClock(intervalMillis: 500, pollMillis: 500, paceMillis: 20)
+        paced.cut(now: 100)
+        #expect(paced.restMillis(now: 101) == 0)
+    }
+}
+
+@Suite struct BatchSpreadTests {
+    @Test func `a job is gathered after some small batches and shared out by the first large one`() {
+        var spread = BatchSpread()
+        let small = BatchSpread.smallRecords
+        for _ in 1..<BatchSpread.smallInARow { #expect(!spread.isGathered(records: small)) }
+        #expect(spread.isGathered(records: small))
+        #expect(spread.isGathered(records: 1))
+        #expect(!spread.isGathered(records: small + 1))
+        #expect(!spread.isGathered(records: 1))
     }
 }

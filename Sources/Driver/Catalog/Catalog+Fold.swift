@@ -184,7 +184,7 @@ extension Catalog {
                     unmatched = sluice_folded.unmatched + excluded.unmatched,
                     folded_at_millis = excluded.folded_at_millis
                 """, slice)
-            for table in ["sluice_ranges", "sluice_quarantine", "sluice_batches"] {
+            for table in ["sluice_quarantine", "sluice_batches"] {
                 try database.execute(
                     "DELETE FROM \(table) WHERE job_id = $1 AND batch > $2 AND batch <= $3", slice)
             }

@@ -10,14 +10,25 @@
 // job, because going on would lose or double records.
 //
 // Survives a crash: all of a call or nothing of it. Checklist when changing a write: is the JSON made before the
-// transaction (others wait for it)? Is it still one statement however many partitions there are?
+// transaction (others wait for it)? Is it still one round trip to a server however many partitions there are?
 
 import Engine
+
+/// What a plan's row holds as text, made before the transaction.
+private struct PlanTexts: Sendable {
+    let plan: String
+    let ranges: String
+
+    init(_ plan: BatchPlan) throws {
+        self.plan = try planText(plan)
+        ranges = RangeText.text(plan.ranges)
+    }
+}
 
 extension Catalog {
     /// Adds the plan of the next batch. Nothing is ever overwritten.
     package func appendPlan(_ plan: BatchPlan) throws {
-        let text = try jsonText(plan)
+        let text = try PlanTexts(plan)
         try write { database in
             try requireLease(plan.jobID, plan.epoch, in: database)
             try insertPlan(plan, text, in: database)
@@ -26,7 +37,7 @@ extension Catalog {
 
     /// Plans an open batch again, over the same ranges, under a higher epoch (protocol 2).
     package func replacePlan(_ plan: BatchPlan) throws {
-        let text = try jsonText(plan)
+        let text = try PlanTexts(plan)
         try write { database in
             try requireLease(plan.jobID, plan.epoch, in: database)
             let open = try openBatch(plan, in: database)
@@ -44,8 +55,9 @@ extension Catalog {
         quarantine: [QuarantinedRecord] = [], inlineState: [InlineState] = [], next: BatchPlan? = nil
     ) throws {
         let outcomeText = try jsonText(outcome)
-        let positionsText = jsonText(positions: positions)
-        let nextText = try next.map { try jsonText($0) }
+        let handedOver = Dictionary(
+            positions.map { (TopicPartition(topic: $0.topic, partition: $0.partition), $0.position) }) { $1 }
+        let nextText = try next.map { try PlanTexts($0) }
         try Self.requireHandedOver(outcome.state, batch: batch, inlineState)
         try write { database in
             try requireLease(jobID, epoch, in: database)
@@ -64,8 +76,8 @@ extension Catalog {
             guard database.changedRows == 1 else {
                 throw Self.broken("batch \(batch) is not open", "it is done already, or was never planned")
             }
-            try storePositions(jobID, positionsText, in: database)
-            try requireEndsReached(jobID, batch, in: database)
+            try storePositions(jobID, positions, in: database)
+            try requireEndsReached(jobID, batch, handedOver, in: database)
             for record in quarantine {
                 try database.execute(
                     """
@@ -96,8 +108,7 @@ extension Catalog {
         guard let jobID = jumps.first?.jobID, jumps.allSatisfy({ $0.jobID == jobID }),
             Set(jumps.map(\.topicPartition)).count == jumps.count
         else { throw Self.broken("the jumps are not of one job's different partitions", "each moves one partition") }
-        let positionsText = jsonText(positions: newPositions)
-        let planText = try plan.map { try jsonText($0) }
+        let planText = try plan.map { try PlanTexts($0) }
         try write { database in
             try requireLease(jobID, epoch, in: database)
             let latest = try latestBatch(jobID, in: database)
@@ -110,7 +121,7 @@ extension Catalog {
             for jump in jumps {
                 try insertJump(jump, after: afterBatch, epoch, in: database)
             }
-            try storePositions(jobID, positionsText, in: database)
+            try storePositions(jobID, newPositions, in: database)
             for jump in jumps {
                 let position = try position(jobID, jump.topicPartition, in: database)
                 guard position == jump.newPosition else {
@@ -124,10 +135,8 @@ extension Catalog {
                     throw Self.broken("the replacing plan is of another epoch or job", "the jump is under \(epoch)")
                 }
                 let open = try openBatch(plan, in: database)
-                try database.execute(
-                    "DELETE FROM sluice_ranges WHERE job_id = $1 AND batch = $2", [.text(jobID), .int(plan.batch)])
                 try overwriteOpenPlan(open, with: plan, planText, in: database)
-                try storeRanges(plan, planText, in: database)
+                try requireStartsFit(plan, in: database)
             }
         }
     }
@@ -146,7 +155,7 @@ extension Catalog {
 
     // MARK: - Inside a transaction
 
-    private func insertPlan(_ plan: BatchPlan, _ text: String, in database: any SQLDatabase) throws {
+    private func insertPlan(_ plan: BatchPlan, _ texts: PlanTexts, in database: any SQLDatabase) throws {
         let latest = try latestBatch(plan.jobID, in: database)
         if let latest, latest.state == .planned {
             throw Self.broken(
@@ -159,44 +168,50 @@ extension Catalog {
         try database.execute(
             """
             INSERT INTO sluice_batches (job_id, batch, state, epoch, planned_at_millis, batch_time_millis,
-                watermark_before_millis, build_digest, settings_digest, plan_digest, plan)
-            VALUES ($1, $2, 'planned', $3, \(clock), $4, $5, $6, $7, $8, $9)
+                watermark_before_millis, build_digest, settings_digest, plan_digest, plan, ranges)
+            VALUES ($1, $2, 'planned', $3, \(clock), $4, $5, $6, $7, $8, $9, $10)
             """,
             [
                 .text(plan.jobID), .int(plan.batch), .int(plan.epoch), .int(plan.batchTimeMillis),
                 .int(plan.watermarkBeforeMillis), .text(plan.buildDigest), .text(plan.settingsDigest),
-                .text(plan.planDigest), .text(text),
+                .text(plan.planDigest), .text(texts.plan), .text(texts.ranges),
             ])
-        try storeRanges(plan, text, in: database)
+        try requireStartsFit(plan, in: database)
     }
 
-    /// The plan's own JSON fills the table of ranges: the two cannot differ.
-    private func storeRanges(_ plan: BatchPlan, _ text: String, in database: any SQLDatabase) throws {
-        let ranges = unpacked(
-            "$3", key: "ranges",
-            [("topic", "TEXT"), ("partition", "INTEGER"), ("from", "BIGINT"), ("until", "BIGINT")], dialect: dialect)
-        try database.execute(
-            """
-            INSERT INTO sluice_ranges (job_id, batch, topic, partition, from_offset, until_offset)
-            SELECT $1, $2, topic, partition, "from", "until" FROM \(ranges)
-            """,
-            [.text(plan.jobID), .int(plan.batch), .text(text)])
-        let strays = try database.execute(
-            """
-            SELECT r.topic, r.partition, r.from_offset, p.position FROM sluice_ranges r
-            JOIN sluice_positions p ON p.job_id = r.job_id AND p.topic = r.topic AND p.partition = r.partition
-            WHERE r.job_id = $1 AND r.batch = $2 AND r.from_offset <> p.position LIMIT 1
-            """,
-            [.text(plan.jobID), .int(plan.batch)])
-        guard let stray = strays.first else { return }
-        var cells = CellReader(stray, of: "sluice_ranges")
-        throw Self.broken(
-            "batch \(plan.batch) does not go on where \(try cells.text())/\(try cells.int()) stands",
-            "it begins at offset \(try cells.int()), the log stands at \(try cells.int())")
+    /// A plan goes on where its partitions stand; one that the log does not know yet may start anywhere.
+    private func requireStartsFit(_ plan: BatchPlan, in database: any SQLDatabase) throws {
+        let standing = try standing(plan.jobID, plan.ranges.map(\.topicPartition), in: database)
+        for range in plan.ranges {
+            guard let position = standing[range.topicPartition], position != range.from else { continue }
+            throw Self.broken(
+                "batch \(plan.batch) does not go on where \(range.topicPartition) stands",
+                "it begins at offset \(range.from), the log stands at \(position)")
+        }
+    }
+
+    /// Where these partitions stand: asked one by one while they are few.
+    private func standing(
+        _ jobID: JobID, _ partitions: [TopicPartition], in database: any SQLDatabase
+    ) throws -> [TopicPartition: Int64] {
+        var standing: [TopicPartition: Int64] = [:]
+        if partitions.count <= 16 {
+            for partition in partitions { standing[partition] = try position(jobID, partition, in: database) }
+            return standing
+        }
+        standing.reserveCapacity(partitions.count)
+        for row in try database.execute(
+            "SELECT topic, partition, position FROM sluice_positions WHERE job_id = $1", [.text(jobID)])
+        {
+            var cells = CellReader(row, of: "sluice_positions")
+            let place = TopicPartition(topic: try cells.text(), partition: Int32(truncatingIfNeeded: try cells.int()))
+            standing[place] = try cells.int()
+        }
+        return standing
     }
 
     private func overwriteOpenPlan(
-        _ open: BatchPlan, with plan: BatchPlan, _ text: String, in database: any SQLDatabase
+        _ open: BatchPlan, with plan: BatchPlan, _ texts: PlanTexts, in database: any SQLDatabase
     ) throws {
         guard plan.epoch > open.epoch else {
             throw Self.broken(
@@ -206,52 +221,71 @@ extension Catalog {
         try database.execute(
             """
             UPDATE sluice_batches SET epoch = $3, planned_at_millis = \(clock), batch_time_millis = $4,
-                watermark_before_millis = $5, build_digest = $6, settings_digest = $7, plan_digest = $8, plan = $9
+                watermark_before_millis = $5, build_digest = $6, settings_digest = $7, plan_digest = $8, plan = $9,
+                ranges = $10
             WHERE job_id = $1 AND batch = $2 AND state = 'planned'
             """,
             [
                 .text(plan.jobID), .int(plan.batch), .int(plan.epoch), .int(plan.batchTimeMillis),
                 .int(plan.watermarkBeforeMillis), .text(plan.buildDigest), .text(plan.settingsDigest),
-                .text(plan.planDigest), .text(text),
+                .text(plan.planDigest), .text(texts.plan), .text(texts.ranges),
             ])
     }
 
-    private func storePositions(_ jobID: JobID, _ text: String, in database: any SQLDatabase) throws {
-        let positions = unpacked(
+    /// In SQLite a statement for each; a server gets all of them in one.
+    private func storePositions(
+        _ jobID: JobID, _ positions: [PartitionPosition], in database: any SQLDatabase
+    ) throws {
+        let insert = """
+            INSERT INTO sluice_positions
+                (job_id, topic, partition, position, tail_offset, tail_hash, max_event_time_millis)
+            """
+        let update = """
+            ON CONFLICT (job_id, topic, partition) DO UPDATE SET position = excluded.position,
+                tail_offset = excluded.tail_offset, tail_hash = excluded.tail_hash,
+                max_event_time_millis = excluded.max_event_time_millis
+            """
+        if database.dialect == .sqlite {
+            let statement = "\(insert) VALUES ($1, $2, $3, $4, $5, $6, $7) \(update)"
+            for position in positions {
+                try database.execute(
+                    statement,
+                    [
+                        .text(jobID), .text(position.topic), .int(Int64(position.partition)), .int(position.position),
+                        .int(position.tailOffset), .text(position.tailHash), .int(position.maxEventTimeMillis),
+                    ])
+            }
+            return
+        }
+        let rows = unpacked(
             "$2",
             [
                 ("topic", "TEXT"), ("partition", "INTEGER"), ("position", "BIGINT"), ("tailOffset", "BIGINT"),
                 ("tailHash", "TEXT"), ("maxEventTimeMillis", "BIGINT"),
             ], dialect: dialect)
-        // `WHERE true` keeps SQLite from reading ON CONFLICT as part of a join.
         try database.execute(
             """
-            INSERT INTO sluice_positions
-                (job_id, topic, partition, position, tail_offset, tail_hash, max_event_time_millis)
-            SELECT $1, topic, partition, "position", "tailOffset", "tailHash", "maxEventTimeMillis"
-            FROM \(positions) WHERE true
-            ON CONFLICT (job_id, topic, partition) DO UPDATE SET position = excluded.position,
-                tail_offset = excluded.tail_offset, tail_hash = excluded.tail_hash,
-                max_event_time_millis = excluded.max_event_time_millis
+            \(insert) SELECT $1, topic, partition, "position", "tailOffset", "tailHash", "maxEventTimeMillis"
+            FROM \(rows) WHERE true \(update)
             """,
-            [.text(jobID), .text(text)])
+            [.text(jobID), .text(jsonText(positions: positions))])
     }
 
-    private func requireEndsReached(_ jobID: JobID, _ batch: BatchNumber, in database: any SQLDatabase) throws {
-        let strays = try database.execute(
-            """
-            SELECT r.topic, r.partition, r.until_offset, p.position FROM sluice_ranges r
-            LEFT JOIN sluice_positions p ON p.job_id = r.job_id AND p.topic = r.topic AND p.partition = r.partition
-            WHERE r.job_id = $1 AND r.batch = $2 AND (p.position IS NULL OR p.position <> r.until_offset) LIMIT 1
-            """,
-            [.text(jobID), .int(batch)])
-        guard let stray = strays.first else { return }
-        var cells = CellReader(stray, of: "sluice_ranges")
-        let (topic, partition, until) = (try cells.text(), try cells.int(), try cells.int())
-        let position = try cells.optionalInt().map { "\($0)" } ?? "missing"
-        throw Self.broken(
-            "batch \(batch) does not leave \(topic)/\(partition) at the end of its range",
-            "the range ends at \(until), the position handed over is \(position)")
+    private func requireEndsReached(
+        _ jobID: JobID, _ batch: BatchNumber, _ handedOver: [TopicPartition: Int64], in database: any SQLDatabase
+    ) throws {
+        let rows = try database.execute(
+            "SELECT ranges FROM sluice_batches WHERE job_id = $1 AND batch = $2", [.text(jobID), .int(batch)])
+        guard let row = rows.first else { throw Self.broken("batch \(batch) is gone", "its row was there a moment ago") }
+        var cells = CellReader(row, of: "sluice_batches")
+        for range in try cells.ranges() {
+            let place = range.topicPartition
+            let position = try handedOver[place] ?? position(jobID, place, in: database)
+            guard position != range.until else { continue }
+            throw Self.broken(
+                "batch \(batch) does not leave \(place) at the end of its range",
+                "the range ends at \(range.until), the position handed over is \(position.map { "\($0)" } ?? "missing")")
+        }
     }
 
     private func storeState(
@@ -314,13 +348,15 @@ extension Catalog {
 
     private func openBatch(_ plan: BatchPlan, in database: any SQLDatabase) throws -> BatchPlan {
         let rows = try database.execute(
-            "SELECT plan FROM sluice_batches WHERE job_id = $1 AND batch = $2 AND state = 'planned'",
+            "SELECT plan, ranges FROM sluice_batches WHERE job_id = $1 AND batch = $2 AND state = 'planned'",
             [.text(plan.jobID), .int(plan.batch)])
         guard let row = rows.first else {
             throw Self.broken("batch \(plan.batch) is not open", "only an open plan can be replaced")
         }
         var cells = CellReader(row, of: "sluice_batches")
-        return try cells.json(BatchPlan.self)
+        var open = try cells.json(BatchPlan.self)
+        open.ranges = try cells.ranges()
+        return open
     }
 
     private static func requireHandedOver(

@@ -5,8 +5,9 @@
 import Engine
 
 extension Catalog {
-    private static let batchColumns = "plan, state, outcome, planned_at_millis, done_at_millis"
-    private static let pageRows: Int64 = 10_000
+    private static let batchColumns = "plan, ranges, state, outcome, planned_at_millis, done_at_millis"
+    /// With 10,000 partitions a page is 15 MB.
+    private static let pageBatches = 64
 
     /// The batch that is planned and not done; there is one at most.
     package func openPlan(_ jobID: JobID) throws -> BatchRecord? {
@@ -75,22 +76,42 @@ extension Catalog {
     }
 
     /// Whether `offset` is a start or an end that the log knows of: of a batch, a checkpoint or a jump (protocol 4).
-    /// Every start but a partition's first is also an end or the goal of a jump, so ends have the index.
+    ///
+    /// Where the partition stands is asked first, because that is what a clean stop leaves in Kafka. Batches are looked
+    /// at from the newest; offsets only fall that way, so unless the partition ever jumped it ends where they pass.
     package func isRecordedEnd(_ jobID: JobID, _ topicPartition: TopicPartition, offset: Int64) throws -> Bool {
         let place = "job_id = $1 AND topic = $2 AND partition = $3"
-        return try read { database in
-            let rows = try database.execute(
+        let parameters: [SQLValue] = [
+            .text(jobID), .text(topicPartition.topic), .int(Int64(topicPartition.partition)), .int(offset),
+        ]
+        let isKnown = try read { database in
+            try !database.execute(
                 """
-                SELECT 1 WHERE EXISTS (SELECT 1 FROM sluice_ranges WHERE \(place) AND until_offset = $4)
-                OR EXISTS (SELECT 1 FROM sluice_positions WHERE \(place) AND position = $4)
+                SELECT 1 WHERE EXISTS (SELECT 1 FROM sluice_positions WHERE \(place) AND position = $4)
                 OR EXISTS (SELECT 1 FROM sluice_checkpoints WHERE \(place) AND $4 IN (from_offset, until_offset))
                 OR EXISTS (SELECT 1 FROM sluice_jumps WHERE \(place) AND $4 IN (old_position, new_position))
-                OR $4 = (SELECT from_offset FROM sluice_ranges WHERE \(place) ORDER BY batch LIMIT 1)
-                """,
-                [
-                    .text(jobID), .text(topicPartition.topic), .int(Int64(topicPartition.partition)), .int(offset),
-                ])
-            return !rows.isEmpty
+                """, parameters
+            ).isEmpty
+        }
+        if isKnown { return true }
+        let hasJumped = try jumps(jobID).contains { $0.topicPartition == topicPartition }
+        var below = BatchNumber.max
+        while true {
+            let page = try read { database in
+                try database.execute(
+                    """
+                    SELECT batch, ranges FROM sluice_batches WHERE job_id = $1 AND batch < $2
+                    ORDER BY batch DESC LIMIT \(Self.pageBatches)
+                    """, [.text(jobID), .int(below)])
+            }
+            for row in page {
+                var cells = CellReader(row, of: "sluice_batches")
+                below = try cells.int()
+                guard let range = try cells.ranges().first(where: { $0.topicPartition == topicPartition }) else { continue }
+                if range.until == offset || range.from == offset { return true }
+                if range.until < offset && !hasJumped { return false }
+            }
+            if page.count < Self.pageBatches { return false }
         }
     }
 
@@ -133,43 +154,23 @@ extension Catalog {
     package func doneRanges(
         _ jobID: JobID, after: BatchNumber = 0, until: BatchNumber = .max, _ body: (LoggedRange) throws -> Void
     ) throws {
-        var last: [SQLValue] = [.int(after), .text(""), .int(Int64(Int32.max))]
-        // The first page starts behind every range of `after`; later ones behind the last range seen.
-        var behind = "batch > $2"
-        let open = try read { database in
-            try database.execute(
-                "SELECT batch FROM sluice_batches WHERE job_id = $1 AND state = 'planned'", [.text(jobID)]
-            ).map { row in
-                var cells = CellReader(row, of: "sluice_batches")
-                return try cells.int()
-            }
-        }
-        let end = min(until, (open.first ?? .max) - 1)
+        var after = after
         while true {
-            let parameters = last
-            let condition = behind
+            let behind = after
             let page = try read { database in
                 try database.execute(
                     """
-                    SELECT batch, topic, partition, from_offset, until_offset FROM sluice_ranges
-                    WHERE job_id = $1 AND batch <= $3 AND \(condition)
-                    ORDER BY batch, topic, partition LIMIT \(Self.pageRows)
-                    """,
-                    [.text(jobID), parameters[0], .int(end)]
-                        + (condition.contains("$4") ? Array(parameters[1...]) : []))
+                    SELECT batch, ranges FROM sluice_batches
+                    WHERE job_id = $1 AND batch > $2 AND batch <= $3 AND state = 'done'
+                    ORDER BY batch LIMIT \(Self.pageBatches)
+                    """, [.text(jobID), .int(behind), .int(until)])
             }
             for row in page {
-                var cells = CellReader(row, of: "sluice_ranges")
-                try body(
-                    LoggedRange(
-                        batch: try cells.int(),
-                        range: OffsetRange(
-                            topic: try cells.text(), partition: Int32(truncatingIfNeeded: try cells.int()),
-                            from: try cells.int(), until: try cells.int())))
+                var cells = CellReader(row, of: "sluice_batches")
+                after = try cells.int()
+                for range in try cells.ranges() { try body(LoggedRange(batch: after, range: range)) }
             }
-            guard page.count == Int(Self.pageRows), let final = page.last else { return }
-            last = Array(final[..<3])
-            behind = "(batch, topic, partition) > ($2, $4, $5)"
+            if page.count < Self.pageBatches { return }
         }
     }
 
@@ -221,8 +222,10 @@ extension Catalog {
         }
         return try rows.map { row in
             var cells = CellReader(row, of: "sluice_batches")
+            var plan = try cells.json(BatchPlan.self)
+            plan.ranges = try cells.ranges()
             return BatchRecord(
-                plan: try cells.json(BatchPlan.self), state: try cells.named(BatchState.self),
+                plan: plan, state: try cells.named(BatchState.self),
                 outcome: try cells.optionalJSON(BatchOutcome.self), plannedAtMillis: try cells.int(),
                 doneAtMillis: try cells.optionalInt())
         }

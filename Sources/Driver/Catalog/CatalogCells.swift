@@ -80,12 +80,19 @@ struct CellReader {
         return cells[next - 1]
     }
 
-    private func unexpected(_ wanted: String) -> Failure {
+    func unexpected(_ wanted: String) -> Failure {
         Failure(
             .catalogFailed, "the catalog holds something that this build cannot read",
             why: "column \(next) of a row of \(table) should be \(wanted)",
             now: "restore the catalog from a backup, or start with a new one and resume from Kafka's offsets")
     }
+}
+
+/// A plan without its ranges, which have a column of their own.
+func planText(_ plan: BatchPlan) throws -> String {
+    var bare = plan
+    bare.ranges = []
+    return try jsonText(bare)
 }
 
 /// The one JSON form of plans, outcomes and settings: keys sorted, so that equal values have equal text.

@@ -7,8 +7,9 @@
 //   sluice_catalog    one row per applied migration
 //   sluice_registry   jobs: who they are, what they do now (state) and shall do (desired)
 //   sluice_leases     per job name: holder, epoch, end of the lease by the database's clock
-//   sluice_batches    the log: one row a batch, `planned` then `done`; plan and outcome as JSON and as plain columns
-//   sluice_ranges     what each batch reads: [from_offset, until_offset) per topic partition
+//   sluice_batches    the log: one row a batch, `planned` then `done`; plan and outcome as JSON and as plain columns;
+//                     what it reads as `ranges` (`RangeText`) and nowhere else
+//   sluice_ranges     a view of that: [from_offset, until_offset) per batch and topic partition
 //   sluice_positions  where each topic partition stands: the next offset to read, the last record's hash
 //   sluice_jumps      accepted losses and moves
 //   sluice_folded     per job: totals of the batches that were folded away
@@ -27,16 +28,22 @@ import Engine
 package struct CatalogMigration: Sendable {
     package var version: Int64
     package var script: String
+    /// Where PostgreSQL needs other words.
+    package var postgres: String?
 
-    package init(version: Int64, script: String) {
+    package init(version: Int64, script: String, postgres: String? = nil) {
         self.version = version
         self.script = script
+        self.postgres = postgres
     }
 }
 
 package enum CatalogSchema {
     /// Every step, ascending by version, without holes.
-    package static let migrations = [CatalogMigration(version: 1, script: firstVersion)]
+    package static let migrations = [
+        CatalogMigration(version: 1, script: firstVersion),
+        CatalogMigration(version: 2, script: rangesAsText, postgres: rangesAsTextInPostgres),
+    ]
 
     /// Version of the catalog in `database`; 0 when it holds none.
     package static func version(of database: any SQLDatabase) throws -> Int64 {
@@ -71,7 +78,7 @@ package enum CatalogSchema {
             let present = try version(of: database)
             try refuseNewer(present, newest: newest)
             for migration in migrations where migration.version > present {
-                try database.executeScript(spell(migration.script, for: database.dialect))
+                try database.executeScript(spell(database.dialect == .postgres ? migration.postgres ?? migration.script : migration.script, for: database.dialect))
                 try database.execute(
                     "INSERT INTO sluice_catalog (version, applied_at_millis) VALUES ($1, \(clock(database.dialect)))",
                     [.int(migration.version)])
@@ -102,6 +109,36 @@ package enum CatalogSchema {
             .split(separator: "{clustered}", omittingEmptySubsequences: false)
             .joined(separator: isSQLite ? " WITHOUT ROWID" : "")
     }
+
+    /// A row and two index entries for each range of each batch became one text a batch. Plans that are there keep their
+    /// own copy of the ranges, which nobody reads any more.
+    private static let rangesAsText = """
+        ALTER TABLE sluice_batches ADD COLUMN ranges TEXT NOT NULL DEFAULT '{}';
+        UPDATE sluice_batches SET ranges = coalesce((
+            SELECT json_group_object(topic, json(ranges)) FROM (
+                SELECT topic, json_group_array(json_array(partition, from_offset, until_offset)) AS ranges
+                FROM sluice_ranges r WHERE r.job_id = sluice_batches.job_id AND r.batch = sluice_batches.batch
+                GROUP BY topic)), '{}');
+        DROP TABLE sluice_ranges;
+        CREATE VIEW sluice_ranges AS
+            SELECT b.job_id, b.batch, t.key AS topic, json_extract(r.value, '$[0]') AS partition,
+                json_extract(r.value, '$[1]') AS from_offset, json_extract(r.value, '$[2]') AS until_offset
+            FROM sluice_batches b, json_each(b.ranges) t, json_each(t.value) r;
+        """
+
+    private static let rangesAsTextInPostgres = """
+        ALTER TABLE sluice_batches ADD COLUMN ranges TEXT NOT NULL DEFAULT '{}';
+        UPDATE sluice_batches SET ranges = coalesce((
+            SELECT CAST(json_object_agg(topic, ranges) AS text) FROM (
+                SELECT topic, json_agg(json_build_array(partition, from_offset, until_offset)) AS ranges
+                FROM sluice_ranges r WHERE r.job_id = sluice_batches.job_id AND r.batch = sluice_batches.batch
+                GROUP BY topic) t), '{}');
+        DROP TABLE sluice_ranges;
+        CREATE VIEW sluice_ranges AS
+            SELECT b.job_id, b.batch, t.key AS topic, CAST(r.value ->> 0 AS integer) AS partition,
+                CAST(r.value ->> 1 AS bigint) AS from_offset, CAST(r.value ->> 2 AS bigint) AS until_offset
+            FROM sluice_batches b, json_each(CAST(b.ranges AS json)) t, json_array_elements(t.value) r;
+        """
 
     private static let firstVersion = """
         CREATE TABLE sluice_catalog (version BIGINT PRIMARY KEY, applied_at_millis BIGINT NOT NULL);

@@ -31,7 +31,6 @@ enum LatencyCommand {
 
     private static func run(_ parsed: ParsedArguments, _ terminal: Terminal) throws -> Int32 {
         let settings = try parsed.settings()
-        if parsed.flag("print-settings") { return try PrintSettings.print(settings, terminal) }
         // Options with a default are always there.
         let (runs, workers) = (parsed.integer("runs") ?? 1, parsed.integer("workers") ?? 1)
         let into = parsed.text("into") ?? "sqlite"

@@ -48,7 +48,7 @@ extension SettingKey {
     package static let interval = SettingKey(
         "interval", .batches, .duration(upTo(days: 1)), fallback: "500ms",
         what: "time from one batch to the next",
-        why: "0 cuts the next batch at once. A batch that takes longer is said, and the next one follows at once.")
+        why: "0 cuts the next batch as soon as records wait, small ones not within 20 ms of each other. A batch that takes longer is said, and the next one follows at once.")
     package static let poll = SettingKey(
         "poll", .batches, .duration(upTo(days: 1, from: 1)), note: "the interval, or 5ms at interval 0",
         what: "time between two questions for the ends of the partitions",

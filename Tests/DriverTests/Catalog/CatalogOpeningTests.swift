@@ -27,8 +27,8 @@ struct CatalogOpeningTests {
         #expect(failures.withLock { $0 } == [])
         let database = try openDatabase(address.text, busyTimeoutMillis: 2000)
         defer { database.close() }
-        #expect(try CatalogSchema.version(of: database) == 1)
-        #expect(try database.execute("SELECT count(*) FROM sluice_catalog") == [[.int(1)]])
+        #expect(try CatalogSchema.version(of: database) == Self.newest)
+        #expect(try database.execute("SELECT count(*) FROM sluice_catalog") == [[.int(Self.newest)]])
     }
 
     @Test(arguments: CatalogPlace.available)
@@ -39,16 +39,56 @@ struct CatalogOpeningTests {
         let database = try fixture.database()
         defer { database.close() }
         let next = CatalogMigration(
-            version: 2,
+            version: Self.newest + 1,
             script: "ALTER TABLE sluice_batches ADD COLUMN note TEXT; CREATE TABLE sluice_notes (b {bytes})")
         try CatalogSchema.migrate(database, migrations: CatalogSchema.migrations + [next])
-        #expect(try CatalogSchema.version(of: database) == 2)
+        #expect(try CatalogSchema.version(of: database) == Self.newest + 1)
         #expect(try database.execute("SELECT count(*), count(note) FROM sluice_batches") == [[.int(2), .int(0)]])
         try CatalogSchema.migrate(database, migrations: CatalogSchema.migrations + [next])
 
-        // This build knows version 1 only.
+        // This build does not know that version.
         #expect(failureCode { try fixture.another().close() } == .catalogNewer)
         #expect(failureCode { try Catalog.open(address: fixture.address, access: .readOnly).close() } == .catalogNewer)
+    }
+
+    private static let newest = CatalogSchema.migrations.last!.version
+
+    @Test(arguments: CatalogPlace.available)
+    func `the ranges of a catalog of version 1 are all there afterwards`(_ place: CatalogPlace) throws {
+        let address = try CatalogFixture.emptyPlace(place)
+        let database = try openDatabase(address.text, busyTimeoutMillis: 2000)
+        defer { database.close() }
+        try CatalogSchema.migrate(database, migrations: Array(CatalogSchema.migrations.prefix(1)))
+        let jobID = JobID.random()
+        let plan = BatchPlan.sample(
+            jobID, 1, epoch: 1,
+            ranges: [
+                OffsetRange(topic: "a.b", partition: 2, from: 0, until: 9_007_199_254_740_993),
+                OffsetRange(topic: "a.b", partition: 10, from: 5, until: 6), OffsetRange(topic: "c", partition: 0, from: 1, until: 2),
+            ])
+        let text = String(decoding: try JSONEncoder().encode(plan), as: UTF8.self)
+        try database.execute(
+            """
+            INSERT INTO sluice_batches (job_id, batch, state, epoch, planned_at_millis, batch_time_millis, build_digest,
+                settings_digest, plan_digest, plan) VALUES ($1, 1, 'planned', 1, 1, 1, 'b', 's', 'p', $2)
+            """, [.text(jobID.text), .text(text)])
+        for range in plan.ranges {
+            try database.execute(
+                """
+                INSERT INTO sluice_ranges (job_id, batch, topic, partition, from_offset, until_offset)
+                VALUES ($1, 1, $2, $3, $4, $5)
+                """,
+                [.text(jobID.text), .text(range.topic), .int(Int64(range.partition)), .int(range.from), .int(range.until)])
+        }
+        let catalog = try Catalog.open(address: address.text)
+        defer { catalog.close() }
+        #expect(try catalog.openPlan(jobID)?.plan == plan)
+        let seen = try database.execute(
+            "SELECT topic, partition, from_offset, until_offset FROM sluice_ranges ORDER BY topic, partition")
+        #expect(
+            seen == plan.ranges.map {
+                [.text($0.topic), .int(Int64($0.partition)), .int($0.from), .int($0.until)] as [SQLValue]
+            })
     }
 
     @Test(arguments: CatalogPlace.available)
@@ -57,10 +97,10 @@ struct CatalogOpeningTests {
         let database = try fixture.database()
         defer { database.close() }
         let broken = CatalogMigration(
-            version: 2, script: "CREATE TABLE sluice_notes (b {bytes}); INSERT INTO sluice_nowhere VALUES (1)")
+            version: Self.newest + 1, script: "CREATE TABLE sluice_notes (b {bytes}); INSERT INTO sluice_nowhere VALUES (1)")
         #expect(
             failureCode { try CatalogSchema.migrate(database, migrations: CatalogSchema.migrations + [broken]) } != nil)
-        #expect(try CatalogSchema.version(of: database) == 1)
+        #expect(try CatalogSchema.version(of: database) == Self.newest)
         #expect(failureCode { try database.execute("SELECT * FROM sluice_notes") } != nil)
     }
 

@@ -128,6 +128,13 @@ struct CatalogReadingTests {
         try fixture.run(jobID, epoch, batches: 1...1)
         let database = try fixture.database()
         defer { database.close() }
+        for text in ["", "{}x", "[]", "{\"t\":[[0,1]]}", "{\"t\":[[0,1,99999999999999999999]]}", "{\"t\":[[0,1,2]"] {
+            try database.execute("UPDATE sluice_batches SET ranges = $1", [.text(text)])
+            #expect(failureCode { _ = try fixture.catalog.lastDone(jobID) } == .catalogFailed, "\(text)")
+        }
+        try database.execute("UPDATE sluice_batches SET ranges = ' { \"t\" : [ [ 0 , 1 , 2 ] ] } '")
+        #expect(
+            try fixture.catalog.lastDone(jobID)?.plan.ranges == [OffsetRange(topic: "t", partition: 0, from: 1, until: 2)])
         try database.execute("UPDATE sluice_batches SET plan = '{\"job\": 1}'")
         #expect(failureCode { _ = try fixture.catalog.lastDone(jobID) } == .catalogFailed)
         try database.execute("DROP TABLE sluice_positions")
@@ -142,8 +149,8 @@ struct CatalogReadingTests {
         #expect(try fixture.catalog.audit(jobID).passes(strict: true))
         let database = try fixture.database()
         defer { database.close() }
-        try database.execute("UPDATE sluice_ranges SET until_offset = 18 WHERE batch = 2 AND partition = 1")
-        try database.execute("UPDATE sluice_ranges SET from_offset = 27 WHERE batch = 4 AND partition = 0")
+        try database.execute("UPDATE sluice_batches SET ranges = replace(ranges, '[1,10,20]', '[1,10,18]') WHERE batch = 2")
+        try database.execute("UPDATE sluice_batches SET ranges = replace(ranges, '[0,30,40]', '[0,27,40]') WHERE batch = 4")
         try database.execute("UPDATE sluice_positions SET position = 51 WHERE partition = 0")
         let report = try fixture.catalog.audit(jobID)
         #expect(
@@ -152,7 +159,6 @@ struct CatalogReadingTests {
                 "overlap in events/0: offsets [27, 30) were read again by batch 4",
                 "position of events/0 is 51, its last range ended at 50",
             ])
-        try database.execute("DELETE FROM sluice_ranges WHERE batch = 3")
         try database.execute("DELETE FROM sluice_batches WHERE batch = 3")
         let later = try fixture.catalog.audit(jobID).findings
         #expect(later.contains { $0.kind == .batchMissing })

@@ -7,6 +7,24 @@ private func file(_ name: String, _ version: BatchNumber, _ kind: StateFile.Kind
 }
 
 @Suite struct StateManifestTests {
+    @Test(arguments: [StateFile.Kind.snapshot, .delta], [true, false])
+    func `a file is one line of JSON and comes back`(_ kind: StateFile.Kind, _ inline: Bool) throws {
+        let file = StateFile(
+            kind: kind, version: 12, name: "v12 a", inline: inline, bytes: 812, rows: 7, digest: inline ? "d1" : "")
+        let text = String(decoding: try JSONEncoder().encode([file]), as: UTF8.self)
+        #expect(text.hasPrefix("[\"") && !text.contains("{"))
+        #expect(try JSONDecoder().decode([StateFile].self, from: Data(text.utf8)) == [file])
+    }
+
+    @Test func `a file as earlier builds wrote it is still read, and nonsense is not`() throws {
+        let old = #"{"kind":"delta","version":3,"name":"n","inline":true,"bytes":4,"rows":5,"digest":"d"}"#
+        let file = try JSONDecoder().decode(StateFile.self, from: Data(old.utf8))
+        #expect(file == StateFile(kind: .delta, version: 3, name: "n", inline: true, bytes: 4, rows: 5, digest: "d"))
+        for text in [#""""#, #""xi 1 2 3 d n""#, #""di 1 2 3 d""#, #""di a 2 3 d n""#, "7"] {
+            #expect(throws: DecodingError.self) { try JSONDecoder().decode(StateFile.self, from: Data(text.utf8)) }
+        }
+    }
+
     @Test func `a delta is added behind what its part had`() {
         let first = StateManifest.next(after: nil, version: 1, bounds: [0, 4, 8], offered: [0: file("a", 1), 1: file("b", 1)])
         let second = StateManifest.next(after: first, version: 2, bounds: [0, 4, 8], offered: [1: file("c", 2)])

@@ -14,6 +14,13 @@ import Testing
         #expect(ProcessTree.peakResidentBytes(inStatus: status) == nil)
     }
 
+    @Test(arguments: [
+        ("7 (a (b) c) S 1 1 1 0 -1 4194560 100 0 0 0 12 30 0 0 20 0", 42 as Int64?), ("7 (a) S 1 1", nil), ("", nil),
+    ])
+    func `processor time is counted behind the name`(_ text: String, _ ticks: Int64?) {
+        #expect(ProcessTree.cpuTicks(inStat: text) == ticks)
+    }
+
     @Test(arguments: [("", []), ("12 \n", [12]), ("12 345 6789 ", [12, 345, 6789])] as [(String, [Int32])])
     func `children are the numbers of the kernel's list`(_ text: String, _ pids: [Int32]) {
         #expect(ProcessTree.children(inList: text) == pids)

@@ -111,7 +111,7 @@ import Testing
         let job = try JobCatalog()
         try job.add(1, [0...10])
         try job.add(2, [10...20])
-        try job.tamper("UPDATE sluice_ranges SET from_offset = \(from) WHERE batch = 2")
+        try job.tamper("UPDATE sluice_batches SET ranges = replace(ranges, '[0,10,', '[0,\(from),') WHERE batch = 2")
         let shown = job.sluice("audit", "views")
         #expect(shown.status == 1)
         #expect(shown.output.contains(words))
