@@ -74,14 +74,17 @@ private func offsets(_ values: [Int64]) -> [TopicPartition: Int64] {
         var placement = TaskPlacement()
         let chosen = placement.gather(keys(4), on: two, salt: "job")
         #expect(Set(chosen).count == 1 && chosen.count == 4)
-        #expect(placement.gather(keys(2), on: two.reversed(), salt: "other") == Array(chosen[..<2]))
+        let again = placement.gather(keys(2), on: two.reversed(), salt: "other")
+        #expect(again == Array(chosen[..<2]))
         let rest = two.filter { $0.id != chosen[0] }
-        #expect(placement.gather(keys(1), on: rest, salt: "job") == [rest[0].id])
+        let moved = placement.gather(keys(1), on: rest, salt: "job")
+        #expect(moved == [rest[0].id])
         // Sharing out again finds the homes that it knew before.
         var shared = TaskPlacement()
         let homes = shared.place(keys(4), on: two)
         _ = shared.gather(keys(4), on: two, salt: "job")
-        #expect(shared.place(keys(4), on: two) == homes)
+        let later = shared.place(keys(4), on: two)
+        #expect(later == homes)
     }
     @Test func `small jobs do not all meet at one worker`() {
         let places = Set((0..<20).map { salt in
@@ -132,12 +135,12 @@ private func offsets(_ values: [Int64]) -> [TopicPartition: Int64] {
     }
     @Test func `cuts keep the pace at interval 0 and at no other`() {
         var clock = BatchClock(intervalMillis: 0, pollMillis: 5, paceMillis: 20)
-        #expect(clock.waitMillis(now: 100, foundNothing: false) == 0)
+        let first = clock.waitMillis(now: 100, foundNothing: false)
+        #expect(first == 0)
         clock.cut(now: 100)
         #expect(clock.restMillis(now: 107) == 13)
-        #expect(clock.waitMillis(now: 107, foundNothing: false) == 13)
-        #expect(clock.waitMillis(now: 118, foundNothing: true) == 5)
-        #expect(clock.waitMillis(now: 120, foundNothing: false) == 0)
+        let waits = [(107, false), (118, true), (120, false)].map { clock.waitMillis(now: $0, foundNothing: $1) }
+        #expect(waits == [13, 5, 0])
         var paced = BatchClock(intervalMillis: 500, pollMillis: 500, paceMillis: 20)
         paced.cut(now: 100)
         #expect(paced.restMillis(now: 101) == 0)
@@ -148,10 +151,9 @@ private func offsets(_ values: [Int64]) -> [TopicPartition: Int64] {
     @Test func `a job is gathered after some small batches and shared out by the first large one`() {
         var spread = BatchSpread()
         let small = BatchSpread.smallRecords
-        for _ in 1..<BatchSpread.smallInARow { #expect(!spread.isGathered(records: small)) }
-        #expect(spread.isGathered(records: small))
-        #expect(spread.isGathered(records: 1))
-        #expect(!spread.isGathered(records: small + 1))
-        #expect(!spread.isGathered(records: 1))
+        let sizes = Array(repeating: small, count: BatchSpread.smallInARow) + [1, small + 1, 1]
+        let answers = sizes.map { spread.isGathered(records: $0) }
+        let before = Array(repeating: false, count: BatchSpread.smallInARow - 1)
+        #expect(answers == before + [true, true, false, false])
     }
 }
