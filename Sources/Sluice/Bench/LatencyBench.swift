@@ -122,8 +122,8 @@ struct LatencyBench {
         ) -> BenchResult? {
             Spread(found.compactMap(value)).map { BenchResult(what, workers: workers, unit, $0, below: budget) }
         }
-        func steps(_ step: @escaping (BatchTimings) -> Double) -> (Found) -> Double? {
-            { found in Self.percentile(0.5, of: found.batches.compactMap { $0.timings.map(step) }) }
+        func steps(_ step: @escaping (BatchTimings) -> Double?) -> (Found) -> Double? {
+            { found in Self.percentile(0.5, of: found.batches.compactMap { $0.timings.flatMap(step) }) }
         }
         return [
             line("event to visible row, p50", .millis, below: Budget.medianMillis) { Self.percentile(0.5, of: $0.latencies) },
