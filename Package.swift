@@ -43,7 +43,14 @@ let package = Package(
 
         .target(
             name: "TestSupport", dependencies: ["Engine"], path: "Tests/TestSupport", swiftSettings: settings),
-        .testTarget(name: "EngineTests", dependencies: ["Engine", "Jobs", "CAvro", "TestSupport"], swiftSettings: settings),
+        .target(
+            name: "Fuzzing", dependencies: ["Engine", "CXXHash", "CZstd"], path: "Tests/Fuzzing", swiftSettings: settings),
+        .executableTarget(name: "fuzz", dependencies: ["Fuzzing"], path: "Tests/Fuzz", swiftSettings: settings),
+        .testTarget(
+            name: "EngineTests", dependencies: ["Engine", "Jobs", "CAvro", "CXXHash", "CZstd", "Fuzzing", "TestSupport"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "WorkerTests", dependencies: ["Worker", "Wire", "Engine", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "DriverTests", dependencies: ["Driver", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "SluiceTests", dependencies: ["Sluice", "Jobs", "TestSupport"], swiftSettings: settings),

@@ -58,7 +58,7 @@ final class Slot: @unchecked Sendable {
         }
         sinks[spec.jobID] = (sink, .now)
         let identity = SinkIdentity(job: spec.name, jobID: spec.jobID, epoch: epoch, sink: runtime.graph.sink.name)
-        let outcome = try sink.seal(identity, part: part, batch: batch, digest: rows.digest, rows: rows.chunks)
+        let outcome = try sink.seal(identity, part: part, batch: batch, digest: rows.digest, rows: rows.chunks())
         Failpoint.reach("worker-sealed")
         return outcome
     }

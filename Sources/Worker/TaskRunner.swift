@@ -13,16 +13,21 @@ import Foundation
 import Wire
 
 struct TaskRunner {
+    /// Takes a part's rows until they are sealed: their name, the rows, their digest, the slot that seals them.
+    typealias HoldRows = (HeldRows.Key, [Chunk], String, Int) throws -> Void
+
     let request: RunTasks
     let runtime: JobRuntime
     let slot: Slot
     let driver: any DriverLink
     let fetch: (BlockID, String) throws -> [UInt8]
     let isCancelled: () -> Bool
+    /// Whether blocks leave this host, so that making them smaller is worth the time.
+    let compressesBlocks: Bool
 
     func run(
-        _ tasks: [TaskSpec], keepBlock: (BlockID, [UInt8]) -> Void,
-        holdRows: (HeldRows.Key, HeldRows.Rows) -> Void
+        _ tasks: [TaskSpec], keepBlock: (BlockID, [UInt8]) throws -> Void,
+        holdRows: HoldRows
     ) -> [TaskResult] {
         if let first = tasks.first, first.range != nil {
             do {
@@ -74,8 +79,8 @@ struct TaskRunner {
     // MARK: stage 0
 
     private func runSource(
-        _ task: TaskSpec, _ range: OffsetRange, keepBlock: (BlockID, [UInt8]) -> Void,
-        holdRows: (HeldRows.Key, HeldRows.Rows) -> Void
+        _ task: TaskSpec, _ range: OffsetRange, keepBlock: (BlockID, [UInt8]) throws -> Void,
+        holdRows: HoldRows
     ) throws -> TaskReport {
         let reader = slot.reader(runtime)
         let decoder = try slot.decoder(runtime)
@@ -91,14 +96,16 @@ struct TaskRunner {
             range, chunkRecords: runtime.settings.chunkRecords, timeoutMillis: runtime.settings.readTimeoutMillis,
             cancelled: isCancelled
         ) { records in
-            decoding.clear()
-            let rows = decoder.decode(
-                records, into: decoding.columns, kept: decoding.kept, rejected: &decoding.rejected)
-            if !decoding.rejected.isEmpty { rejects.add(decoding.rejected, of: records) }
-            decoding.setOffsets(records, rows: rows)
-            let kept = decoding.kept
-            pipeline.process(columns: decoding.columns, rowCount: rows, offsets: decoding.offsets) { row, reason in
-                rejects.add(records[Int(kept[row])], reason: reason)
+            records.forEachPiece { records in
+                decoding.clear()
+                let rows = decoder.decode(
+                    records, into: decoding.columns, kept: decoding.kept, rejected: &decoding.rejected)
+                if !decoding.rejected.isEmpty { rejects.add(decoding.rejected, of: records) }
+                decoding.setOffsets(records, rows: rows)
+                let kept = decoding.kept
+                pipeline.process(columns: decoding.columns, rowCount: rows, offsets: decoding.offsets) { row, reason in
+                    rejects.add(records[Int(kept[row])], reason: reason)
+                }
             }
         }
         try checkCancelled()
@@ -120,13 +127,13 @@ struct TaskRunner {
         if runtime.graph.hasExchange {
             for (destination, block) in finished.blocks.enumerated() {
                 guard let block else { continue }
-                let bytes = ChunkCodec.encode(block)
+                let bytes = ChunkCodec.encode(block, compressing: compressesBlocks)
                 report.destinations.append(destination)
                 report.blockBytes += Int64(bytes.count)
-                keepBlock(blockID(stage: 0, part: task.part, attempt: task.attempt, destination: destination), bytes)
+                try keepBlock(blockID(stage: 0, part: task.part, attempt: task.attempt, destination: destination), bytes)
             }
         } else {
-            finishOutput(finished.output, part: sinkPart(range), task: task, report: &report, holdRows: holdRows)
+            try finishOutput(finished.output, part: sinkPart(range), task: task, report: &report, holdRows: holdRows)
         }
         return report
     }
@@ -136,7 +143,7 @@ struct TaskRunner {
 
     // MARK: the stage after the exchange
 
-    private func runMerge(_ task: TaskSpec, holdRows: (HeldRows.Key, HeldRows.Rows) -> Void) throws -> TaskReport {
+    private func runMerge(_ task: TaskSpec, holdRows: HoldRows) throws -> TaskReport {
         var report = TaskReport()
         let context = context(nil)
         let merge = MergePipeline(
@@ -167,7 +174,7 @@ struct TaskRunner {
         if let watermark = request.context.watermarkBeforeMillis { warm.state.evict(watermarkMillis: watermark) }
         let result = try merge.finish(state: warm.state, output: request.context.output)
 
-        finishOutput(result.output, part: task.part, task: task, report: &report, holdRows: holdRows)
+        try finishOutput(result.output, part: task.part, task: task, report: &report, holdRows: holdRows)
         if !request.replay && result.delta.selectedCount > 0 {
             try offerState(result.delta, task: task, groups: groups, warm: warm, report: &report)
         }
@@ -194,7 +201,7 @@ struct TaskRunner {
             } else {
                 bytes = try store.get(jobID, file)
             }
-            state.apply(delta: try ChunkCodec.decode(bytes), groups: groups)
+            state.apply(delta: try ChunkCodec.decode(bytes, for: .state), groups: groups)
         }
         let warm = WarmState(groups: groups, state: state, files: files)
         if !request.replay { slot.keep(jobID, warm) }
@@ -208,7 +215,7 @@ struct TaskRunner {
         let isSnapshot = StateCompaction.isDue(
             files: warm.files, stateRows: warm.state.groupCount, deltaRows: delta.selectedCount)
         let content = isSnapshot ? warm.state.snapshot(with: delta) : delta
-        let bytes = ChunkCodec.encode(content)
+        let bytes = ChunkCodec.encode(content, for: .state)
         let inline = bytes.count <= runtime.settings.stateInlineBytes
         let contentDigest = digest(of: bytes)
         let batch = request.context.batch
@@ -229,8 +236,8 @@ struct TaskRunner {
 
     private func finishOutput(
         _ chunks: [Chunk], part: Int, task: TaskSpec, report: inout TaskReport,
-        holdRows: (HeldRows.Key, HeldRows.Rows) -> Void
-    ) {
+        holdRows: HoldRows
+    ) throws {
         var rowDigest = RowDigest()
         for chunk in chunks { rowDigest.add(chunk) }
         let text = rowDigest.text
@@ -243,7 +250,7 @@ struct TaskRunner {
             let key = HeldRows.Key(
                 jobID: request.job.jobID, batch: request.context.batch, epoch: request.context.epoch, part: part,
                 attempt: task.attempt)
-            holdRows(key, HeldRows.Rows(chunks: chunks, digest: text, slot: slot.number))
+            try holdRows(key, chunks, text, slot.number)
         }
     }
 

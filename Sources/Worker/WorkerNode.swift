@@ -21,8 +21,9 @@ package final class WorkerNode: WorkerLink {
     private let peers: any BlockLink
     private let ownURL: Mutex<String>
     private let slots: [Slot]
-    private let blocks = BlockStore()
-    private let held = HeldRows()
+    private let memory: HeldMemory
+    private let blocks: BlockStore
+    private let held: HeldRows
     private let shared: Mutex<Shared>
 
     private struct Shared {
@@ -35,7 +36,13 @@ package final class WorkerNode: WorkerLink {
         var running = 0
     }
 
-    package init(slots: Int, jobs: JobDefinitions, build: String, driver: any DriverLink, peers: any BlockLink) {
+    /// - Parameter blockMemoryBytes: how much of what is held between two stages stays in memory.
+    package init(
+        slots: Int, jobs: JobDefinitions, build: String, driver: any DriverLink, peers: any BlockLink, blockMemoryBytes: Int
+    ) {
+        memory = HeldMemory(budgetBytes: blockMemoryBytes)
+        blocks = BlockStore(memory: memory)
+        held = HeldRows(memory: memory)
         slotCount = slots
         self.jobs = jobs
         self.build = build
@@ -52,11 +59,21 @@ package final class WorkerNode: WorkerLink {
         set { ownURL.withLock { $0 = newValue } }
     }
 
+    /// Whether other hosts can fetch blocks here: a worker on loopback serves only its own.
+    private var isReachedFromElsewhere: Bool {
+        let url = self.url
+        return !["local:", "http://127.", "http://localhost:", "http://[::1]:", "https://127.", "https://localhost:", "https://[::1]:"]
+            .contains { url.hasPrefix($0) }
+    }
+
     /// Requests being worked on now.
     package var runningRequests: Int { shared.withLock { $0.running } }
     package var heldBlockBytes: Int { blocks.byteCount }
+    /// Bytes of blocks and rows that are held in memory now, and that went to disk since the start.
+    package var heldMemoryBytes: Int { memory.residentBytes }
+    package var spilledBytes: Int { memory.spilledBytes }
 
-    package func block(_ id: BlockID) -> [UInt8]? { blocks.get(id) }
+    package func block(_ id: BlockID) throws -> [UInt8]? { try blocks.get(id) }
 
     // MARK: requests of the driver
 
@@ -154,6 +171,7 @@ package final class WorkerNode: WorkerLink {
     private func drop(_ jobID: JobID, upTo batch: BatchNumber) {
         blocks.remove(jobID, upTo: batch)
         held.remove(jobID, upTo: batch)
+        memory.closeFiles(jobID, upTo: batch)
     }
 
     private func runtime(_ spec: JobSpec) throws -> JobRuntime {
@@ -195,18 +213,18 @@ package final class WorkerNode: WorkerLink {
             request: request, runtime: runtime, slot: slot, driver: driver,
             fetch: { [self] id, workerURL in
                 if workerURL == url {
-                    if let bytes = blocks.get(id) { return bytes }
+                    if let bytes = try blocks.get(id) { return bytes }
                     throw Failure(
                         .blockLost, "block \(id.path) is not here", why: "it was released or never made",
                         now: "nothing; the driver runs its task again")
                 }
                 return try peers.block(id, at: workerURL)
             },
-            isCancelled: { [self] in isCancelled(request.job.jobID, request.context) })
+            isCancelled: { [self] in isCancelled(request.job.jobID, request.context) }, compressesBlocks: isReachedFromElsewhere)
         return runner.run(
             tasks,
-            keepBlock: { [self] id, bytes in blocks.put(id, bytes) },
-            holdRows: { [self] key, rows in held.put(key, rows) })
+            keepBlock: { [self] id, bytes in try blocks.put(id, bytes) },
+            holdRows: { [self] key, chunks, digest, slot in try held.put(key, chunks, digest: digest, slot: slot) })
     }
 }
 

@@ -21,12 +21,14 @@ package struct WorkerOptions: Sendable {
     package var credentials: Credentials
     package var driverTimeoutMillis: Int64
     package var consumerIdleMillis: Int64
+    package var blockMemoryBytes: Int
     package var build: String
 
     package init(
         driverURL: String, listen: String = "127.0.0.1", port: Int = 0, slots: Int, credentials: Credentials,
-        driverTimeoutMillis: Int64, consumerIdleMillis: Int64, build: String
+        driverTimeoutMillis: Int64, consumerIdleMillis: Int64, blockMemoryBytes: Int, build: String
     ) {
+        self.blockMemoryBytes = blockMemoryBytes
         self.driverURL = driverURL
         self.listen = listen
         self.port = port
@@ -51,7 +53,8 @@ package final class WorkerProcess: Sendable {
         let client = options.credentials.makeClient()
         driver = HTTPDriverLink(client: client, url: options.driverURL)
         let node = WorkerNode(
-            slots: options.slots, jobs: jobs, build: options.build, driver: driver, peers: HTTPBlockLink(client: client))
+            slots: options.slots, jobs: jobs, build: options.build, driver: driver, peers: HTTPBlockLink(client: client),
+            blockMemoryBytes: options.blockMemoryBytes)
         self.node = node
         server = try options.credentials.makeServer(address: options.listen, port: options.port) { request in
             WorkerRoutes.answer(request, node: node)
@@ -135,7 +138,7 @@ enum WorkerRoutes {
                 return .json(EmptyMessage())
             case ("GET", _):
                 guard let id = BlockID(path: request.path) else { return .notFound(request) }
-                guard let bytes = node.block(id) else { return .notFound(request) }
+                guard let bytes = try node.block(id) else { return .notFound(request) }
                 return .bytes(bytes)
             default: return .notFound(request)
             }
@@ -155,6 +158,12 @@ enum WorkerRoutes {
         # HELP sluice_worker_block_bytes Bytes of blocks held for other tasks.
         # TYPE sluice_worker_block_bytes gauge
         sluice_worker_block_bytes \(node.heldBlockBytes)
+        # HELP sluice_worker_held_memory_bytes Bytes of blocks and rows that are held in memory.
+        # TYPE sluice_worker_held_memory_bytes gauge
+        sluice_worker_held_memory_bytes \(node.heldMemoryBytes)
+        # HELP sluice_worker_spilled_bytes_total Bytes of blocks and rows that memory had no room for.
+        # TYPE sluice_worker_spilled_bytes_total counter
+        sluice_worker_spilled_bytes_total \(node.spilledBytes)
 
         """
     }

@@ -7,7 +7,13 @@
 //
 // All numbers are little endian. The checksum (XXH64) covers everything but itself, so that any changed byte is found
 // before anything is believed; the parser checks every bound all the same, because a checksum proves transport, not
-// sense. The body is compressed with zstd (level 1) when it is larger than 4 KiB and that makes it smaller.
+// sense. The body is compressed with zstd (level 1) when the caller wants that, it is larger than 4 KiB, no larger than
+// the reader will unpack, and becomes smaller by it. Blocks that stay on the host are not: see the decision note on
+// compression between workers.
+//
+// A block may come from a process that lies. What it claims is held against the bytes that are there before memory is
+// taken, and a compressed body may claim at most `Limits.inflatedBytes`, unless its digest was checked against the log.
+//
 // Only selected rows are written, and NULLs as zeros: equal rows in equal order give equal bytes.
 //
 // State files of running jobs are in this format: a change gets a new version, and the old one stays readable.
@@ -18,17 +24,25 @@ import CZstd
 package enum ChunkCodec {
     static let version: UInt8 = 1
     static let headerBytes = 24
-    /// A body beyond this is refused before memory is taken for it.
-    static let maxBodyBytes = 1 << 30
     private static let magic: [UInt8] = [0x53, 0x4c, 0x43, 0x4b]
     private static let compressedFlag: UInt8 = 1
     private static let compressFromBytes = 4096
 
-    package static func encode(_ chunk: Chunk) -> [UInt8] {
+    /// Who reads what is written, and so how much it may unpack to.
+    package enum Purpose: Sendable {
+        /// A block for another task, which trusts nobody.
+        case block
+        /// A file of state, whose digest the log keeps and whoever reads it checks first.
+        case state
+
+        var inflatedBytes: Int { self == .block ? Limits.inflatedBytes : Limits.blockBytes }
+    }
+
+    package static func encode(_ chunk: Chunk, for purpose: Purpose = .block, compressing: Bool = true) -> [UInt8] {
         let body = chunk.withSelectedRows { encodeBody(chunk, $0) }
         var flags: UInt8 = 0
         var stored = body
-        if body.count > compressFromBytes, let smaller = compressed(body) {
+        if compressing, body.count > compressFromBytes, body.count <= purpose.inflatedBytes, let smaller = compressed(body) {
             stored = smaller
             flags = compressedFlag
         }
@@ -44,7 +58,7 @@ package enum ChunkCodec {
     }
 
     /// - Throws: `blockLost` when the bytes are not what `encode` wrote.
-    package static func decode(_ bytes: [UInt8]) throws -> Chunk {
+    package static func decode(_ bytes: [UInt8], for purpose: Purpose = .block) throws -> Chunk {
         guard bytes.count >= headerBytes, Array(bytes[0..<4]) == magic else { throw broken("it does not start as one") }
         guard bytes[4] == version else { throw broken("its format version is \(bytes[4]), this build reads \(version)") }
         var header = ByteReader(bytes[8..<headerBytes])
@@ -53,11 +67,12 @@ package enum ChunkCodec {
         guard try header.number(UInt64.self) == checksum(header: Array(bytes[0..<16]), body: stored) else {
             throw broken("its checksum does not match")
         }
-        guard bodyBytes <= maxBodyBytes else { throw broken("it claims \(bodyBytes) bytes") }
+        guard bodyBytes <= Limits.blockBytes else { throw broken("it claims \(bodyBytes) bytes") }
         if bytes[5] & compressedFlag == 0 {
             guard stored.count == Int(bodyBytes) else { throw broken("its length is another than it says") }
             return try decodeBody(stored)
         }
+        guard bodyBytes <= purpose.inflatedBytes else { throw broken("it claims to unpack to \(bodyBytes) bytes") }
         return try decodeBody(decompressed(stored, to: Int(bodyBytes))[...])
     }
 
@@ -82,6 +97,9 @@ package enum ChunkCodec {
     }
 
     private static func decompressed(_ stored: ArraySlice<UInt8>, to bodyBytes: Int) throws -> [UInt8] {
+        // The frame knows its size, too: both must agree before memory is taken.
+        let frameBytes = stored.withUnsafeBytes { ZSTD_getFrameContentSize($0.baseAddress, $0.count) }
+        guard frameBytes == UInt64(bodyBytes) else { throw broken("its length is another than it says") }
         var size = 0
         let result = [UInt8](unsafeUninitializedCapacity: bodyBytes) { buffer, count in
             size = stored.withUnsafeBytes { ZSTD_decompress(buffer.baseAddress, bodyBytes, $0.baseAddress, $0.count) }
@@ -143,9 +161,12 @@ package enum ChunkCodec {
             guard type < types.count else { throw broken("it has a column of an unknown type") }
             let nullable = try reader.number(UInt8.self) != 0
             let name = try reader.bytes(Int(try reader.number(UInt16.self)))
-            fields.append(Field(String(decoding: name, as: UTF8.self), types[type], nullable: nullable))
+            guard let text = String(validating: name, as: UTF8.self) else { throw broken("the name of a column is not text") }
+            fields.append(Field(text, types[type], nullable: nullable))
         }
         let rowCount = Int(try reader.number(UInt32.self))
+        // Rows without columns take no bytes: their number could not be held against anything.
+        guard rowCount == 0 || !fields.isEmpty else { throw broken("it claims rows without columns") }
         let columns = try fields.map { try decodeColumn($0.type, rowCount, &reader) }
         guard reader.isAtEnd else { throw broken("bytes are left over") }
         return Chunk(schema: Schema(fields), columns: columns, rowCount: rowCount)

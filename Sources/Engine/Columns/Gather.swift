@@ -97,6 +97,9 @@ extension Chunk {
         Chunk(schema: schema, columns: columns.map { $0.gathered(rows) }, rowCount: rows.count)
     }
 
+    /// Bytes that the columns take, selected or not.
+    package var byteCount: Int { columns.reduce(0) { $0 + $1.byteCount } }
+
     /// A copy that holds the selected rows and nothing else.
     package func compacted() -> Chunk { withSelectedRows { gathered($0) } }
 

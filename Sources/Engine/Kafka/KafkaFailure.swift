@@ -40,11 +40,16 @@ extension KafkaClient {
                 .topicMissing, "Kafka did not \(doing)", why: text,
                 now: "check the topic's name, or create it")
         case RD_KAFKA_RESP_ERR__FATAL, RD_KAFKA_RESP_ERR__FENCED, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH,
-            RD_KAFKA_RESP_ERR__BAD_MSG, RD_KAFKA_RESP_ERR_INVALID_MSG, RD_KAFKA_RESP_ERR__BAD_COMPRESSION,
+            RD_KAFKA_RESP_ERR__BAD_MSG, RD_KAFKA_RESP_ERR_INVALID_MSG,
             RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION, RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
             return Failure(
                 .kafkaFatal, "Kafka did not \(doing)", why: text,
                 now: "see the broker's log; the same call again would fail again")
+        case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+            return Failure(
+                .kafkaFatal, "Kafka did not \(doing)",
+                why: "\(text): a compressed batch is broken, or unpacks to more than the client allows",
+                now: "raise kafka.receive.message.max.bytes if such batches are meant; else delete its records and start with --accept-loss")
         case RD_KAFKA_RESP_ERR__INVALID_ARG, RD_KAFKA_RESP_ERR_INVALID_CONFIG, RD_KAFKA_RESP_ERR_INVALID_PARTITIONS,
             RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR, RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
             return Failure(

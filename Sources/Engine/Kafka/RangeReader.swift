@@ -129,6 +129,8 @@ package final class RangeReader {
                 .init("queued.min.messages", String(wanted.queuedMessages)),
                 .init("queued.max.messages.kbytes", String(wanted.queuedKilobytes)),
                 .init("fetch.message.max.bytes", String(wanted.fetchBytes)),
+                // Bounds what a compressed batch may unpack to, too (not for every codec: see `FetchBudget`).
+                .init("receive.message.max.bytes", String(Limits.fetchAnswerBytes)),
                 // A queue that was full is looked at again soon, not after a second, and not all the time.
                 .init("fetch.queue.backoff.ms", "2", .ifKnown),
                 // How long a fetch at the end of the log waits, and so how long a new start there may have to.

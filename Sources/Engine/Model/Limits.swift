@@ -11,6 +11,22 @@ package enum Limits {
     /// the recursive skippers (about 150 bytes a level).
     package static let nesting = 100
 
+    /// Bytes of rows that one call of a decoder is given, so that what they become is bounded whatever the client holds: a
+    /// small compressed batch may unpack to gigabytes of records. A longer record goes by itself. Columns of texts are
+    /// reserved for all of it, and a column holds at most 2 GiB.
+    package static let decodeBytes = 16 << 20
+
+    /// Bytes that compressed rows from another process may unpack to. A larger block is written plain; one that claims
+    /// more is refused before memory is taken for it, so that a decompression bomb costs its own size.
+    package static let inflatedBytes = 64 << 20
+
+    /// Bytes of one block or state file, unpacked. A larger one is refused.
+    package static let blockBytes = 1 << 30
+
+    /// Bytes of one answer of a Kafka broker, and of what the client unpacks one compressed batch to where it keeps to a
+    /// bound. A larger answer is an error of the read.
+    package static let fetchAnswerBytes = 64 << 20
+
     /// Bytes of a CSV file, which is held in memory whole. A larger one is refused with `limitExceeded`.
     package static let csvBytes = 1 << 30
 }

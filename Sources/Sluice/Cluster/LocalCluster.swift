@@ -55,7 +55,8 @@ final class LocalCluster: Sendable {
             children = nil
             let node = WorkerNode(
                 slots: settings.integer(.slots), jobs: jobs, build: ThisProgram.buildDigest,
-                driver: CatalogLink(catalog: catalog), peers: HTTPBlockLink(client: credentials.makeClient()))
+                driver: CatalogLink(catalog: catalog), peers: HTTPBlockLink(client: credentials.makeClient()),
+                blockMemoryBytes: settings.bytes(.blockMemory))
             self.node = node
             driver.pool.addLocal(id: "local", slots: settings.integer(.slots), url: node.url, link: node)
         } else {
@@ -69,6 +70,7 @@ final class LocalCluster: Sendable {
                 arguments: [
                     "worker", "--driver", driver.url, "--slots", "\(slots)", "--exit-with-parent", "--log-format",
                     settings.text(.logFormat), "--log-level", "warning", "--consumer-idle", settings.text(.consumerIdle),
+                    "--block-memory", settings.text(.blockMemory),
                 ],
                 environment: tls.environment.merging([SharedSecret.variable: secret]) { $1 })
             self.children = children

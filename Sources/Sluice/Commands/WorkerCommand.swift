@@ -19,7 +19,7 @@ enum WorkerCommand {
             ],
             settingFlags: .some([
                 .driver, .slots, .workerListen, .secretFile, .tlsCert, .tlsKey, .tlsCA, .driverTimeout, .consumerIdle,
-                .logFormat, .logLevel, .catalog,
+                .blockMemory, .logFormat, .logLevel, .catalog,
             ]),
             examples: [
                 Command.Example("sluice worker --driver http://127.0.0.1:7070 --slots 2", "runs up to two tasks at a time"),
@@ -39,7 +39,8 @@ enum WorkerCommand {
             options: WorkerOptions(
                 driverURL: settings.text(.driver), listen: host, port: port, slots: settings.integer(.slots),
                 credentials: try Credentials(settings, mayMakeSecret: false), driverTimeoutMillis: settings.millis(.driverTimeout),
-                consumerIdleMillis: settings.millis(.consumerIdle), build: ThisProgram.buildDigest), jobs: jobs)
+                consumerIdleMillis: settings.millis(.consumerIdle), blockMemoryBytes: settings.bytes(.blockMemory),
+                build: ThisProgram.buildDigest), jobs: jobs)
         if parsed.flag("exit-with-parent") { exitWithParent() }
         let signals = Signals { worker.leave() }
         defer { signals.cancel() }

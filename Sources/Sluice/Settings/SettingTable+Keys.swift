@@ -145,6 +145,10 @@ extension SettingKey {
         "slots", .workers, .integer(1...1024), fallback: "2",
         what: "tasks that a worker runs at the same time",
         why: "More than the cores of its host wait for each other.")
+    package static let blockMemory = SettingKey(
+        "block_memory", .workers, .size(anySize), fallback: "64MiB",
+        what: "memory of a worker for rows that wait for the next stage or for the sink",
+        why: "What does not fit goes to a file under TMPDIR (else /var/tmp) until the batch is done.")
     package static let keyGroups = SettingKey(
         "key_groups", .workers, .integer(1...32_768), fallback: "128", kind: .result,
         what: "groups into which keys are divided, the finest split of the state",
@@ -207,7 +211,7 @@ extension SettingTable {
         .maxRejectedShare, .maxRejectedMin, .quarantineRecords, .quarantineRecordBytes, .quarantineBatchBytes,
         .sink, .catalog, .state, .stateInline, .stateKeep, .stateKeepTime, .logKeep,
         .bootstrap, .isolation, .readTimeout, .fetchBudget, .consumerIdle, .kafka,
-        .workers, .slots, .keyGroups, .driver, .workerTimeout, .driverTimeout,
+        .workers, .slots, .blockMemory, .keyGroups, .driver, .workerTimeout, .driverTimeout,
         .listen, .workerListen, .secretFile, .tlsCert, .tlsKey, .tlsCA,
         .logFormat, .logLevel,
     ]
