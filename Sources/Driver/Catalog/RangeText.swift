@@ -7,6 +7,7 @@
 // The text stays in catalogs for as long as their batches: it may get longer forms, never another meaning.
 
 import Engine
+import Foundation
 
 enum RangeText {
     /// - Parameter ranges: sorted by topic, as a plan's are.
@@ -17,8 +18,8 @@ enum RangeText {
         for range in ranges {
             if range.topic != topic {
                 if topic != nil { bytes += [UInt8(ascii: "]"), UInt8(ascii: ",")] }
-                // Kafka's names have letters, digits, dots, dashes and underscores only.
-                bytes += "\"\(range.topic)\":[".utf8
+                bytes += quoted(range.topic)
+                bytes += ":[".utf8
                 topic = range.topic
             } else {
                 bytes.append(UInt8(ascii: ","))
@@ -43,6 +44,13 @@ enum RangeText {
             var reader = Reader(bytes: bytes)
             return reader.ranges()
         }
+    }
+
+    /// Kafka's names have letters, digits, dots, dashes and underscores only; any other text becomes no syntax either.
+    private static func quoted(_ topic: String) -> [UInt8] {
+        let isPlain = topic.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
+        if isPlain { return [UInt8(ascii: "\"")] + topic.utf8 + [UInt8(ascii: "\"")] }
+        do { return [UInt8](try JSONEncoder().encode(topic)) } catch { preconditionFailure("a text is always JSON: \(error)") }
     }
 
     private static func append(_ value: Int64, to bytes: inout [UInt8]) {
@@ -83,13 +91,22 @@ enum RangeText {
         private mutating func name() -> String? {
             guard take("\"") else { return nil }
             let start = at
+            var isPlain = true
             while at < bytes.count, bytes[at] != UInt8(ascii: "\"") {
-                if bytes[at] == UInt8(ascii: "\\") { return nil }
+                if bytes[at] == UInt8(ascii: "\\") {
+                    isPlain = false
+                    at += 1
+                }
                 at += 1
             }
             guard at < bytes.count else { return nil }
             at += 1
-            return String(decoding: bytes[start..<at - 1], as: UTF8.self)
+            if isPlain { return String(decoding: bytes[start..<at - 1], as: UTF8.self) }
+            do {
+                return try JSONDecoder().decode(String.self, from: Data(bytes[start - 1..<at]))
+            } catch {
+                return nil
+            }
         }
 
         private mutating func number() -> Int64? {

@@ -69,7 +69,7 @@ private let edgeDoubles: [Double] = [
     -.infinity, -1e300, -9.3e18, -1.5, -0.0, 0, 0.1, 1, 2, 9.2233720368547758e18, .greatestFiniteMagnitude, .infinity, .nan,
     .leastNonzeroMagnitude,
 ]
-private let edgeTexts = ["", "a", "b", "view", "views", "12345678", "123456789", "é", "日本語の長いテキスト", "\u{0}", "view\u{0}"]
+private let edgeTexts = ["", "a", "b", "view", "views", "12345678", "123456789", "é", "日本語の長いテキスト", "\u{1}", "view\u{1}"]
 
 private func makeRow(_ random: inout SeededRandom, nullRate: Double) -> BenchRow {
     var row: BenchRow = [:]

@@ -273,7 +273,7 @@ struct RangeReaderTests {
         #expect(try reader.records(topic, 0, 11) == numbers(0, 11))
     }
 
-    @Test func `a zstd batch that unpacks to more than 64 MiB stops the read, and one below is read`() throws {
+    @Test func `a zstd batch that unpacks to more than 64 MiB stops the read, and one of half of it is read`() throws {
         let topic = try kafka.topic(partitions: 2)
         let bomber = try KafkaProducer(
             kafka.configuration([
@@ -281,7 +281,8 @@ struct RangeReaderTests {
                 "queue.buffering.max.kbytes": "400000", "linger.ms": "1500",
             ]))
         let zeros = [UInt8](repeating: 0, count: 1_000_000)
-        for (partition, count) in [(Int32(0), 80), (1, 60)] {
+        // The client doubles its guess until it fits or is over the bound, so between half and the whole it depends.
+        for (partition, count) in [(Int32(0), 80), (1, 30)] {
             for _ in 0..<count {
                 try zeros.withUnsafeBufferPointer { try bomber.send(topic: topic, partition: partition, value: $0) }
             }
@@ -292,8 +293,8 @@ struct RangeReaderTests {
         #expect(failure?.code == .kafkaFatal)
         #expect(failure?.now.contains("kafka.receive.message.max.bytes") == true)
         let below = try makeReader().read(
-            OffsetRange(topic: topic, partition: 1, from: 0, until: 60), chunkRecords: 1000, timeoutMillis: 20_000) { _ in }
-        #expect(below.records == 60 && below.bytes == 60_000_000)
+            OffsetRange(topic: topic, partition: 1, from: 0, until: 30), chunkRecords: 1000, timeoutMillis: 20_000) { _ in }
+        #expect(below.records == 30 && below.bytes == 30_000_000)
     }
 
     @Test func `a partition that is not there is an error at once`() throws {
