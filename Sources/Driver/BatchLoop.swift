@@ -256,15 +256,18 @@ package final class BatchLoop {
                 }
             }
             do {
+                if outsideSinceMillis != nil { next = try openPlanNow(triedLast: next) }
                 let plan: BatchPlan
                 if let open = next {
                     plan = open
                 } else {
                     guard let cut = try planNext() else {
                         foundNothing = true
+                        outsideSinceMillis = nil
                         continue
                     }
                     try catalog.appendPlan(cut)
+                    try Failpoint.loseAnswer("plan-unanswered")
                     plan = cut
                     next = plan
                 }
@@ -286,6 +289,19 @@ package final class BatchLoop {
                 sleepMillis(pause)
             }
         }
+    }
+
+    /// The plan to go on with behind a failure from outside. The answer to a commit may be lost although it was made, so
+    /// only the log knows which plan is open, and whether one is.
+    private func openPlanNow(triedLast: BatchPlan?) throws -> BatchPlan? {
+        let open = try catalog.openPlan(job.record.jobID)?.plan
+        if open?.batch != triedLast?.batch {
+            sealedBefore = []
+            Log.notice(
+                "the log had taken what it did not answer",
+                [("job", name), ("batch.id", "\(lastBatch)"), ("open", open.map { "\($0.batch)" } ?? "none")])
+        }
+        return open
     }
 
     /// Without this the first batch goes to whoever registered first, and the others watch it.
@@ -422,6 +438,7 @@ package final class BatchLoop {
         try catalog.finishBatch(
             job.record.jobID, batch: plan.batch, epoch: epoch, outcome: outcome, positions: result.positions,
             quarantine: result.quarantine, inlineState: result.inlineState, next: next)
+        try Failpoint.loseAnswer("commit-unanswered")
         isDone = true
         let commitMillis = (ContinuousClock.now - commitStart) / .milliseconds(1)
         outcome.timings.commitMillis = commitMillis

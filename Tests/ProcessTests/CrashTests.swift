@@ -29,6 +29,20 @@ import Testing
         try harness.expectExact()
     }
 
+    /// A commit may be made although its answer is lost: the driver must ask the log and not its memory.
+    @Test(arguments: Failpoint.unansweredNames)
+    func `a commit that was made and not answered is found in the log`(name: String) throws {
+        let harness = try JobHarness()
+        try harness.generate(events: 20_000)
+        // Only the first plan is a transaction of its own here.
+        let hit = name == "plan-unanswered" ? 1 : 3
+        let result = try harness.run(
+            workers: 2, extra: ["--max-batch-records", "3000"], environment: ["SLUICE_TEST_FAILPOINT": "\(name)@\(hit)"])
+        #expect(result.errors.contains("the log had taken what it did not answer"), "\(result.errors)")
+        try harness.expectExact()
+        try harness.sluice("audit", "campaign-views")
+    }
+
     @Test(arguments: Failpoint.workerNames, [1, 4]) func `a worker killed at a named point costs an attempt and nothing else`(
         name: String, hit: Int
     ) throws {

@@ -3,7 +3,8 @@
 //
 // The names that exist: planned (a plan is durable, nothing ran), before-seal, part-sealed (one sink part is durable),
 // done (DONE is durable, offsets are not confirmed), worker-task (a worker is about to start a task), worker-sealed (a
-// worker has sealed a part and not answered yet). A test enumerates `Failpoint.names`, so a new point is tested when it
+// worker has sealed a part and not answered yet). At `commit-unanswered` and `plan-unanswered` the driver goes on, but as one
+// that was never told that its transaction is committed. A test enumerates `Failpoint.names`, so a new point is tested when it
 // is added there.
 
 import Foundation
@@ -12,6 +13,8 @@ import Synchronization
 package enum Failpoint {
     package static let driverNames = ["planned", "before-seal", "part-sealed", "done"]
     package static let workerNames = ["worker-task", "worker-sealed"]
+
+    package static let unansweredNames = ["commit-unanswered", "plan-unanswered"]
 
     private struct Armed: Sendable {
         var name: String
@@ -25,11 +28,23 @@ package enum Failpoint {
     private static let hits = Mutex(0)
 
     package static func reach(_ name: String) {
-        guard let armed, armed.name == name else { return }
+        if isHit(name) { kill(getpid(), SIGKILL) }
+    }
+
+    /// Fails as a server does that is gone before it answers.
+    package static func loseAnswer(_ name: String) throws {
+        guard isHit(name) else { return }
+        throw Failure(
+            .databaseUnreachable, "the catalog did not answer", why: "a test cut the connection behind the commit",
+            now: "nothing")
+    }
+
+    private static func isHit(_ name: String) -> Bool {
+        guard let armed, armed.name == name else { return false }
         let count = hits.withLock { hits in
             hits += 1
             return hits
         }
-        if count == armed.hit { kill(getpid(), SIGKILL) }
+        return count == armed.hit
     }
 }
