@@ -1,22 +1,22 @@
 // The fastest loop that only reads: what a topic's records cost before anybody looks at one. The bench's baseline.
 //
 // All partitions come out of one queue, up to `batchRecords` messages a call; each message is counted and destroyed, its
-// payload is never touched. Nothing here bounds memory but the client's own defaults, and nothing keeps positions: it is
-// the yardstick of the readers that do, never a part of them.
+// payload is never touched. Nothing keeps positions here: it is the yardstick of the readers that do, never a part of them.
 //
-// What was tried, two processes on two cores, librdkafka 2.16, 4,000,000 Avro events in 4 partitions, two rounds each
-// (the machine is noisy: differences below a fifth say nothing):
+// What was tried: two processes on two cores, librdkafka 2.16, 3,000,000 Avro events in 4 partitions, three rounds in
+// turn on a noisy machine (differences below a fifth say nothing):
 //
-//   messages a call   fetch answer   taken by   M events/s   processor time, ns an event
-//   100,000           1 MiB          batch      3.0, 3.5     500, 474
-//   10,000            1 MiB          batch      3.9, 3.6     397, 427
-//   100,000           256 KiB        batch      2.9, 3.5     479, 447
-//   100,000           8 MiB          batch      3.8, 2.8     444, 528
-//   any               1 MiB          callback   3.5, 2.9     427, 475
-//   100,000, check.crcs=true         batch      3.3, 3.3     455, 486
-//   100,000, queue of 1,000,000      batch      3.0, 2.9     497, 516
+//   messages a call   messages queued   fetch answer   M events/s      processor time, ns an event
+//   100,000           100,000           1 MiB          2.6  2.8  3.4   538  556  483
+//   10,000            100,000           1 MiB          2.8  3.9  3.7   533  396  399
+//   2,000             100,000           1 MiB          2.9  3.3  4.0   491  431  321
+//   10,000            20,000            1 MiB          3.1  3.1  2.9   464  470  414
+//   10,000            20,000            256 KiB        2.3  2.8  3.7   519  414  311
+//   2,000             50,000            512 KiB        3.4  3.9  4.1   422  312  280
 //
-// Fewer messages a call keep fewer of them in memory at once, and their memory is used again while it is in the cache.
+// Fewer messages at a time keep less memory in use, and it is used again while it is in the cache. Beside these, in
+// another two rounds with 100,000 a call (3.0 and 3.5): fetch answers of 8 MiB 3.8 and 2.8, `check.crcs` 3.3 and 3.3,
+// a queue of 1,000,000 messages 3.0 and 2.9, messages by callback 3.5 and 2.9.
 //
 // One consumer, made before the clock starts; the clock runs from the first assignment to the last record, so finding
 // the leaders and opening connections is in it, as it is in a job's first batch.
@@ -36,7 +36,7 @@ package struct ReadingLoop {
         package var cpuNanos: Int64
     }
 
-    package static let usualBatchRecords = 10_000
+    package static let usualBatchRecords = 2_000
 
     /// What was best with two processes on two cores; a property of the configuration goes before it.
     private static let properties: [KafkaClient.Property] = [
@@ -44,6 +44,8 @@ package struct ReadingLoop {
         .init("auto.offset.reset", "error", .fixed),
         .init("enable.auto.commit", "false", .fixed),
         .init("enable.auto.offset.store", "false", .fixed),
+        .init("queued.min.messages", "50000"),
+        .init("fetch.message.max.bytes", "524288"),
         .init("fetch.queue.backoff.ms", "2", .ifKnown),
     ]
 
