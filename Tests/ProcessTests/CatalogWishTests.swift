@@ -29,7 +29,7 @@ import Testing
             ("pause", "is paused"), ("resume", "is running"), ("stop", "is stopped"), ("resume", "is running"),
             ("kill", "is stopped"), ("resume", "is running"),
         ] {
-            let followed = try harness.sluice("jobs", action, "campaign-views", "--wait", "8s")
+            let followed = try harness.sluice("jobs", action, "campaign-views", "--wait", "60s")
             #expect(followed.output.contains(words) && !followed.output.contains("nobody"), "\(action): \(followed.output)")
         }
         // Asked to rest and at once to go on: the loop that drains ends first, and another begins.

@@ -69,7 +69,7 @@ package final class SluiceProcess: @unchecked Sendable {
     package func resume() { kill(pid, SIGCONT) }
 
     /// Waits for the end; kills it and says so when it takes longer than `timeoutMillis`.
-    package func wait(timeoutMillis: Int = 120_000) -> ProcessResult {
+    package func wait(timeoutMillis: Int = 300_000) -> ProcessResult {
         let deadline = ContinuousClock.now + .milliseconds(timeoutMillis)
         while process.isRunning {
             if ContinuousClock.now > deadline {
@@ -87,7 +87,7 @@ package final class SluiceProcess: @unchecked Sendable {
     /// Runs to the end.
     package static func run(
         _ arguments: [String], in directory: String, environment: [String: String] = [:], binary: String? = nil,
-        timeoutMillis: Int = 120_000
+        timeoutMillis: Int = 300_000
     ) throws -> ProcessResult {
         try SluiceProcess(arguments, in: directory, environment: environment, binary: binary).wait(timeoutMillis: timeoutMillis)
     }
