@@ -79,7 +79,7 @@ package final class RangeReader {
         for position in positions { stands[position.topicPartition]?.lastNamed = followings }
         letGo { self.followings - $0.lastNamed >= Self.followingsKept }
         let new = positions.count { stands[$0.topicPartition] == nil }
-        if stands.count + new > min(division?.shares ?? 0, budget.mostStanding) {
+        if stands.count + new > budget.mostStanding {
             letGo { $0.lastNamed < self.followings }
         }
         try divide(partitions: stands.count + positions.count { stands[$0.topicPartition] == nil })

@@ -183,6 +183,26 @@ struct RangeReaderTests {
         #expect(reader.startCount == 7, "two were let go, because they were not named for long")
     }
 
+    @Test func `partitions that are named one at a time all keep their places`() throws {
+        let topic = try kafka.topic(partitions: 4)
+        let reader = try makeReader()
+        // One record comes at a time, so each batch names one partition.
+        func batches(_ rounds: Range<Int64>) throws {
+            for round in rounds {
+                for partition in 0..<4 as Range<Int32> {
+                    try producer.sendNumbers(1, from: Int(round), topic: topic, partition: partition)
+                    try reader.follow([OffsetRange(topic: topic, partition: partition, from: round, until: round + 1)])
+                    #expect(try reader.records(topic, partition: partition, round, round + 1) == numbers(round, round + 1))
+                }
+            }
+        }
+        try batches(0..<2)
+        let starts = reader.startCount
+        #expect(starts <= 7, "the consumer grew from one share to two and four")
+        try batches(2..<12)
+        #expect(reader.startCount == starts)
+    }
+
     @Test func `the pieces of a split range are read on from one start`() throws {
         let topic = try kafka.topic()
         try producer.sendNumbers(100, topic: topic)
