@@ -10,6 +10,7 @@
 // When changing it: nothing may run before its plan is durable; offsets never go ahead of the log; a failure from
 // outside runs the same plan again, it never plans another.
 
+import Dispatch
 import Engine
 import Foundation
 import Wire
@@ -372,6 +373,8 @@ package final class BatchLoop {
     private var spread = BatchSpread()
     /// The last plan is for one worker.
     private var isGathered = false
+    /// The last batch that ended was done by one worker.
+    private var wasGathered = false
     /// The last plan was made together with a DONE: records come all the time.
     private var isSteady = false
     /// The last plan left records behind because of `max_batch_records`: the next one does not wait for a tick.
@@ -418,7 +421,7 @@ package final class BatchLoop {
             watermark: tracker, positions: Array(positions.values), unread: unread)
         var outcome = result.outcome
         outcome.retries = finished.retries
-        outcome.workers = finished.workers
+        outcome.workers = finished.workers.count
         outcome.timings.planMillis = planMillis
         outcome.timings.runMillis = finished.runMillis
         outcome.timings.sealMillis = finished.sealMillis
@@ -449,8 +452,25 @@ package final class BatchLoop {
             Dictionary(uniqueKeysWithValues: plan.ranges.map { ($0.topicPartition, $0.until) }), batch: plan.batch,
             epoch: epoch)
         report(plan, outcome, tookMillis: (ContinuousClock.now - begun) / .milliseconds(1))
+        if isGathered != wasGathered {
+            wasGathered = isGathered
+            if isGathered { release(workersBut: finished.workers, upTo: plan.batch) }
+        }
         housekeeping()
         return next
+    }
+
+    /// Small batches go to one worker from here on: the others would go on fetching what they do not read.
+    private func release(workersBut used: Set<String>, upTo batch: BatchNumber) {
+        let request = ReleaseBatch(jobID: job.record.jobID, batch: batch)
+        for worker in pool.available where !used.contains(worker.id) {
+            // Best effort: a consumer that is not let go fills its queue and rests.
+            DispatchQueue.global().async {
+                do { try worker.link.release(request) } catch {
+                    Log.debug("release not delivered", [("worker.id", worker.id), ("why", failure(error).why)])
+                }
+            }
+        }
     }
 
     private func mode(of plan: BatchPlan) -> BatchRunner.Mode {
@@ -510,7 +530,8 @@ package final class BatchLoop {
 
     /// Folding and sweeping, now and then; a failure costs space, not correctness.
     private func housekeeping() {
-        guard lastBatch % 100 == 0 || steadyMillis() - foldedMillis > 60_000 else { return }
+        // A fold reads the batches that are still in the log one by one; fifty batches a second must not pay for that often.
+        guard lastBatch % 2000 == 0 || steadyMillis() - foldedMillis > 30_000 else { return }
         foldedMillis = steadyMillis()
         do {
             let report = try catalog.fold(

@@ -41,6 +41,8 @@ final class BatchRunner {
     private var sealStart: ContinuousClock.Instant?
     /// Sink parts that may hold rows of this batch from an earlier try.
     private let sealedBefore: Set<Int>
+    /// The result of the stage after the exchange that came with those of stage 0, until the tracker wants that stage.
+    private var ahead: (worker: String, result: TaskResult)?
     /// By sink part the digest that was sent to be sealed, empty for no rows.
     private var sealTried: [Int: String] = [:]
 
@@ -66,7 +68,7 @@ final class BatchRunner {
     struct Finished {
         var builder: OutcomeBuilder
         var retries: Int
-        var workers: Int
+        var workers: Set<String>
         var runMillis: Double
         var sealMillis: Double
     }
@@ -125,7 +127,7 @@ final class BatchRunner {
 
     private func finished(start: ContinuousClock.Instant, sealed: ContinuousClock.Instant) -> Finished {
         Finished(
-            builder: builder, retries: tracker.retries, workers: usedWorkers.count,
+            builder: builder, retries: tracker.retries, workers: usedWorkers,
             runMillis: (sealed - start) / .milliseconds(1), sealMillis: (ContinuousClock.now - sealed) / .milliseconds(1))
     }
 
@@ -152,6 +154,7 @@ final class BatchRunner {
                     events.append(.taskFailed(attempt, reason, lostParent: result.lost.map { ($0.sourcePart, $0.attempt) }))
                 }
             }
+            if let onward = reply.onward, attempts.allSatisfy(tracker.isCurrent) { ahead = (worker, onward) }
             return tracker.handle(events)
         case .ran(let worker, let attempts, .failure(let reason)):
             return callFailed(worker, attempts, reason) { .taskFailed($0, reason) }
@@ -248,6 +251,12 @@ final class BatchRunner {
         let byID = Dictionary(uniqueKeysWithValues: workers.map { ($0.id, $0) })
         let urls = Dictionary(uniqueKeysWithValues: workers.map { ($0.id, $0.url) })
         for (stage, attempts) in Dictionary(grouping: attempts, by: \.stage).sorted(by: { $0.key < $1.key }) {
+            if let known = ahead, stage > 0, attempts == [onwardAttempt] {
+                ahead = nil
+                usedWorkers.insert(known.worker)
+                inbox.put(.ran(worker: known.worker, attempts, .success(RunTasksReply(results: [known.result]))))
+                continue
+            }
             let keys: [TaskPlacement.Key] = attempts.map {
                 stage == 0 ? .partition(plan.ranges[$0.part].topicPartition) : .part($0.part)
             }
@@ -272,7 +281,8 @@ final class BatchRunner {
                             part: attempt.part, attempt: attempt.attempt, sources: blocks.sources[attempt.part],
                             state: state[attempt.part] ?? [])
                     },
-                    holders: blocks?.holders, replay: mode.isReplay, returnRows: mode.returnsRows)
+                    holders: blocks?.holders, replay: mode.isReplay, returnRows: mode.returnsRows,
+                    onward: stage == 0 ? onward(behind: attempts) : nil)
                 let delayMillis = attempts.map(\.attempt).max().map { $0 > 1 ? min(50 << ($0 - 2), 2000) : 0 } ?? 0
                 call(afterMillis: delayMillis) { [inbox] in
                     let result = Result { try worker.link.run(request) }.mapError(failure)
@@ -281,6 +291,18 @@ final class BatchRunner {
             }
         }
     }
+
+    /// A batch that one worker does as a whole needs no second question: its merge is told with its sources. A later
+    /// attempt of either is asked for by itself.
+    private func onward(behind attempts: [StageTracker.Attempt]) -> TaskSpec? {
+        guard isGathered, plan.taskCounts.count == 2, plan.taskCounts[1] == 1, attempts.count == plan.taskCounts[0],
+            attempts.allSatisfy({ $0.attempt == 1 })
+        else { return nil }
+        return TaskSpec(
+            part: onwardAttempt.part, attempt: onwardAttempt.attempt, sources: PartRuns(), state: stateFiles(parts: [0])[0] ?? [])
+    }
+
+    private let onwardAttempt = StageTracker.Attempt(stage: 1, part: 0, attempt: 1)
 
     private var context: BatchContext {
         var context = BatchContext(plan: plan, run: runNumber)

@@ -23,7 +23,7 @@ import Engine
 import Foundation
 
 /// The version that every registration carries.
-package let wireVersion = 2
+package let wireVersion = 3
 
 // MARK: membership
 
@@ -234,13 +234,17 @@ package struct RunTasks: JobMessage {
     package var replay: Bool
     /// The rows shall come back with the report: to be printed, or looked at before they may be sealed.
     package var returnRows: Bool
+    /// Stage 0, when all of it is in this request: the only task of the next stage, run at once if all of these succeed.
+    /// What it fetches and from whom is known when they have, so its `sources` are empty.
+    package var onward: TaskSpec?
 
-    private enum CodingKeys: CodingKey { case context, stage, tasks, holders, replay, returnRows }
+    private enum CodingKeys: CodingKey { case context, stage, tasks, holders, replay, returnRows, onward }
 
     package init(
         job: JobSpec, context: BatchContext, stage: Int, tasks: [TaskSpec], holders: BlockHolders? = nil,
-        replay: Bool = false, returnRows: Bool = false
+        replay: Bool = false, returnRows: Bool = false, onward: TaskSpec? = nil
     ) {
+        self.onward = onward
         self.job = job
         self.context = context
         self.stage = stage
@@ -249,38 +253,6 @@ package struct RunTasks: JobMessage {
         self.replay = replay
         self.returnRows = returnRows
     }
-}
-
-/// What one attempt did. Nothing of it has left the worker yet.
-package struct TaskReport: Codable, Sendable {
-    package var records: Int64 = 0
-    package var bytes: Int64 = 0
-    package var rowsIn: Int64 = 0
-    package var late: Int64 = 0
-    package var unmatched: Int64 = 0
-    package var rejected: Int64 = 0
-    package var rejectedRanges: [OffsetRange] = []
-    package var lateRanges: [OffsetRange] = []
-    package var quarantine: [QuarantinedRecord] = []
-    package var maxEventTimeMillis: Int64?
-    package var tailOffset: Int64?
-    package var tailHash: String?
-    /// Destinations for which this attempt holds a block.
-    package var destinations: [Int] = []
-    package var blockBytes: Int64 = 0
-    /// Last stage: rows waiting to be sealed, under the sink part they belong to.
-    package var sinkPart: Int = 0
-    package var rowsOut: Int64 = 0
-    package var digest: String?
-    /// Stateful stages: what to add to the manifest entry of this part; nil when no key changed.
-    package var state: StateFile?
-    package var inlineState: Data?
-    package var stateRows: Int64 = 0
-    package var stateBytes: Int64 = 0
-    package var millis: Double = 0
-    /// Encoded output chunks, when the request asked for rows.
-    package var rows: [Data]?
-    package init() {}
 }
 
 package struct TaskResult: Codable, Sendable {
@@ -306,7 +278,12 @@ package struct TaskResult: Codable, Sendable {
 
 package struct RunTasksReply: Codable, Sendable {
     package var results: [TaskResult]
-    package init(results: [TaskResult]) { self.results = results }
+    /// Of the task that `onward` named, if it was run.
+    package var onward: TaskResult?
+    package init(results: [TaskResult], onward: TaskResult? = nil) {
+        self.results = results
+        self.onward = onward
+    }
 }
 
 // MARK: seal and release
@@ -356,7 +333,8 @@ package struct SealTasksReply: Codable, Sendable {
     package init(results: [SealResult]) { self.results = results }
 }
 
-/// The batch is DONE (or given up): blocks and held rows may go.
+/// The job's next batches are done by another worker as a whole: what is held of its batches up to this one may go, and so
+/// may its consumers, which would fetch what nobody reads here.
 package struct ReleaseBatch: Codable, Sendable {
     package var jobID: JobID
     package var batch: BatchNumber

@@ -84,6 +84,30 @@ package final class WorkerNode: WorkerLink {
         // A newer batch of the job means that older ones are decided: whatever is held of them is waste.
         if !request.replay { drop(request.job.jobID, upTo: request.context.batch - 1) }
 
+        let results = run(request, runtime)
+        guard let next = request.onward, let merge = Self.merge(next, behind: results, of: request, at: url) else {
+            return RunTasksReply(results: results)
+        }
+        return RunTasksReply(results: results, onward: run(merge, runtime).first)
+    }
+
+    /// The request for the stage after the exchange, when every source has succeeded here.
+    private static func merge(_ next: TaskSpec, behind sources: [TaskResult], of request: RunTasks, at url: String) -> RunTasks? {
+        let reports = sources.compactMap(\.report)
+        guard reports.count == sources.count, sources.map(\.part) == Array(0..<sources.count) else { return nil }
+        var made = PartRuns()
+        for (part, report) in reports.enumerated() where report.destinations.contains(next.part) { made.append(part) }
+        var merge = request
+        merge.stage = 1
+        merge.tasks = [TaskSpec(part: next.part, attempt: next.attempt, sources: made, state: next.state ?? [])]
+        merge.holders = BlockHolders(
+            urls: [url], worker: sources.map { _ in 0 }, attempt: sources.map(\.attempt))
+        merge.onward = nil
+        return merge
+    }
+
+    /// Runs the tasks on their slots; the results by part.
+    private func run(_ request: RunTasks, _ runtime: JobRuntime) -> [TaskResult] {
         let bySlot = shared.withLock { shared in
             var bySlot: [Int: [TaskSpec]] = [:]
             for task in request.tasks {
@@ -103,7 +127,7 @@ package final class WorkerNode: WorkerLink {
             let done = self.runTasks(tasks, of: request, runtime: runtime, on: slot)
             results.withLock { $0 += done }
         }
-        return RunTasksReply(results: results.withLock { $0.sorted { $0.part < $1.part } })
+        return results.withLock { $0.sorted { $0.part < $1.part } }
     }
 
     package func seal(_ request: SealTasks) throws -> SealTasksReply {
@@ -143,7 +167,10 @@ package final class WorkerNode: WorkerLink {
         return SealTasksReply(results: results.withLock { $0.sorted { $0.part < $1.part } })
     }
 
-    package func release(_ request: ReleaseBatch) throws { drop(request.jobID, upTo: request.batch) }
+    package func release(_ request: ReleaseBatch) throws {
+        drop(request.jobID, upTo: request.batch)
+        for slot in slots { slot.queue.async { slot.closeReader(request.jobID) } }
+    }
 
     package func cancel(_ request: CancelJob) throws {
         shared.withLock { shared in

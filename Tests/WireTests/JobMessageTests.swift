@@ -50,4 +50,26 @@ import Wire
         #expect(holders.location(0) == BlockLocation(sourcePart: 0, attempt: 2, workerURL: "a"))
         #expect(holders.location(1) == nil && holders.location(2) == nil)
     }
+
+    @Test func `a report arrives whole, and nothing is not sent`() throws {
+        var full = TaskReport()
+        (full.records, full.bytes, full.rowsIn, full.late, full.unmatched, full.rejected) = (1, 2, 3, 4, 5, 6)
+        full.rejectedRanges = [OffsetRange(topic: "t", partition: 1, from: 2, until: 3)]
+        full.lateRanges = [OffsetRange(topic: "t", partition: 4, from: 5, until: 6)]
+        full.quarantine = [QuarantinedRecord(topic: "t", partition: 1, offset: 2, reason: .invalidText, raw: [1, 2])]
+        (full.maxEventTimeMillis, full.tailOffset, full.tailHash) = (7, 8, "9")
+        (full.destinations, full.blockBytes, full.sinkPart, full.rowsOut, full.digest) = ([1, 2], 10, 11, 12, "13")
+        full.state = StateFile(kind: .delta, version: 1, name: "n", inline: true, bytes: 2, rows: 3, digest: "d")
+        (full.inlineState, full.stateRows, full.stateBytes, full.millis) = (Data([1]), 14, 15, 16.5)
+        full.rows = [Data([1, 2, 3])]
+        func fields(_ report: TaskReport) -> [String] { Mirror(reflecting: report).children.map { "\($0.label!) \($0.value)" } }
+        for (one, other) in zip(fields(full), fields(TaskReport())) { #expect(one != other, "set every field here") }
+
+        let read = try JSONDecoder().decode(TaskReport.self, from: JSONEncoder().encode(full))
+        #expect(fields(read) == fields(full))
+        #expect(read.inlineState == full.inlineState && read.rows == full.rows)
+        let nothing = try JSONEncoder().encode(TaskReport())
+        #expect(String(decoding: nothing, as: UTF8.self) == "{}")
+        #expect(fields(try JSONDecoder().decode(TaskReport.self, from: nothing)) == fields(TaskReport()))
+    }
 }

@@ -22,8 +22,9 @@
 // a record). Without the setting a full queue is looked at after a second.
 //
 // One batch alone may be a bomb. The client refuses a zstd batch that unpacks to more than `receive.message.max.bytes`
-// (900 MB of zeros: 71 MiB, then an error that stops the job; from half of it on it depends on how its guesses double); lz4 and gzip it unpacks whatever comes (818 and 887 MiB), so
-// there the topic's `max.message.bytes` is the bound, times 255 or 1,032. See the decision note on compression.
+// (900 MB of zeros: 71 MiB, then an error that stops the job; from half of it on it depends on how its guesses double);
+// lz4 and gzip it unpacks whatever comes (818 and 887 MiB), so there the topic's `max.message.bytes` is the bound, times
+// 255 or 1,032. See the decision note on compression.
 //
 // When changing a number here: measure the resident memory and the rate again.
 

@@ -1,5 +1,6 @@
 // Named places where a crash test stops the world: `SLUICE_TEST_FAILPOINT=name` or `name@N` (the N-th time) kills the
-// process there with SIGKILL, exactly as kill -9 would. Without the variable a failpoint is one comparison.
+// process there with SIGKILL, exactly as kill -9 would. Without the variable a failpoint is one comparison. With
+// `SLUICE_TEST_FAILPOINT_ONCE=FILE` only the process that makes FILE dies there: workers that are started in its place live.
 //
 // The names that exist: planned (a plan is durable, nothing ran), before-seal, part-sealed (one sink part is durable),
 // done (DONE is durable, offsets are not confirmed), worker-task (a worker is about to start a task), worker-sealed (a
@@ -19,11 +20,14 @@ package enum Failpoint {
     private struct Armed: Sendable {
         var name: String
         var hit: Int
+        var onceFile: String?
     }
     private static let armed: Armed? = {
         guard let text = ProcessInfo.processInfo.environment["SLUICE_TEST_FAILPOINT"], !text.isEmpty else { return nil }
         let pieces = text.split(separator: "@", maxSplits: 1)
-        return Armed(name: String(pieces[0]), hit: pieces.count > 1 ? Int(pieces[1]) ?? 1 : 1)
+        return Armed(
+            name: String(pieces[0]), hit: pieces.count > 1 ? Int(pieces[1]) ?? 1 : 1,
+            onceFile: ProcessInfo.processInfo.environment["SLUICE_TEST_FAILPOINT_ONCE"])
     }()
     private static let hits = Mutex(0)
 
@@ -45,6 +49,9 @@ package enum Failpoint {
             hits += 1
             return hits
         }
-        return count == armed.hit
+        guard count == armed.hit, let path = armed.onceFile else { return count == armed.hit }
+        let file = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o600)
+        if file >= 0 { close(file) }
+        return file >= 0
     }
 }

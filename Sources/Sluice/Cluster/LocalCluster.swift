@@ -21,14 +21,18 @@ final class LocalCluster: Sendable {
 
     /// Where DONE batches are told; set before the job starts.
     private final class Listener: Sendable {
-        let body: Mutex<@Sendable (BatchRecord) -> Void>
-        init(_ body: @escaping @Sendable (BatchRecord) -> Void) { self.body = Mutex(body) }
-        func tell(_ record: BatchRecord) { body.withLock { $0 }(record) }
+        /// In a structure, because a closure that is a mutex's own value is wrapped again at each look at it, for good.
+        struct Body {
+            var tell: @Sendable (BatchRecord) -> Void
+        }
+        let body: Mutex<Body>
+        init(_ body: @escaping @Sendable (BatchRecord) -> Void) { self.body = Mutex(Body(tell: body)) }
+        func tell(_ record: BatchRecord) { body.withLock { $0.tell }(record) }
     }
 
     var onBatch: @Sendable (BatchRecord) -> Void {
-        get { listener.body.withLock { $0 } }
-        set { listener.body.withLock { $0 = newValue } }
+        get { listener.body.withLock { $0.tell } }
+        set { listener.body.withLock { $0.tell = newValue } }
     }
 
     /// - Parameter workers: worker processes instead of what the settings say.

@@ -12,11 +12,13 @@ enum DoctorCommand {
         "doctor", .tools, summary: "find out what is wrong with the set-up",
         about: """
             Checks the libraries that are loaded and their known defects, whether the broker answers and what it can do, the \
-            topics, clocks, disk space, and the permissions of catalog, state and secret. One line a check: ok, warn, fail, or \
-            skip where it cannot be known. Exits with 1 when any failed.
+            topics, clocks, disk space, certificates, and the permissions of catalog, state and secret. One line a check: ok, \
+            warn, fail, or skip where it cannot be known. Exits with 1 when any failed.
             """,
         options: [.json],
-        settingFlags: .some([.bootstrap, .topic, .catalog, .state, .secretFile, .kafka]),
+        settingFlags: .some([
+            .bootstrap, .topic, .catalog, .state, .secretFile, .tlsCert, .tlsKey, .tlsCA, .kafka,
+        ]),
         examples: [
             Command.Example("sluice doctor --bootstrap 127.0.0.1:9092 --topic ad-events", "everything, before a first run"),
             Command.Example("sluice doctor", "this host alone"),

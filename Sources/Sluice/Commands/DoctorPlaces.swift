@@ -1,4 +1,5 @@
-// What `doctor` finds out about the places on this host: the catalog, the state, the secret, and the space for them.
+// What `doctor` finds out about the places on this host: the catalog, the state, the secret, the certificates, and the
+// space for them.
 //
 // It makes nothing: a place that is not there yet is right if its nearest existing folder can be written to.
 
@@ -12,7 +13,7 @@ struct DoctorPlaces {
 
     let settings: Settings
 
-    func checks() -> [DoctorCheck] { [catalog(), state()] + space() + [secret()] }
+    func checks() -> [DoctorCheck] { [catalog(), state()] + space() + [secret()] + tls() }
 
     /// The jobs' topics, as far as a catalog can be read.
     func knownTopics() -> [String] {
@@ -95,6 +96,21 @@ struct DoctorPlaces {
             return .fail("secret", "\(path) cannot be read by this user", now: "run as the user that owns it")
         }
         return .ok("secret", "\(path), for its owner only")
+    }
+
+    /// Nothing where no file is named; otherwise what a driver or worker with these settings would say at its start.
+    private func tls() -> [DoctorCheck] {
+        let named = [SettingKey.tlsCert, .tlsKey, .tlsCA].compactMap { key in
+            settings.optionalText(key).map { "\(key.name) \($0)" }
+        }
+        if named.isEmpty { return [] }
+        do {
+            let files = try TLSFiles(settings)
+            let how = files.isMutual ? "both sides prove themselves" : files.server == nil ? "servers are checked" : "servers speak HTTPS"
+            return [.ok("TLS", "\(named.joined(separator: ", ")): \(how)")]
+        } catch {
+            return [.fail("TLS", failure(error))]
+        }
     }
 
     private static func path(_ address: String, _ scheme: String) -> String? {

@@ -85,7 +85,9 @@ final class JobCatalog {
     }
 
     /// Runs `sluice` with these words and this catalog.
-    func sluice(_ words: String...) -> (status: Int32, output: String, errors: String) {
+    func sluice(_ words: String...) -> (status: Int32, output: String, errors: String) { sluice(words) }
+
+    func sluice(_ words: [String]) -> (status: Int32, output: String, errors: String) {
         let captured = Captured(width: 200)
         let program = Program(commands: SluiceProgram.commands(JobDefinitions([])))
         let status = program.main(words + ["--catalog", address], terminal: captured.terminal)

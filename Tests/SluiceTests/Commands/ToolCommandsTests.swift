@@ -56,6 +56,23 @@ import Testing
         #expect(job.sluice("doctor").status == 0)
     }
 
+    @Test func `doctor tells what a driver would say of its certificates`() throws {
+        let job = try JobCatalog()
+        let certificates = try TestCertificates()
+        let named = ["--tls-cert", certificates.file("host.pem"), "--tls-key", certificates.file("host.key")]
+        #expect(!job.sluice("doctor").output.contains("TLS"))
+        #expect(job.sluice(["doctor"] + named).output.contains("servers speak HTTPS"))
+        let mutual = job.sluice(["doctor"] + named + ["--tls-ca", certificates.file("ca.pem")])
+        #expect(mutual.status == 0)
+        #expect(mutual.output.contains("both sides prove themselves"))
+        let alone = job.sluice(["doctor"] + named.prefix(2))
+        #expect(alone.status == 1)
+        #expect(alone.output.contains("tls_cert is of no use alone"))
+        let missing = job.sluice("doctor", "--tls-ca", certificates.file("nobody.pem"))
+        #expect(missing.status == 1)
+        #expect(missing.output.contains("is not there, or not for this user"))
+    }
+
     @Test(arguments: ["my-job", "a", "clicks2", "a-b-c"])
     func `a new package holds a job of that name`(name: String) throws {
         let package = try NewPackage(name: name, sluicePath: "/opt/sluice")
