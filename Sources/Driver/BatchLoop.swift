@@ -374,7 +374,7 @@ package final class BatchLoop {
     /// The last plan is for one worker.
     private var isGathered = false
     /// The last batch that ended was done by one worker.
-    private var wasGathered = false
+    private var wasWhole = false
     /// The last plan was made together with a DONE: records come all the time.
     private var isSteady = false
     /// The last plan left records behind because of `max_batch_records`: the next one does not wait for a tick.
@@ -401,9 +401,10 @@ package final class BatchLoop {
     private func runBatch(_ plan: BatchPlan) throws -> BatchPlan? {
         Failpoint.reach("planned")
         let begun = ContinuousClock.now
+        let isWhole = isGathered
         let runner = BatchRunner(
             plan: plan, epoch: epoch, spec: job.spec, settings: job.settings, pool: pool, mode: mode(of: plan),
-            sealedBefore: sealedBefore, isGathered: isGathered,
+            sealedBefore: sealedBefore, isGathered: isWhole,
             shouldStop: { [control, name] in
                 switch control.wish {
                 case .run, .drain: nil
@@ -452,10 +453,8 @@ package final class BatchLoop {
             Dictionary(uniqueKeysWithValues: plan.ranges.map { ($0.topicPartition, $0.until) }), batch: plan.batch,
             epoch: epoch)
         report(plan, outcome, tookMillis: (ContinuousClock.now - begun) / .milliseconds(1))
-        if isGathered != wasGathered {
-            wasGathered = isGathered
-            if isGathered { release(workersBut: finished.workers, upTo: plan.batch) }
-        }
+        if isWhole && !wasWhole { release(workersBut: finished.workers, upTo: plan.batch) }
+        wasWhole = isWhole
         housekeeping()
         return next
     }
