@@ -5,8 +5,9 @@
 // table and do not change within a task.
 
 final class PartialGroups {
-    /// Groups at which the table is emptied into the blocks: some tens of megabytes.
-    static let maxGroups = 200_000
+    /// Bytes of keys, sums and index at which the table is emptied into the blocks: a million groups by a text of 36 bytes.
+    /// What leaves early leaves again with the same key, and is copied, sent and merged twice.
+    static let maxBytes = 96 << 20
 
     private let grouping: Grouping
     private let partOfKeyGroup: [Int32]
@@ -37,7 +38,7 @@ final class PartialGroups {
         RowHash.hash(columns, rows, into: scratch.hashes)
         table.assign(columns, rows, hashes: scratch.hashes, groups: scratch.groups)
         grouping.layout.feed(table.accumulators, frame, rows, groups: scratch.groups)
-        if table.groupCount >= PartialGroups.maxGroups { flush() }
+        if table.byteCount >= PartialGroups.maxBytes { flush() }
     }
 
     /// One block for each part, nil where nothing belongs to it.

@@ -7,7 +7,7 @@
 // key. Does not decode, knows no offsets but those it is given, writes nothing: all it makes is in `SourceResult`, a pure
 // function of plan, range and lookups, however the range is cut into chunks.
 //
-// Memory is bounded by the chunk and by the groups: beyond `maxGroups` the partial groups go to the blocks and grouping
+// Memory is bounded by the chunk and by the groups: beyond `PartialGroups.maxBytes` the partial groups go to the blocks and grouping
 // starts again; the merge does not care how often a key comes.
 //
 // Cost for `campaign-views`, of which a third are views: 22 ns a row (`SourcePipelineBench`).

@@ -79,17 +79,10 @@ final class BenchPostgres {
     }
 
     private static func run(_ command: [String]) throws {
-        let process = Process()
-        process.executableURL = URL(filePath: command[0])
-        process.arguments = Array(command.dropFirst())
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        do { try process.run() } catch {
-            throw Failure(.internal, "\(command[0]) could not be started", why: "\(error)", now: "check its permissions")
-        }
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else {
+        // What `pg_ctl` leaves running must not hold anything open by which its own end is noticed.
+        let child = try ChildProcess(
+            "/bin/bash", ["-c", "exec \"$0\" \"$@\" </dev/null >/dev/null 2>&1"] + command, environment: [:])
+        guard child.wait() == 0 else {
             throw Failure(
                 .notPossible, "PostgreSQL could not be started", why: "\(command.joined(separator: " ")) failed",
                 now: "try it by hand, or give --postgres with the address of a database")
