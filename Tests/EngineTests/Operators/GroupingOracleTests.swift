@@ -173,20 +173,20 @@ struct GroupingOracleTests {
             graph: try graph { job in
                 try job.stream(.kafka("t", format: .json, schema: [Field("id", .int64)]))
                     .groupBy(col("id")).agg(count().as("n")).write(to: .table("ids", key: ["id"]))
-            }, keyGroups: 128, parts: 3, chunkRows: 50_000)
+            }, keyGroups: 128, parts: 3, chunkRows: 150_000)
         let schema = run.graph.source.neededSchema
         let pipeline = SourcePipeline(
             graph: run.graph, context: run.context, lookups: [:], keyGroups: 128, parts: 3)
-        // 250,000 keys twice: the second time they meet a table that was emptied in between.
-        for start in (0..<10).map({ $0 % 5 * 50_000 }) {
+        // 3,000,000 keys twice, beyond 96 MiB: the second time they meet a table that was emptied in between.
+        for start in (0..<40).map({ $0 % 20 * 150_000 }) {
             let ids = FixedColumn<Int64>()
-            for id in start..<start + 50_000 { ids.append(Int64(id)) }
-            pipeline.process(columns: [.int64(ids)], rowCount: 50_000, offsets: nil)
+            for id in start..<start + 150_000 { ids.append(Int64(id)) }
+            pipeline.process(columns: [.int64(ids)], rowCount: 150_000, offsets: nil)
         }
         #expect(schema.names == ["id"])
         let blocks = pipeline.finish().blocks
         let partial = blocks.reduce(0) { $0 + ($1?.selectedCount ?? 0) }
-        #expect(partial > 250_000)
+        #expect(partial > 3_000_000)
         var total = 0
         for part in 0..<3 {
             let result = try run.merge([blocks[part]!], state: KeyedState(graph: run.graph, keyGroups: 128))
@@ -197,6 +197,6 @@ struct GroupingOracleTests {
             }
             #expect((0..<counts.count).allSatisfy { counts.values[$0] == 2 })
         }
-        #expect(total == 250_000)
+        #expect(total == 3_000_000)
     }
 }
