@@ -42,12 +42,12 @@ struct OldClientChild {
         let bootstrap = try #require(ProcessInfo.processInfo.environment[bootstrapVariable])
         let configuration = try KafkaConfiguration(bootstrap: bootstrap)
         let topic = "old-client-\(getpid())"
-        try TopicAdmin(configuration).createTopic(topic, partitions: 3, replication: 1)
+        try TopicAdmin(configuration).createTopic(topic, partitions: 4, replication: 1)
         let producer = try KafkaProducer(configuration)
-        for partition in 0..<3 as Range<Int32> { try producer.sendNumbers(20_000, topic: topic, partition: partition) }
+        for partition in 0..<4 as Range<Int32> { try producer.sendNumbers(20_000, topic: topic, partition: partition) }
         let queries = try OffsetQueries(configuration)
-        let partitions = (0..<3).map { TopicPartition(topic: topic, partition: $0) }
-        #expect(try queries.ends(partitions).values.sorted() == [20_000, 20_000, 20_000])
+        let partitions = (0..<4).map { TopicPartition(topic: topic, partition: $0) }
+        #expect(try queries.ends(partitions).values.sorted() == Array(repeating: 20_000, count: 4))
         if KafkaVersion.loaded < KafkaVersion(2, 3, 0) { #expect(try queries.topicID(of: topic) == nil) }
         let reader = RangeReader(configuration, budgetBytes: 8 << 20)
         try reader.follow(partitions.map { OffsetRange(topic: topic, partition: $0.partition, from: 0, until: 0) })
@@ -55,7 +55,7 @@ struct OldClientChild {
         let steps: [(Int64, Int64)] = [(0, 4_000), (4_000, 12_000), (12_000, 12_001), (12_001, 20_000)]
         let again: [(Int64, Int64)] = [(0, 10), (19_990, 20_000), (7, 9_000)]
         for (from, until) in steps + again {
-            for partition in 0..<3 as Range<Int32> {
+            for partition in 0..<4 as Range<Int32> {
                 let seen = try reader.records(topic, partition: partition, from, until, timeoutMillis: 60_000)
                 #expect(seen == (from..<until).map { SeenRecord(offset: $0, text: String($0)) })
             }
