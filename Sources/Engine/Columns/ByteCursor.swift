@@ -15,7 +15,7 @@ struct ByteWriter {
     mutating func bytes(_ bytes: [UInt8]) { result.append(contentsOf: bytes) }
 
     @inline(__always)
-    mutating func bytes(_ bytes: UnsafeBufferPointer<UInt8>) { result.append(contentsOf: bytes) }
+    mutating func bytes(_ bytes: UnsafeRawBufferPointer) { result.append(contentsOf: bytes) }
 
     /// Writes whether there are NULLs among the rows, and then one bit a row.
     /// - Returns: whether there are.

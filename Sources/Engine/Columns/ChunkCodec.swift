@@ -128,7 +128,12 @@ package enum ChunkCodec {
             switch column {
             case .int64(let c), .timestamp(let c):
                 let valid = writer.validity(c.validity, rows)
-                rows.forEach { _, row in writer.number(valid && c.validity![row] == 0 ? 0 : c.values[row]) }
+                if !valid && rows.rows == nil {
+                    // As it lies in memory: `decodeColumn` takes it the same way.
+                    writer.bytes(UnsafeRawBufferPointer(start: c.values, count: rows.count * 8))
+                } else {
+                    rows.forEach { _, row in writer.number(valid && c.validity![row] == 0 ? 0 : c.values[row]) }
+                }
             case .float64(let c):
                 let valid = writer.validity(c.validity, rows)
                 rows.forEach { _, row in
@@ -141,11 +146,21 @@ package enum ChunkCodec {
                 }
             case .text(let c):
                 let valid = writer.validity(c.validity, rows)
-                rows.forEach { _, row in
-                    writer.number(valid && c.validity![row] == 0 ? 0 : UInt32(c.offsets[row + 1] - c.offsets[row]))
+                let lengths = [UInt32](unsafeUninitializedCapacity: rows.count) { buffer, count in
+                    rows.forEach { position, row in
+                        buffer[position] =
+                            valid && c.validity![row] == 0 ? 0 : UInt32(c.offsets[row + 1] - c.offsets[row]).littleEndian
+                    }
+                    count = rows.count
                 }
-                rows.forEach { _, row in
-                    if !(valid && c.validity![row] == 0) { writer.bytes(c.slice(row)) }
+                lengths.withUnsafeBytes { writer.bytes($0) }
+                if !valid && rows.rows == nil {
+                    let (from, until) = (Int(c.offsets[0]), Int(c.offsets[rows.count]))
+                    writer.bytes(UnsafeRawBufferPointer(start: c.bytes + from, count: until - from))
+                } else {
+                    rows.forEach { _, row in
+                        if !(valid && c.validity![row] == 0) { writer.bytes(UnsafeRawBufferPointer(c.slice(row))) }
+                    }
                 }
             }
         }
