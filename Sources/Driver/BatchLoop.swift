@@ -65,6 +65,9 @@ package final class BatchLoop {
     private var unread: Set<TopicPartition> = []
     private var topicIDs: [String: String] = [:]
     private var foldedMillis: Int64 = steadyMillis()
+    /// Parts of the last stage that the sink prescribes; set by `JobStart`.
+    var fixedParts: Int?
+    private var renewedMillis: Int64 = steadyMillis()
 
     package init(
         name: String, catalog: Catalog, pool: WorkerPool, jobs: JobDefinitions, buildDigest: String, address: String,
@@ -233,7 +236,8 @@ package final class BatchLoop {
         again.planDigest = job.graph.digest
         again.schemaDigest = job.schemaDigest
         again.lookups = job.lookups
-        again.taskCounts = job.graph.hasExchange ? [plan.ranges.count, plan.taskCounts.last ?? 1] : [plan.ranges.count]
+        let parts = min(fixedParts ?? plan.taskCounts.last ?? 1, job.settings.keyGroups)
+        again.taskCounts = job.graph.hasExchange ? [plan.ranges.count, parts] : [plan.ranges.count]
         return again
     }
 
@@ -246,6 +250,7 @@ package final class BatchLoop {
         var outsideSinceMillis: Int64?
         while true {
             if let reason = stopReason() { throw reason }
+            renewSink()
             if next == nil {
                 if case .drain = control.wish { return }
                 if isCaughtUp { return }
@@ -354,10 +359,11 @@ package final class BatchLoop {
         hasBacklog = cut.hasBacklog
         guard !cut.ranges.isEmpty else { return nil }
         clock.cut(now: steadyMillis())
-        isGathered = job.record.kind == .live && spread.isGathered(records: cut.recordCount)
+        // A part of a topic stays where its producer is: another one's first transaction is dear.
+        isGathered = fixedParts == nil && job.record.kind == .live && spread.isGathered(records: cut.recordCount)
         let frame = PlanFrame(
             job: job, epoch: epoch, batch: lastBatch + 1, watermarkBeforeMillis: lastWatermark, topicIDs: topicIDs,
-            stateBefore: lastState, parts: isGathered ? 1 : max(1, pool.available.reduce(0) { $0 + $1.slots }))
+            stateBefore: lastState, parts: fixedParts ?? (isGathered ? 1 : max(1, pool.available.reduce(0) { $0 + $1.slots })))
         var plan = frame.plan(cut.ranges, batchTimeMillis: wallMillis(), seed: .random(in: 0...UInt64.max))
         if job.record.kind == .backfill {
             // A backfill writes once, at its end, when every window has its whole total (protocol 9).
@@ -525,6 +531,21 @@ package final class BatchLoop {
                 ])
         }
         onBatch(record)
+    }
+
+    /// Between two batches, so that nobody seals meanwhile. A sink that cannot be renewed now can be later.
+    private func renewSink() {
+        guard fixedParts != nil, steadyMillis() - renewedMillis >= job.settings.sinkRenewMillis else { return }
+        renewedMillis = steadyMillis()
+        do {
+            let sink = try openSink(job.settings, table: job.graph.sink)
+            defer { sink.close() }
+            try sink.renew(
+                SinkIdentity(job: job.record.name, jobID: job.record.jobID, epoch: epoch, sink: job.graph.sink.name))
+            Log.info("sink renewed", [("job", name), ("sink", job.settings.sink)])
+        } catch {
+            Log.error("sink not renewed", [("job", name), ("why", failure(error).description)])
+        }
     }
 
     /// Folding and sweeping, now and then; a failure costs space, not correctness.

@@ -37,12 +37,20 @@ struct JobStart {
         let topicIDs = try checkTopic(positions, partitions: partitions, ends: ends)
         let open = try catalog.openPlan(jobID)?.plan
 
-        let sink = try openSink(address: job.settings.sink, table: job.graph.sink)
+        let sink = try openSink(job.settings, table: job.graph.sink)
         defer { sink.close() }
         let identity = SinkIdentity(job: job.record.name, jobID: jobID, epoch: loop.epoch, sink: job.graph.sink.name)
-        let step = try RecoveryPlan.decide(
+        var step = try RecoveryPlan.decide(
             facts(sink: sink, identity: identity, partitions: partitions, positions: positions, open: open))
-        try sink.claim(identity, adopt: loop.options.adopt)
+        let last = try catalog.lastDone(jobID)?.plan.batch ?? 0
+        try sink.claim(identity, adopt: loop.options.adopt, after: last)
+        loop.fixedParts = sink.fixedParts
+        if case .planAgain = step {
+            // Until the claim an older driver's task could still seal a part of the plan that is to be replaced.
+            step = try RecoveryPlan.decide(
+                facts(sink: sink, identity: identity, partitions: partitions, positions: positions, open: open))
+        }
+        try checkParts(partitions)
 
         var begun = Begun(positions: positions, ends: ends, topicIDs: topicIDs)
         switch step {
@@ -70,6 +78,15 @@ struct JobStart {
         try addNewPartitions(&begun, partitions, starts: starts)
         if step == .resume || begun.openPlan != nil { try checkTails(begun.positions) }
         return begun
+    }
+
+    /// Without an exchange part p is partition p of the input: a sink with fewer parts has no place for the last ones.
+    private func checkParts(_ partitions: [TopicPartition]) throws {
+        guard let parts = loop.fixedParts, !job.isStateful, partitions.count > parts else { return }
+        throw Failure(
+            .sinkMismatch, "\(job.settings.sink) has \(parts) partitions and \(job.settings.topic) has \(partitions.count)",
+            why: "job \(job.record.name) writes what it reads from partition p to partition p",
+            now: "give the output topic at least \(partitions.count) partitions, then start the job again")
     }
 
     // MARK: facts
@@ -194,7 +211,7 @@ struct JobStart {
                     now: "set the group to the ends of a batch that `sluice batches \(job.record.name)` lists, or go on with --offsets log")
             }
         }
-        if backwards && !job.isStateful && job.graph.sink.mode == .append && job.graph.sink.key.isEmpty {
+        if backwards && !job.isStateful && !sinkReplacesRows(address: job.settings.sink, table: job.graph.sink) {
             throw Failure(
                 .notPossible, "job \(job.record.name) cannot go back to where Kafka stands",
                 why: "its sink appends without a unique key, so rows would be doubled", now: "go on with --offsets log")

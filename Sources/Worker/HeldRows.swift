@@ -91,6 +91,12 @@ package final class HeldRows: Sendable {
         package var digest: String
         package var slot: Int
 
+        package var isInMemory: Bool {
+            held.allSatisfy { part in
+                if case .memory = part { true } else { false }
+            }
+        }
+
         /// The rows as they were put.
         /// - Throws: `blockLost`.
         package func chunks() throws -> [Chunk] {

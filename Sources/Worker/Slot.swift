@@ -46,21 +46,50 @@ final class Slot: @unchecked Sendable {
         return made
     }
 
-    func seal(runtime: JobRuntime, batch: BatchNumber, epoch: Epoch, part: Int, rows: HeldRows.Rows) throws
-        -> SealOutcome
+    /// Seals parts: side by side where the sink can and the rows are in memory, else one after another, so that rows that
+    /// went to disk come back a part at a time. One that fails closes the sink and leaves the others alone.
+    func seal(runtime: JobRuntime, batch: BatchNumber, epoch: Epoch, parts: [(part: Int, rows: HeldRows.Rows)])
+        -> [Result<SealOutcome, any Error>]
     {
+        let spec = runtime.spec
+        let identity = SinkIdentity(job: spec.name, jobID: spec.jobID, epoch: epoch, sink: runtime.graph.sink.name)
+        func held(_ part: (part: Int, rows: HeldRows.Rows)) throws -> SealPart {
+            SealPart(part: part.part, digest: part.rows.digest, rows: try part.rows.chunks())
+        }
+        func sealed(_ result: Result<SealOutcome, any Error>) -> Result<SealOutcome, any Error> {
+            switch result {
+            case .success: Failpoint.reach("worker-sealed")
+            case .failure: closeSink(spec.jobID)
+            }
+            return result
+        }
+        do {
+            if parts.count > 1, parts.allSatisfy(\.rows.isInMemory), let together = try sink(runtime) as? any ParallelSink {
+                return together.seal(identity, batch: batch, parts: try parts.map(held)).map(sealed)
+            }
+        } catch {
+            return parts.map { _ in .failure(error) }
+        }
+        return parts.map { part in
+            sealed(
+                Result {
+                    let part = try held(part)
+                    return try sink(runtime).seal(
+                        identity, part: part.part, batch: batch, digest: part.digest, rows: part.rows)
+                })
+        }
+    }
+
+    private func sink(_ runtime: JobRuntime) throws -> any Sink {
         let spec = runtime.spec
         let sink: any Sink
         if let known = sinks[spec.jobID] {
             sink = known.sink
         } else {
-            sink = try openSink(address: runtime.settings.sink, table: runtime.graph.sink)
+            sink = try openSink(runtime.settings, table: runtime.graph.sink)
         }
         sinks[spec.jobID] = (sink, .now)
-        let identity = SinkIdentity(job: spec.name, jobID: spec.jobID, epoch: epoch, sink: runtime.graph.sink.name)
-        let outcome = try sink.seal(identity, part: part, batch: batch, digest: rows.digest, rows: rows.chunks())
-        Failpoint.reach("worker-sealed")
-        return outcome
+        return sink
     }
 
     func closeSink(_ jobID: JobID) { sinks.removeValue(forKey: jobID)?.sink.close() }

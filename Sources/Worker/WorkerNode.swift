@@ -151,15 +151,13 @@ package final class WorkerNode: WorkerLink {
             }
         }
         onSlots(bySlot) { slot, parts in
-            for (part, rows) in parts {
-                let result: SealResult
-                do {
-                    let outcome = try slot.seal(
-                        runtime: runtime, batch: request.batch, epoch: request.epoch, part: part.part, rows: rows)
-                    result = SealResult(part: part.part, outcome: outcome)
-                } catch {
-                    slot.closeSink(request.job.jobID)
-                    result = SealResult(part: part.part, failure: failure(error))
+            let sealed = slot.seal(
+                runtime: runtime, batch: request.batch, epoch: request.epoch,
+                parts: parts.map { ($0.part, $1) })
+            for ((part, _), outcome) in zip(parts, sealed) {
+                let result = switch outcome {
+                case .success(let outcome): SealResult(part: part.part, outcome: outcome)
+                case .failure(let error): SealResult(part: part.part, failure: failure(error))
                 }
                 results.withLock { $0.append(result) }
             }

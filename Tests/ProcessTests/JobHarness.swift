@@ -18,10 +18,14 @@ final class JobHarness: Sendable {
     let environment: [String: String]
 
     /// - Parameter sink: an address; the default is the directory's own SQLite file.
-    init(partitions: Int = 4, sink: String? = nil, topic: String? = nil, environment: [String: String] = [:]) throws {
+    /// - Parameter bootstrap: of another Kafka than the shared one; then with a topic of it.
+    init(
+        partitions: Int = 4, sink: String? = nil, topic: String? = nil, bootstrap: String? = nil,
+        environment: [String: String] = [:]
+    ) throws {
         self.environment = environment
         directory = try TemporaryDirectory("sluice-job")
-        bootstrap = try TestBroker.bootstrap()
+        self.bootstrap = try bootstrap ?? TestBroker.bootstrap()
         self.partitions = partitions
         self.topic = try topic ?? TestBroker.topic(partitions: partitions)
         self.sink = sink ?? "sqlite:" + directory.path + "/sink.db"

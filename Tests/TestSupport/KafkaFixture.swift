@@ -27,6 +27,16 @@ package final class KafkaFixture: Sendable {
     package static func shared() throws -> KafkaFixture { try started.get() }
     private static let started = Result { try KafkaFixture() }
 
+    /// A broker for one test that kills it; it lives until the process ends, like the shared one.
+    package static func own() throws -> KafkaFixture { try KafkaFixture() }
+
+    /// kill -9 of the broker, and its start again on the same port with the data that it had.
+    package func killBroker() throws { try run("kill", []) }
+    package func startBroker() throws {
+        let port = bootstrap.split(separator: ":").last.map(String.init) ?? "0"
+        try run("start", ["--port", port] + Self.settings)
+    }
+
     /// A configuration for clients of this broker.
     package func configuration(_ properties: [String: String] = [:]) throws -> KafkaConfiguration {
         try KafkaConfiguration(bootstrap: bootstrap, properties: properties)

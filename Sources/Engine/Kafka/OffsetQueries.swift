@@ -100,16 +100,17 @@ package final class OffsetQueries: Sendable {
     }
 
     /// The group's committed positions; partitions without one are left out.
+    /// - Parameter stable: whether a position that an open transaction may still change is an error to wait for, instead
+    ///   of the one before it; by default, with read_committed.
     package func committed(
-        group: String, _ partitions: [TopicPartition]
+        group: String, _ partitions: [TopicPartition], stable: Bool? = nil
     ) throws -> [TopicPartition: (offset: Int64, metadata: String?)] {
         if partitions.isEmpty { return [:] }
         let doing = "tell the positions of group \(group)"
         let list = TopicPartitionList(partitions, offset: Int64(RD_KAFKA_OFFSET_INVALID))
         let question = rd_kafka_ListConsumerGroupOffsets_new(group, list.pointer)
         defer { rd_kafka_ListConsumerGroupOffsets_destroy(question) }
-        // A position that an open transaction may still change is none yet.
-        let requireStable = configuration.isolation == .readCommitted
+        let requireStable = stable ?? (configuration.isolation == .readCommitted)
         return try asking(group, doing, requireStable: requireStable) { client, options, queue in
             var questions: [OpaquePointer?] = [question]
             rd_kafka_ListConsumerGroupOffsets(client.handle, &questions, 1, options, queue)

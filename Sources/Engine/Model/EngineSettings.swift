@@ -20,6 +20,9 @@ package struct EngineSettings: Sendable {
     package let topic: String
     package let kafka: KafkaConfiguration
     package let sink: String
+    package let sinkFormat: RecordFormat
+    package let sinkSchemaID: Int32
+    package let sinkRenewMillis: Int64
     package let state: String
     package let from: String
     package let intervalMillis: Int64
@@ -78,6 +81,11 @@ package struct EngineSettings: Sendable {
         kafka = try KafkaConfiguration(
             bootstrap: try text("bootstrap"), properties: KafkaSecrets.resolved(properties)).with(isolation: level)
         sink = try text("sink")
+        let written = try text(values["sink_format"] == nil ? "format" : "sink_format")
+        guard let format = RecordFormat(rawValue: written) else { throw wrong("sink_format", written, "avro or json") }
+        sinkFormat = format
+        sinkSchemaID = Int32(clamping: try integer("sink_schema_id"))
+        sinkRenewMillis = try duration("sink_renew")
         state = try text("state")
         from = try text("from")
         intervalMillis = try duration("interval")

@@ -20,7 +20,7 @@ package final class ConsoleSink: Sink {
     }
 
     package func owner(job: String) throws -> SinkOwner { .nobody }
-    package func claim(_ identity: SinkIdentity, adopt: Bool) throws {}
+    package func claim(_ identity: SinkIdentity, adopt: Bool, after last: BatchNumber) throws {}
     package func sealedBatches(_ identity: SinkIdentity) throws -> [Int: BatchNumber] { sealed.mapValues(\.batch) }
     package func existing(keysOf rows: Chunk) throws -> [[Value]?] { Array(repeating: nil, count: rows.selectedCount) }
     package func close() {}

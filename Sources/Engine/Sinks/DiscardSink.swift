@@ -4,7 +4,7 @@
 
 final class DiscardSink: Sink {
     func owner(job: String) throws -> SinkOwner { .nobody }
-    func claim(_ identity: SinkIdentity, adopt: Bool) throws {}
+    func claim(_ identity: SinkIdentity, adopt: Bool, after last: BatchNumber) throws {}
     func sealedBatches(_ identity: SinkIdentity) throws -> [Int: BatchNumber] { [:] }
     func existing(keysOf rows: Chunk) throws -> [[Value]?] { Array(repeating: nil, count: rows.selectedCount) }
     func close() {}

@@ -22,7 +22,7 @@ package final class PostgresSink: Sink {
 
     package func owner(job: String) throws -> SinkOwner { try ledger.owner(job: job) }
 
-    package func claim(_ identity: SinkIdentity, adopt: Bool) throws {
+    package func claim(_ identity: SinkIdentity, adopt: Bool, after last: BatchNumber) throws {
         try database.transaction {
             try ledger.claim(identity, adopt: adopt)
             if let found = try FoundTable(text, in: database) {

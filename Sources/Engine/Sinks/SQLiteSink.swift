@@ -27,7 +27,7 @@ package final class SQLiteSink: Sink {
         return try ledger(opened()).owner(job: job)
     }
 
-    package func claim(_ identity: SinkIdentity, adopt: Bool) throws {
+    package func claim(_ identity: SinkIdentity, adopt: Bool, after last: BatchNumber) throws {
         let database = try opened(orCreate: true)
         try queue.takeTurn {
             try database.transaction {

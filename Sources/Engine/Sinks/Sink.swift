@@ -64,7 +64,9 @@ public protocol Sink: AnyObject {
     /// Creates the tables that are missing, checks the columns of the one that is there (`sinkMismatch`), takes the
     /// job's row for `identity` and raises its epoch. Fails with `sinkOwnedByOther` when the row has another id and
     /// `adopt` is false, with `staleEpoch` when its epoch is higher than ours.
-    func claim(_ identity: SinkIdentity, adopt: Bool) throws
+    /// - Parameter last: the last batch that the job's log has as done, 0 for a new log: by it a sink that forgets with
+    ///   time knows whether it has forgotten.
+    func claim(_ identity: SinkIdentity, adopt: Bool, after last: BatchNumber) throws
     /// The highest batch sealed by each part of this job's sink.
     func sealedBatches(_ identity: SinkIdentity) throws -> [Int: BatchNumber]
     /// Writes `rows` and the ledger row of (`part`, `batch`) in one transaction.
@@ -72,5 +74,34 @@ public protocol Sink: AnyObject {
         -> SealOutcome
     /// For keyed sinks: the rows now stored under the keys of `rows`, in the order of `rows`; nil where there is none.
     func existing(keysOf rows: Chunk) throws -> [[Value]?]
+    /// How many parts the last stage of a job must have for its whole life; nil when any number will do. After `claim`.
+    var fixedParts: Int? { get }
+    /// Writes again what the sink would forget with time, between two batches of the job that holds the claim.
+    func renew(_ identity: SinkIdentity) throws
     func close()
+}
+
+extension Sink {
+    package func claim(_ identity: SinkIdentity, adopt: Bool) throws { try claim(identity, adopt: adopt, after: 0) }
+    package var fixedParts: Int? { nil }
+    package func renew(_ identity: SinkIdentity) throws {}
+}
+
+/// A part to seal.
+public struct SealPart: Sendable {
+    public var part: Int
+    public var digest: String
+    public var rows: [Chunk]
+
+    public init(part: Int, digest: String, rows: [Chunk]) {
+        self.part = part
+        self.digest = digest
+        self.rows = rows
+    }
+}
+
+/// A sink whose commits wait for the network and not for each other: several parts are sealed side by side.
+public protocol ParallelSink: Sink {
+    /// The outcome of each of `parts`, in their order.
+    func seal(_ identity: SinkIdentity, batch: BatchNumber, parts: [SealPart]) -> [Result<SealOutcome, any Error>]
 }

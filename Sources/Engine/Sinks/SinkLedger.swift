@@ -44,9 +44,9 @@ struct SinkLedger {
             return
         }
         if found.id != identity.jobID {
-            guard adopt else { throw ownedByOther(identity, found.id) }
+            guard adopt else { throw SinkRefusal.ownedByOther(identity, found: found.id, place: place) }
         } else if found.epoch > identity.epoch {
-            throw stale(identity, found.epoch)
+            throw SinkRefusal.stale(identity, found: found.epoch, place: place)
         }
         try database.execute("UPDATE sluice_jobs SET job_id = $2, epoch = $3 WHERE job = $1", row)
     }
@@ -70,8 +70,8 @@ struct SinkLedger {
     /// `alreadySealed` means: the same content is there, write nothing.
     func enter(_ identity: SinkIdentity, part: Int, batch: BatchNumber, digest: String) throws -> SealOutcome {
         guard let owner = try jobRow(identity.job, lock: "FOR SHARE") else { throw unclaimed(identity) }
-        guard owner.id == identity.jobID else { throw ownedByOther(identity, owner.id) }
-        guard owner.epoch == identity.epoch else { throw stale(identity, owner.epoch) }
+        guard owner.id == identity.jobID else { throw SinkRefusal.ownedByOther(identity, found: owner.id, place: place) }
+        guard owner.epoch == identity.epoch else { throw SinkRefusal.stale(identity, found: owner.epoch, place: place) }
         let key = [SQLValue.text(identity.jobID.text), .text(identity.sink), .int(Int64(part))]
         try database.execute(
             """
@@ -87,7 +87,7 @@ struct SinkLedger {
             throw unreadable()
         }
         if found == batch && sealed == digest { return .alreadySealed }
-        throw conflict(identity, part: part, batch: batch, found: found)
+        throw SinkRefusal.conflict(identity, part: part, batch: batch, found: found, place: place)
     }
 
     // MARK: reading
@@ -110,42 +110,11 @@ struct SinkLedger {
 
     // MARK: refusals
 
-    private func ownedByOther(_ identity: SinkIdentity, _ found: JobID) -> Failure {
-        Failure(
-            .sinkOwnedByOther, "\(place) belongs to another job named \(identity.job)",
-            why: "its id there is \(found), ours is \(identity.jobID): "
-                + "our catalog is new (the old one was lost), or another directory runs the same job",
-            now: "use the catalog that belongs to this sink, or another `--name`, or take the sink over with `--adopt`")
-    }
-
-    private func stale(_ identity: SinkIdentity, _ found: Epoch) -> Failure {
-        let older = found > identity.epoch
-        return Failure(
-            .staleEpoch, "\(place) does not take epoch \(identity.epoch) of job \(identity.job)",
-            why: older
-                ? "another driver took the job over with epoch \(found)"
-                : "it knows epoch \(found) only: the sink was put back to an older copy, or was not claimed",
-            now: older
-                ? "nothing: the other driver goes on; `sluice jobs` shows it"
-                : "restore the sink together with its catalog, then start the job again")
-    }
-
     private func unclaimed(_ identity: SinkIdentity) -> Failure {
         Failure(
             .sinkOwnedByOther, "\(place) does not know the job \(identity.job)",
             why: "its row in sluice_jobs is missing: somebody removed it, or the database is another one than before",
             now: "restore the sink, or start the job again so that it claims the sink anew")
-    }
-
-    private func conflict(_ identity: SinkIdentity, part: Int, batch: BatchNumber, found: BatchNumber) -> Failure {
-        Failure(
-            .ledgerConflict, "\(place) holds something else than batch \(batch), part \(part) of \(identity.sink)",
-            why: found == batch
-                ? "the batch is sealed there with another digest: the same plan gave other rows"
-                : "batch \(found) is sealed there already: the catalog is older than the sink",
-            now: found == batch
-                ? "do not delete anything; compare with `sluice replay \(identity.job) --batch \(batch)`"
-                : "restore the catalog that belongs to this sink, or take the sink over with `--adopt`")
     }
 
     private func unreadable() -> Failure {

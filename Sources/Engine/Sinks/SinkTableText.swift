@@ -124,7 +124,7 @@ struct SinkTableText: Sendable {
         return name.utf8.allSatisfy { isLetter($0) || (48...57).contains($0) }
     }
 
-    private static func checkColumns(of table: SinkTable) throws {
+    static func checkColumns(of table: SinkTable) throws {
         let names = table.schema.names
         guard !names.isEmpty else { throw invalid(table.name, "it has no columns", "name at least one") }
         for name in names where !isIdentifier(name) || name.lowercased() == orderColumn {

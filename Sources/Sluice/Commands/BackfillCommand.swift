@@ -78,7 +78,7 @@ enum BackfillCommand {
         let writesLiveSink = values["sink"] == live.settings["sink"]
         let graph = try jobs.graph(definition: live.definition, settings: values)
         let engine = try EngineSettings(values)
-        if writesLiveSink && graph.sink.mode == .append && graph.sink.key.isEmpty {
+        if writesLiveSink && !sinkReplacesRows(address: engine.sink, table: graph.sink) {
             throw Failure(
                 .notPossible, "job \(live.name) cannot be backfilled into its own table",
                 why: "its sink appends without a unique key, so rows would be doubled", now: "name another --sink")
@@ -160,12 +160,12 @@ enum BackfillCommand {
         options.starts = Dictionary(uniqueKeysWithValues: plan.ranges.map { ($0.topicPartition, $0.from) })
         options.targets = Dictionary(uniqueKeysWithValues: plan.ranges.map { ($0.topicPartition, $0.until) })
         let isAllowed = parsed.flag("allow-shrink")
-        let sinkAddress = values["sink"] ?? ""
+        let settings = try EngineSettings(values)
         let table = graph.sink
         let found = Mutex<[ShrinkCheck.Shrunk]>([])
         if checksShrink {
             options.checkRows = { rows in
-                let sink = try openSink(address: sinkAddress, table: table)
+                let sink = try openSink(settings, table: table)
                 defer { sink.close() }
                 let shrunk = try ShrinkCheck.shrunk(rows, in: sink, table: table)
                 found.withLock { $0 = shrunk }

@@ -48,7 +48,10 @@ enum ExplainCommand {
         if settings.optionalText(.bootstrap) != nil {
             do {
                 tasks = [try partitions(of: graph.source.topic, settings)]
-                if graph.hasExchange { tasks.append(Swift.min(slots, keyGroups)) }
+                if graph.hasExchange {
+                    let parts = try sinkTopic(settings.text(.sink)).map { try partitions(of: $0, settings) } ?? slots
+                    tasks.append(Swift.min(parts, keyGroups))
+                }
             } catch {
                 let failure = failure(error)
                 terminal.note("sluice: the partitions were not asked: \(failure.what): \(failure.why)")
@@ -67,6 +70,9 @@ enum ExplainCommand {
         try terminal.line(
             (workers == 0 ? "in this process" : "\(workers) worker process\(workers == 1 ? "" : "es")")
                 + ", up to \(slots) task\(slots == 1 ? "" : "s") at a time; sink \(AddressPassword.masked(settings.text(.sink)))")
+        if sinkTopic(settings.text(.sink)) != nil, settings.text(.sinkFormat) == RecordFormat.avro.rawValue {
+            try terminal.line("schema of its values \(AvroSchema.text(name: graph.sink.name, columns: graph.sink.schema))")
+        }
         return 0
     }
 

@@ -80,11 +80,23 @@ extension SettingKey {
         why: "Keeps the catalog small when everything is bad; beyond it only offsets are kept.")
 
     package static let sink = SettingKey(
-        "sink", .places, .address(["sqlite", "postgres", "postgresql", "console", "discard"]),
+        "sink", .places, .address(["sqlite", "postgres", "postgresql", "kafka", "console", "discard"]),
         fallback: "sqlite:.sluice/sink.db",
         kind: .result,
-        what: "where results go: sqlite:FILE, postgres://HOST/DATABASE, console: or discard:",
+        what: "where results go: sqlite:FILE, postgres://HOST/DATABASE, kafka:TOPIC, console: or discard:",
         why: "A password comes from PGPASSFILE, PGPASSWORD or the variable, never from the command line.")
+    package static let sinkFormat = SettingKey(
+        "sink_format", .places, .choice(["avro", "json"]), note: "the format of the input", kind: .result,
+        what: "how a Kafka sink writes a row",
+        why: "Avro values have the Confluent framing and a schema made from the sink's columns; times are milliseconds.")
+    package static let sinkSchemaID = SettingKey(
+        "sink_schema_id", .places, .integer(0...Int64(Int32.max)), fallback: "1", kind: .result,
+        what: "the schema's id before each Avro value of a Kafka sink",
+        why: "Whoever registers the schema knows it; `sluice explain` shows the schema.")
+    package static let sinkRenew = SettingKey(
+        "sink_renew", .places, .duration(upTo(days: 365, from: 1000)), fallback: "1h",
+        what: "time after which a Kafka sink's markers are written again",
+        why: "Kafka forgets them after offsets.retention.minutes, and a job without its markers stops.")
     package static let catalog = SettingKey(
         "catalog", .places, .address(["sqlite", "postgres", "postgresql"]), fallback: "sqlite:.sluice/catalog.db",
         what: "where the batch log is kept: sqlite:FILE or postgres://HOST/DATABASE",
@@ -209,7 +221,7 @@ extension SettingTable {
         .name, .topic, .format, .schema, .ads, .from, .lateness, .maxFuture,
         .interval, .poll, .maxBatchRecords,
         .maxRejectedShare, .maxRejectedMin, .quarantineRecords, .quarantineRecordBytes, .quarantineBatchBytes,
-        .sink, .catalog, .state, .stateInline, .stateKeep, .stateKeepTime, .logKeep,
+        .sink, .sinkFormat, .sinkSchemaID, .sinkRenew, .catalog, .state, .stateInline, .stateKeep, .stateKeepTime, .logKeep,
         .bootstrap, .isolation, .readTimeout, .fetchBudget, .consumerIdle, .kafka,
         .workers, .slots, .blockMemory, .keyGroups, .driver, .workerTimeout, .driverTimeout,
         .listen, .workerListen, .secretFile, .tlsCert, .tlsKey, .tlsCA,

@@ -107,6 +107,10 @@ package struct Settings: Sendable {
             entries[SettingKey.poll.name] = Entry(
                 key: .poll, text: formatDuration(pollMillis), value: .integer(pollMillis), origin: .engine)
         }
+        if entries[SettingKey.sinkFormat.name] == nil, let format = optionalText(.format) {
+            entries[SettingKey.sinkFormat.name] = Entry(
+                key: .sinkFormat, text: format, value: .text(format), origin: .engine)
+        }
         if entries[SettingKey.state.name] == nil, let catalog = optionalText(.catalog) {
             let place = "file:" + Self.directoryBeside(catalog) + "state"
             entries[SettingKey.state.name] = Entry(key: .state, text: place, value: .text(place), origin: .engine)

@@ -99,15 +99,21 @@ import Testing
         #expect(failureCode { try place.open(wrong) } == .invalidSetting)
     }
 
-    @Test(arguments: ["", "sqlite:", "file.db", "mysql://x", "console", "postgres://u:hunter2@h@h/db", "ftp://u:hunter2@h"])
+    @Test(arguments: ["", "sqlite:", "kafka:", "file.db", "mysql://x", "console", "postgres://u:hunter2@h@h/db", "ftp://u:hunter2@h"])
     func `an address that names no sink is refused without its password`(address: String) throws {
         let seen = try #require(failure { try openSink(address: address, table: .views) })
         #expect(seen.code == .invalidSetting)
         #expect(!seen.description.contains("hunter2"))
     }
 
-    @Test func `a Kafka sink is said to be not possible`() {
-        #expect(failureCode { try openSink(address: "kafka:out", table: .views) } == .notPossible)
+    @Test(arguments: [
+        ("sqlite:f", SinkTable.purchases, true), ("kafka:t", .purchases, false), ("sqlite:f", .bare, false),
+        ("kafka:t", .views, true), ("postgres://h/d", .views, true),
+    ])
+    func `rows that come again replace the first ones where there is a key to find them by`(
+        address: String, table: SinkTable, replaces: Bool
+    ) {
+        #expect(sinkReplacesRows(address: address, table: table) == replaces)
     }
 }
 

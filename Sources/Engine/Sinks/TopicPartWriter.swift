@@ -1,0 +1,162 @@
+// One part of a Kafka sink: its producer from batch to batch, what its marker says, and the way back after an error.
+//
+// While the producer lives, the marker in memory is the truth: nobody else can have moved it without fencing us, and a
+// fenced producer cannot commit. Any trouble (fenced, commit without an answer) therefore ends in the same three steps as
+// a start: a new producer takes the id, the marker is read, the batch is written or recognised. Some rounds of that are
+// made here; then the driver decides.
+//
+// Used by one thread at a time, on `queue`.
+
+import Dispatch
+
+final class TopicPartWriter: @unchecked Sendable {
+    let queue: DispatchQueue
+    private let partition: TopicPartition
+    private let queries: OffsetQueries
+    private let settings: TopicSinkSettings
+    private let encoder: TopicRowEncoder
+    private let sink: String
+    private var held: (producer: PartitionTransactions, id: JobID, epoch: Epoch, marker: TopicMarker?)?
+
+    /// Two attempts at one part fence each other in turn for a while.
+    private static let mostRounds = 4
+
+    init(_ partition: TopicPartition, table: SinkTable, settings: TopicSinkSettings, queries: OffsetQueries) throws {
+        self.partition = partition
+        self.queries = queries
+        self.settings = settings
+        sink = table.name
+        encoder = try TopicRowEncoder(table, settings)
+        queue = DispatchQueue(label: "sluice.topic.\(partition)")
+    }
+
+    private var part: Int { Int(partition.partition) }
+    private var place: String { "kafka:\(partition.topic)" }
+
+    /// Writes the rows and marker `batch`, unless the marker says that they are there.
+    func seal(_ identity: SinkIdentity, batch: BatchNumber, digest: String, rows: [Chunk]) throws -> SealOutcome {
+        try rounds(identity) { producer, found in
+            guard let found else { throw missing(identity) }
+            switch try found.step(identity, part: part, batch: batch, digest: digest, place: place) {
+            case .alreadySealed: return (.alreadySealed, found)
+            case .write: break
+            }
+            var marker = found
+            marker.batch = batch
+            marker.digest = digest
+            try transaction(producer, identity, marker) {
+                for chunk in rows where chunk.selectedCount > 0 { try encoder.encode(chunk, to: producer) }
+            }
+            return (.written, marker)
+        }
+    }
+
+    /// Takes the part over and writes `wanted`, with the batch that is really there by then.
+    func claim(_ identity: SinkIdentity, _ wanted: TopicMarker, adopt: Bool) throws {
+        try rounds(identity) { producer, found in
+            var marker = wanted
+            if var found {
+                if adopt { found.takenBy = nil }
+                try found.check(identity, place: place)
+                marker.batch = found.batch
+                marker.digest = found.digest
+            }
+            try transaction(producer, identity, marker) {}
+            return ((), marker)
+        }
+        held = nil
+    }
+
+    private func transaction(
+        _ producer: PartitionTransactions, _ identity: SinkIdentity, _ marker: TopicMarker, rows: () throws -> Void
+    ) throws {
+        try producer.begin()
+        try rows()
+        try producer.send(
+            KafkaPosition(partition, offset: marker.batch, metadata: marker.metadata), group: TopicMarkerGroup.name(identity))
+        Failpoint.reach("topic-written")
+        try producer.commit()
+        Failpoint.reach("topic-committed")
+    }
+
+    /// Runs `body` with the part's producer and marker; after trouble, again with new ones.
+    private func rounds<Answer>(
+        _ identity: SinkIdentity, _ body: (PartitionTransactions, TopicMarker?) throws -> (Answer, TopicMarker)
+    ) throws -> Answer {
+        var round = 1
+        while true {
+            do {
+                let (producer, marker) = try opened(identity)
+                let (answer, left) = try body(producer, marker)
+                held = (producer, identity.jobID, identity.epoch, left)
+                return answer
+            } catch let trouble as TransactionTrouble {
+                drop()
+                guard round < Self.mostRounds else { throw trouble.failure }
+                Log.notice(
+                    "transaction in doubt",
+                    [("partition", "\(partition)"), ("job", identity.job), ("why", trouble.failure.why), ("then", "its marker is read again")])
+                round += 1
+            } catch {
+                drop()
+                throw error
+            }
+        }
+    }
+
+    private func drop() {
+        held?.producer.giveUp()
+        held = nil
+    }
+
+    /// The part's producer and the marker that holds while it lives.
+    private func opened(_ identity: SinkIdentity) throws -> (PartitionTransactions, TopicMarker?) {
+        if let held, held.id == identity.jobID, held.epoch == identity.epoch { return (held.producer, held.marker) }
+        held = nil
+        let producer = try PartitionTransactions(
+            settings.kafka, partition, transactionalID: "sluice.\(identity.jobID).\(sink).\(part)")
+        try producer.open()
+        let found = try Self.markers(
+            queries, group: TopicMarkerGroup.name(identity), topic: partition.topic, parts: part..<part + 1, place: place,
+            stable: true)[part]
+        held = (producer, identity.jobID, identity.epoch, found)
+        return (producer, found)
+    }
+
+    private func missing(_ identity: SinkIdentity) -> Failure {
+        do {
+            let partitions = try queries.partitions(of: partition.topic).count
+            if part >= partitions {
+                return Failure(
+                    .sinkMismatch, "\(place) has \(partitions) partitions, and the job has a part \(part)",
+                    why: "part p of a job goes to partition p of its output topic",
+                    now: "give the topic more partitions (at least \(part + 1)), then start the job again")
+            }
+        } catch { return failure(error) }
+        return Failure(
+            .sinkMismatch, "\(place) has no marker of part \(part)",
+            why: "the position of group \(TopicMarkerGroup.name(identity)) is gone: it expired, or somebody removed it, "
+                + "or the partition is newer than the job's start",
+            now: "start the job again: it says what it finds, or makes the marker of a new partition")
+    }
+
+    /// The markers of a group; a position that no sink of ours wrote is an error.
+    /// - Parameter stable: wait for what open transactions of others come to. Whoever has taken the id has ended them; before
+    ///   that, one that a killed process left open would hold us for as long as the broker keeps it.
+    static func markers(
+        _ queries: OffsetQueries, group: String, topic: String, parts: Range<Int>, place: String, stable: Bool
+    ) throws -> [Int: TopicMarker] {
+        let partitions = parts.map { TopicPartition(topic: topic, partition: Int32($0)) }
+        var markers: [Int: TopicMarker] = [:]
+        for (partition, position) in try queries.committed(group: group, partitions, stable: stable) {
+            guard let marker = TopicMarker(batch: position.offset, metadata: position.metadata) else {
+                throw Failure(
+                    .sinkMismatch, "cannot read the marker of \(place), part \(partition.partition)",
+                    why: "the position of group \(group) was written by somebody else",
+                    now: "do not set positions of this group by hand; delete the group if its job is given up")
+            }
+            markers[Int(partition.partition)] = marker
+        }
+        return markers
+    }
+}
