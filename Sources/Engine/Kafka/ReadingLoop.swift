@@ -54,6 +54,22 @@ package struct ReadingLoop {
         _ configuration: KafkaConfiguration, _ ranges: [OffsetRange], way: Way = .batch,
         batchRecords: Int = usualBatchRecords, timeoutMillis: Int = 60_000
     ) throws -> Result {
+        try run(configuration, ranges, way: way, batchRecords: batchRecords, timeoutMillis: timeoutMillis, each: nil)
+    }
+
+    typealias Messages = UnsafeBufferPointer<UnsafeMutablePointer<rd_kafka_message_t>?>
+
+    static func run(
+        _ configuration: KafkaConfiguration, _ ranges: [OffsetRange], each: @escaping (Messages) throws -> Void
+    ) throws -> Result {
+        try run(configuration, ranges, way: .batch, batchRecords: usualBatchRecords, timeoutMillis: 60_000, each: each)
+    }
+
+    /// - Parameter each: shown the messages of a call before they are destroyed; none of them is an error.
+    private static func run(
+        _ configuration: KafkaConfiguration, _ ranges: [OffsetRange], way: Way, batchRecords: Int, timeoutMillis: Int,
+        each: ((Messages) throws -> Void)?
+    ) throws -> Result {
         let client = try KafkaClient(configuration, role: .consumer, properties: properties)
         let queue = rd_kafka_queue_new(client.handle)!
         defer { rd_kafka_queue_destroy(queue) }
@@ -84,8 +100,14 @@ package struct ReadingLoop {
             case .batch:
                 // A call that asks for more than is left waits for its whole time.
                 let limit = min(batchRecords, Int(wanted - counter.records))
-                let taken = rd_kafka_consume_batch_queue(queue, 100, messages, limit)
-                for index in 0..<max(0, taken) {
+                let taken = max(0, rd_kafka_consume_batch_queue(queue, 100, messages, limit))
+                if let each {
+                    for index in 0..<taken { counter.count(messages[index]!) }
+                    defer { for index in 0..<taken { rd_kafka_message_destroy(messages[index]) } }
+                    if counter.error == RD_KAFKA_RESP_ERR_NO_ERROR { try each(Messages(start: messages, count: taken)) }
+                    break
+                }
+                for index in 0..<taken {
                     counter.count(messages[index]!)
                     rd_kafka_message_destroy(messages[index])
                 }

@@ -8,14 +8,17 @@ final class ReaderProcess {
     private let output = Pipe()
     private let errors: String
 
-    init(topic: String, part: Int, of parts: Int, environment: [String: String], directory: String) throws {
+    /// - Parameter extra: more arguments of `bench-reader`.
+    init(
+        topic: String, part: Int, of parts: Int, environment: [String: String], directory: String, extra: [String] = []
+    ) throws {
         errors = directory + "/reader-\(part).log"
         _ = FileManager.default.createFile(atPath: errors, contents: nil)
         process.executableURL = URL(filePath: ThisProgram.path)
         process.arguments = [
             BenchReaderCommand.name, "--conf", directory + "/run.yaml", "--topic", topic, "--part", "\(part)", "--parts",
             "\(parts)",
-        ]
+        ] + extra
         process.environment = environment
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = output

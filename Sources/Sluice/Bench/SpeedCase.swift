@@ -24,7 +24,7 @@ struct SpeedCase: Sendable {
 
     static let all: [SpeedCase] = [
         campaignViews(.avro), campaignViews(.json), campaignViews(.avro, .zstd), campaignViews(.avro, .lz4),
-        campaignViews(.json, .zstd), campaignViews(.json, .lz4), wide(.avro), wide(.json), keys, postgres,
+        campaignViews(.json, .zstd), campaignViews(.json, .lz4), wide(.avro), wide(.json), keys, topicToTopic, postgres,
     ]
 
     static func named(_ words: [String]) throws -> [SpeedCase] {
@@ -78,6 +78,14 @@ struct SpeedCase: Sendable {
             name: "keys", what: "grouping by 1,000,000 keys, one batch, rows discarded", baselineName: "100 keys",
             topics: [few, many], baseline: { try $0.job(KeysJob.known, few, maxBatchRecords: $0.events, extra).sample },
             ours: { try $0.job(KeysJob.known, many, maxBatchRecords: $0.events, extra).sample })
+    }
+
+    private static var topicToTopic: SpeedCase {
+        let topic = BenchTopic(format: .avro)
+        return SpeedCase(
+            name: "kafka-to-kafka", what: "the job purchases into a topic, in transactions, driver and 2 workers",
+            baselineName: "copying, 2 processes", topics: [topic], baseline: { try TopicCase.byHand($0, topic) },
+            ours: { try TopicCase.throughSink($0, topic) })
     }
 
     private static var postgres: SpeedCase {

@@ -21,6 +21,7 @@ final class SpeedPlace {
     private let postgresAddress: String?
     private var postgres: BenchPostgres?
     private var topics: [BenchTopic: BenchTopic.Made] = [:]
+    private var outputs = 0
 
     /// - Parameter postgresAddress: a server to use; without one it is started by the first case that needs it.
     init(_ place: BenchPlace, events: Int, maxBatchRecords: Int, postgresAddress: String? = nil) {
@@ -80,14 +81,42 @@ final class SpeedPlace {
         place.drop(topic: made.name)
     }
 
+    /// A new topic to write to.
+    func outputTopic() throws -> String {
+        outputs += 1
+        let topic = try place.newTopic("out-\(outputs)")
+        try TopicAdmin(kafka).createTopic(topic, partitions: BenchPlace.partitions)
+        return topic
+    }
+
+    func drop(output: String) { place.drop(topic: output) }
+
+    /// How many records a reader with read_committed gets from a topic.
+    func committedRecords(of topic: String) throws -> Int {
+        let committed = kafka.with(isolation: .readCommitted)
+        let partitions = (0..<BenchPlace.partitions).map { TopicPartition(topic: topic, partition: Int32($0)) }
+        let reader = RangeReader(committed, budgetBytes: 16 << 20, isolation: .readCommitted)
+        defer { reader.close() }
+        var count = 0
+        for (partition, end) in try OffsetQueries(committed).ends(partitions) where end > 0 {
+            _ = try reader.read(
+                OffsetRange(topic: topic, partition: partition.partition, from: 0, until: end), chunkRecords: 8192,
+                timeoutMillis: 20_000
+            ) { count += $0.count }
+        }
+        return count
+    }
+
     // MARK: reading
 
     /// The baseline: two processes that read half of the partitions each and look at nothing.
-    func read(_ wanted: BenchTopic) throws -> SpeedSample {
+    /// - Parameter extra: what each of them does besides.
+    func read(_ wanted: BenchTopic, _ extra: [String] = []) throws -> SpeedSample {
         let made = try topic(wanted)
         let readers = try (0..<workers).map { part in
             try ReaderProcess(
-                topic: made.name, part: part, of: workers, environment: place.environment, directory: place.directory)
+                topic: made.name, part: part, of: workers, environment: place.environment, directory: place.directory,
+                extra: extra)
         }
         let results = try readers.map { try $0.result() }
         let records = results.reduce(0) { $0 + $1.records }
@@ -107,6 +136,7 @@ final class SpeedPlace {
 
     struct JobRun {
         var sample: SpeedSample
+        var rowsOut: Int
         var sink: String
     }
 
@@ -136,7 +166,7 @@ final class SpeedPlace {
             sample: SpeedSample(
                 perSecond: Double(records) / (Double(done - planned) / 1000),
                 cpuNanosPerEvent: Double(cpu) / Double(records)),
-            sink: folder + "/sink.db")
+            rowsOut: Int(batches.reduce(0) { $0 + ($1.rowsOut ?? 0) }), sink: folder + "/sink.db")
     }
 
     /// A fast job with a wrong answer is no result.

@@ -25,6 +25,7 @@ package struct SpeedTarget: Sendable {
         "wide-avro": SpeedTarget(atLeast: 0.7, expected: 0.85),
         "wide-json": SpeedTarget(atLeast: 0.5, expected: 0.65),
         "keys": SpeedTarget(atLeast: 0.6, expected: 0.6),
+        "kafka-to-kafka": SpeedTarget(atLeast: 0.7, expected: 0.75),
         "postgres": SpeedTarget(atLeast: 0.8, expected: 0.9),
     ]
 }

@@ -26,6 +26,10 @@ enum BenchReaderCommand {
             Option(
                 "batch-records", .integer(1...1_000_000), fallback: "\(ReadingLoop.usualBatchRecords)",
                 help: "messages a call"),
+            Option("copy-to", .text, valueName: "TOPIC", help: "also write some of the records there, in transactions"),
+            Option("copy-every", .integer(1...1_000_000), fallback: "1", help: "one record of so many"),
+            Option("copy-bytes", .integer(1...1_000_000), fallback: "1000000", help: "so many bytes of it"),
+            Option("copy-transaction", .integer(1...(1 << 32)), fallback: "1000000", help: "records read in a transaction"),
         ],
         settingFlags: .some([.bootstrap, .topic, .kafka]),
         settingDefaults: { _ in ["topic": "ad-events"] },
@@ -42,6 +46,14 @@ enum BenchReaderCommand {
             let (starts, ends) = (try queries.starts(own), try queries.ends(own))
             let ranges = own.map {
                 OffsetRange(topic: topic, partition: $0.partition, from: starts[$0] ?? 0, until: ends[$0] ?? 0)
+            }
+            if let output = parsed.text("copy-to") {
+                let copy = CopyingLoop(
+                    topic: output, transactionalID: "\(output).\(part)", every: parsed.integer("copy-every") ?? 1,
+                    valueBytes: parsed.integer("copy-bytes") ?? 1_000_000,
+                    transactionRecords: parsed.integer("copy-transaction") ?? 1_000_000)
+                try terminal.json(copy.run(kafka, ranges))
+                return 0
             }
             let result = try ReadingLoop.run(
                 kafka, ranges, way: ReadingLoop.Way(rawValue: parsed.textOrDefault("way")) ?? .batch,
