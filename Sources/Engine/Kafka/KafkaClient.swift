@@ -114,6 +114,9 @@ package final class KafkaClient: @unchecked Sendable {
     var deliveries: Deliveries { events.deliveries }
     func forgetDeliveries() { events.forgetDeliveries() }
 
+    /// How often a connection to a broker has failed since the client was made.
+    var connectionFailures: Int { events.connectionFailures }
+
     /// The last thing the client said about a connection that failed; nil while none did.
     package var lastTransportError: String? { events.lastTransportError }
 
@@ -146,6 +149,7 @@ private final class ClientEvents: Sendable {
         var transportError: String?
         var authenticationError: String?
         var deliveries = Deliveries()
+        var connectionFailures = 0
     }
     private let state = Mutex(State())
     private let onLog: @Sendable (KafkaLogLine) -> Void
@@ -160,6 +164,7 @@ private final class ClientEvents: Sendable {
     var deliveries: Deliveries { state.withLock { $0.deliveries } }
     func forgetDeliveries() { state.withLock { $0.deliveries = Deliveries() } }
     var lastTransportError: String? { state.withLock { $0.transportError } }
+    var connectionFailures: Int { state.withLock { $0.connectionFailures } }
     var lastAuthenticationError: String? { state.withLock { $0.authenticationError } }
 
     func logged(level: Int32, facility: UnsafePointer<CChar>?, text: UnsafePointer<CChar>?) {
@@ -167,7 +172,12 @@ private final class ClientEvents: Sendable {
         // "This property is for producers only": the same properties go to both kinds of client.
         if facility == "CONFWARN" { return }
         let text = text.map { Self.withoutThreadName(String(cString: $0)) } ?? ""
-        if facility == "FAIL" || facility == "ERROR" && level <= 3 { state.withLock { $0.transportError = text } }
+        if facility == "FAIL" || facility == "ERROR" && level <= 3 {
+            state.withLock { state in
+                state.transportError = text
+                state.connectionFailures += 1
+            }
+        }
         onLog(KafkaLogLine(level: Int(level), facility: facility, text: text))
     }
 

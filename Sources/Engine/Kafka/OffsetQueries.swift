@@ -14,8 +14,14 @@ import Synchronization
 package final class OffsetQueries: Sendable {
     package let configuration: KafkaConfiguration
     let client: KafkaClient
-    private let groups = Mutex<[String: KafkaClient]>([:])
+    private let groups = Mutex<[String: GroupClient]>([:])
     let timeoutMillis: Int32
+
+    private struct GroupClient {
+        var client: KafkaClient
+        /// Its connection failures at the last good answer.
+        var usualFailures = Int.max
+    }
 
     package init(_ configuration: KafkaConfiguration, timeoutMillis: Int32 = 10_000) throws {
         self.configuration = configuration
@@ -159,11 +165,13 @@ package final class OffsetQueries: Sendable {
         var pauseMillis: UInt32 = 10
         while true {
             do {
-                return try client.administer(doing, timeoutMillis: timeoutMillis, requireStable: requireStable) {
+                let answer = try client.administer(doing, timeoutMillis: timeoutMillis, requireStable: requireStable) {
                     request(client, $0, $1)
                 } _: {
                     try body(client, $0)
                 }
+                groups.withLock { $0[group]?.usualFailures = client.connectionFailures }
+                return answer
             } catch let failure as Failure
                 where failure.code == .kafkaTransient && ContinuousClock.now < deadline
             {
@@ -174,14 +182,15 @@ package final class OffsetQueries: Sendable {
     }
 
     // A handle that carries the group's name, though it never joins: without one, librdkafka's answer handler stops the
-    // process when the coordinator says that it is not (any longer) the right one.
+    // process when the coordinator says that it is not (any longer) the right one. A handle that has lost a connection may
+    // remember a coordinator that it will never reach again (librdkafka issue 5511), so it is replaced.
     private func client(of group: String) throws -> KafkaClient {
         try groups.withLock { known in
-            if let client = known[group] { return client }
+            if let found = known[group], found.client.connectionFailures <= found.usualFailures { return found.client }
             let client = try KafkaClient(
                 configuration, role: .consumer,
                 properties: Self.properties(configuration) + [.init("group.id", group, .fixed)])
-            known[group] = client
+            known[group] = GroupClient(client: client)
             return client
         }
     }

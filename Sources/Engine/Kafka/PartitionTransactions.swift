@@ -9,12 +9,20 @@
 // nobody knows whether the transaction was committed: fenced, timed out in the commit, epoch expired. Then the only way
 // is a new producer, `open`, and a look at the position; a producer is never used again after an error.
 //
-// Records are taken without a copy: librdkafka sends from the caller's buffers, which are kept here until every delivery
-// report is there. Cost of a row with a value of 90 bytes: measured by `TopicSinkSpeed`, with the encoding.
+// librdkafka does not keep the time limits of these calls: one that adds the position waits for ever for a group
+// coordinator that it remembers from before the broker's restart (librdkafka issues 5456 and 5511, open in 2.16). So two
+// things. `hasLostConnection` says that another producer is better, which remembers nothing. And every call that waits is
+// made on a thread of this object, while the caller waits no longer than the limit and some grace; a call that is
+// still under way then keeps the object, its client and buffers, until it returns.
 //
-// When changing it: buffers must outlive the client's handle; `delivered` is checked before the commit.
+// Records are taken without a copy: librdkafka sends from the caller's buffers, which are kept here until its queue is
+// empty.
+//
+// When changing it: buffers must outlive the client's handle; failed deliveries are looked for before the commit; nothing
+// may be called on the handle while an earlier call is under way.
 
 import CRdKafka
+import Dispatch
 import Glibc
 
 /// This producer must be dropped; whether its last transaction was committed has to be looked up.
@@ -22,7 +30,8 @@ struct TransactionTrouble: Error {
     var failure: Failure
 }
 
-final class PartitionTransactions {
+/// Used by one thread at a time; the thread of `calls` runs only while that one waits.
+final class PartitionTransactions: @unchecked Sendable {
     private var client: KafkaClient!
     private let handle: OpaquePointer
     private let partition: TopicPartition
@@ -34,7 +43,15 @@ final class PartitionTransactions {
     private var lentBytes = 0
     private var lentRows = 0
     private var free: [RecordBuffer] = []
+    private let calls = DispatchQueue(label: "sluice.transaction")
+    /// A call did not return in time; what it works on is its own now.
+    private var isStuck = false
+    /// Connection failures that came with making the connections.
+    private var usualFailures = 0
+    private var hasCommitted = false
 
+    /// What a call may take beyond its own limit.
+    private static let graceMillis = 2_000
     /// Records of one call.
     private static let callRows = 4096
     /// What may wait for the broker at a time: bounds the memory of a large part.
@@ -54,6 +71,8 @@ final class PartitionTransactions {
                 .init("queue.buffering.max.kbytes", "1048576", .fixed),
                 .init("reconnect.backoff.max.ms", "1000"),
                 .init("enable.idempotence", "true", .fixed),
+                // One report a row is dear; a row without one is stored when the queue is empty.
+                .init("delivery.report.only.error", "true", .fixed),
                 .init("socket.nagle.disable", "true", .ifKnown),
                 .init("transactional.id", transactionalID, .fixed),
             ], countsDeliveries: true)
@@ -75,11 +94,23 @@ final class PartitionTransactions {
     /// Once, before the first transaction: ends what an older producer of this id left open, and fences it.
     func open(timeoutMillis: Int32 = 30_000) throws {
         do {
-            try call("begin transactions", withinMillis: timeoutMillis) { rd_kafka_init_transactions(client.handle, $0) }
+            try call("begin transactions", withinMillis: timeoutMillis) { rd_kafka_init_transactions($0, $1) }
         } catch let trouble as TransactionTrouble where trouble.failure.code == .brokerUnreachable {
             // Nothing is under way yet, and another producer would not find the broker either.
             throw trouble.failure
         }
+        usualFailures = client.connectionFailures
+    }
+
+    /// Whether a connection broke since this producer had all that it needs.
+    var hasLostConnection: Bool { client.connectionFailures > usualFailures }
+
+    /// What that means in the middle of a transaction.
+    var lostConnection: TransactionTrouble {
+        TransactionTrouble(
+            failure: Failure(
+                .kafkaTransient, "the connection to Kafka broke in a transaction on \(partition)",
+                why: client.lastTransportError ?? "no reason was given", now: "nothing; another producer takes over"))
     }
 
     func begin() throws {
@@ -131,42 +162,50 @@ final class PartitionTransactions {
     }
 
     /// Adds the group's position to the transaction.
-    func send(_ position: KafkaPosition, group: String, timeoutMillis: Int32 = 30_000) throws {
-        let list = TopicPartitionList([position])
-        let member = rd_kafka_consumer_group_metadata_new(group)
-        defer { rd_kafka_consumer_group_metadata_destroy(member) }
-        try call("take the position of group \(group)", withinMillis: timeoutMillis) {
-            rd_kafka_send_offsets_to_transaction(client.handle, list.pointer, member, $0)
+    func send(_ position: KafkaPosition, group: String, timeoutMillis: Int32 = 10_000) throws {
+        try call("take the position of group \(group)", withinMillis: timeoutMillis) { handle, leftMillis in
+            let list = TopicPartitionList([position])
+            let member = rd_kafka_consumer_group_metadata_new(group)
+            defer { rd_kafka_consumer_group_metadata_destroy(member) }
+            return rd_kafka_send_offsets_to_transaction(handle, list.pointer, member, leftMillis)
         }
     }
 
-    /// Waits until every record has its delivery report, then for the broker's word that the transaction is committed.
+    /// Waits for the broker's word that the transaction is committed. Only when all records are `stored`.
     func commit(timeoutMillis: Int32 = 60_000) throws {
-        try stored(timeoutMillis: timeoutMillis)
-        try call("commit a transaction", withinMillis: timeoutMillis) { rd_kafka_commit_transaction(client.handle, $0) }
+        precondition(lent.isEmpty, "a transaction is committed before its records are stored")
+        try call("commit a transaction", withinMillis: timeoutMillis) { rd_kafka_commit_transaction($0, $1) }
         isOpen = false
         client.forgetDeliveries()
         sent = 0
+        // The first one makes the last connections: to the leader and to the group's coordinator.
+        if !hasCommitted { usualFailures = client.connectionFailures }
+        hasCommitted = true
     }
 
     /// Ends an open transaction without its rows, so that readers need not wait for the broker to do it. Afterwards this
     /// producer is to be dropped.
     func giveUp() {
-        guard isOpen else { return }
+        guard isOpen, !isStuck else { return }
         isOpen = false
-        guard let error = rd_kafka_abort_transaction(client.handle, 10_000) else { return }
-        let failure = reason(error, "abort a transaction")
-        Log.debug("transaction not aborted", [("partition", "\(partition)"), ("why", "\(failure)")])
+        // Where the broker is away nobody can abort now; whoever takes the id next does.
+        if hasLostConnection { return }
+        do {
+            try call("abort a transaction", withinMillis: 10_000) { rd_kafka_abort_transaction($0, $1) }
+        } catch {
+            Log.debug("transaction not aborted", [("partition", "\(partition)"), ("why", "\(error)")])
+        }
     }
 
-    private func stored(timeoutMillis: Int32 = 60_000) throws {
+    /// Waits until the client's queue is empty: then every record is stored or reported as failed.
+    func stored(timeoutMillis: Int32 = 60_000) throws {
         let code = rd_kafka_flush(client.handle, timeoutMillis)
         let reports = client.deliveries
         if reports.failed > 0 {
             throw reason(rd_kafka_resp_err_t(reports.firstError), "store \(reports.failed) of \(sent) rows in \(partition)")
         }
-        guard code == RD_KAFKA_RESP_ERR_NO_ERROR, reports.acknowledged == sent else {
-            throw reason(RD_KAFKA_RESP_ERR__TIMED_OUT, "confirm \(sent - reports.acknowledged) of \(sent) rows in \(partition)")
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+            throw reason(RD_KAFKA_RESP_ERR__TIMED_OUT, "confirm \(rd_kafka_outq_len(client.handle)) of \(sent) rows in \(partition)")
         }
         free += lent
         lent = []
@@ -175,11 +214,13 @@ final class PartitionTransactions {
     }
 
     /// Repeats a call that says it may be repeated, until the time is over.
-    private func call(_ doing: String, withinMillis: Int32, _ body: (Int32) -> OpaquePointer?) throws {
+    private func call(
+        _ doing: String, withinMillis: Int32, _ body: @escaping @Sendable (OpaquePointer, Int32) -> OpaquePointer?
+    ) throws {
         let deadline = ContinuousClock.now + .milliseconds(Int(withinMillis))
         while true {
             let leftMillis = max(1, Int32(clamping: Int((deadline - ContinuousClock.now) / .milliseconds(1))))
-            guard let error = body(leftMillis) else { return }
+            guard let error = try returned(doing, withinMillis: leftMillis, body) else { return }
             if rd_kafka_error_is_retriable(error) != 0 && ContinuousClock.now < deadline {
                 rd_kafka_error_destroy(error)
                 usleep(20_000)
@@ -187,6 +228,17 @@ final class PartitionTransactions {
             }
             throw reason(error, doing)
         }
+    }
+
+    /// What the call returned, made on `calls`.
+    private func returned(
+        _ doing: String, withinMillis: Int32, _ body: @escaping @Sendable (OpaquePointer, Int32) -> OpaquePointer?
+    ) throws -> OpaquePointer? {
+        let answer = CallAnswer()
+        calls.async { [self] in answer.give(body(client.handle, withinMillis)) }
+        if answer.isThere(withinMillis: Int(withinMillis) + Self.graceMillis) { return answer.take() }
+        isStuck = true
+        throw reason(RD_KAFKA_RESP_ERR__TIMED_OUT, doing, text: "the client did not come back within its time limit")
     }
 
     private func reason(_ error: OpaquePointer, _ doing: String) -> any Error {
@@ -207,5 +259,25 @@ final class PartitionTransactions {
         if failure.remedy == .stopJob && failure.code != .kafkaFatal { return failure }
         failure.code = failure.code == .kafkaFatal ? .kafkaTransient : failure.code
         return TransactionTrouble(failure: failure)
+    }
+}
+
+/// The answer of a call on another thread: an error of librdkafka's, which is the taker's, or none.
+private final class CallAnswer: @unchecked Sendable {
+    private var error: OpaquePointer?
+    private let given = DispatchSemaphore(value: 0)
+
+    deinit { if let error { rd_kafka_error_destroy(error) } }
+
+    func give(_ error: OpaquePointer?) {
+        self.error = error
+        given.signal()
+    }
+
+    func isThere(withinMillis: Int) -> Bool { given.wait(timeout: .now() + .milliseconds(withinMillis)) == .success }
+
+    func take() -> OpaquePointer? {
+        defer { error = nil }
+        return error
     }
 }

@@ -35,7 +35,7 @@ final class TopicPartWriter: @unchecked Sendable {
 
     /// Writes the rows and marker `batch`, unless the marker says that they are there.
     func seal(_ identity: SinkIdentity, batch: BatchNumber, digest: String, rows: [Chunk]) throws -> SealOutcome {
-        try rounds(identity) { producer, found in
+        try rounds(identity) { producer, found, round in
             guard let found else { throw missing(identity) }
             switch try found.step(identity, part: part, batch: batch, digest: digest, place: place) {
             case .alreadySealed: return (.alreadySealed, found)
@@ -44,7 +44,7 @@ final class TopicPartWriter: @unchecked Sendable {
             var marker = found
             marker.batch = batch
             marker.digest = digest
-            try transaction(producer, identity, marker) {
+            try transaction(producer, identity, marker, isFirstRound: round == 1) {
                 for chunk in rows where chunk.selectedCount > 0 { try encoder.encode(chunk, to: producer) }
             }
             return (.written, marker)
@@ -53,7 +53,7 @@ final class TopicPartWriter: @unchecked Sendable {
 
     /// Takes the part over and writes `wanted`, with the batch that is really there by then.
     func claim(_ identity: SinkIdentity, _ wanted: TopicMarker, adopt: Bool) throws {
-        try rounds(identity) { producer, found in
+        try rounds(identity) { producer, found, round in
             var marker = wanted
             if var found {
                 if adopt { found.takenBy = nil }
@@ -61,19 +61,23 @@ final class TopicPartWriter: @unchecked Sendable {
                 marker.batch = found.batch
                 marker.digest = found.digest
             }
-            try transaction(producer, identity, marker) {}
+            try transaction(producer, identity, marker, isFirstRound: round == 1) {}
             return ((), marker)
         }
         held = nil
     }
 
     private func transaction(
-        _ producer: PartitionTransactions, _ identity: SinkIdentity, _ marker: TopicMarker, rows: () throws -> Void
+        _ producer: PartitionTransactions, _ identity: SinkIdentity, _ marker: TopicMarker, isFirstRound: Bool,
+        rows: () throws -> Void
     ) throws {
         try producer.begin()
         try rows()
+        // Saves the time limit of the next call; in a later round that limit alone decides.
+        if isFirstRound && producer.hasLostConnection { throw producer.lostConnection }
         try producer.send(
             KafkaPosition(partition, offset: marker.batch, metadata: marker.metadata), group: TopicMarkerGroup.name(identity))
+        try producer.stored()
         Failpoint.reach("topic-written")
         try producer.commit()
         Failpoint.reach("topic-committed")
@@ -81,13 +85,13 @@ final class TopicPartWriter: @unchecked Sendable {
 
     /// Runs `body` with the part's producer and marker; after trouble, again with new ones.
     private func rounds<Answer>(
-        _ identity: SinkIdentity, _ body: (PartitionTransactions, TopicMarker?) throws -> (Answer, TopicMarker)
+        _ identity: SinkIdentity, _ body: (PartitionTransactions, TopicMarker?, Int) throws -> (Answer, TopicMarker)
     ) throws -> Answer {
         var round = 1
         while true {
             do {
                 let (producer, marker) = try opened(identity)
-                let (answer, left) = try body(producer, marker)
+                let (answer, left) = try body(producer, marker, round)
                 held = (producer, identity.jobID, identity.epoch, left)
                 return answer
             } catch let trouble as TransactionTrouble {
@@ -111,7 +115,9 @@ final class TopicPartWriter: @unchecked Sendable {
 
     /// The part's producer and the marker that holds while it lives.
     private func opened(_ identity: SinkIdentity) throws -> (PartitionTransactions, TopicMarker?) {
-        if let held, held.id == identity.jobID, held.epoch == identity.epoch { return (held.producer, held.marker) }
+        if let held, held.id == identity.jobID, held.epoch == identity.epoch, !held.producer.hasLostConnection {
+            return (held.producer, held.marker)
+        }
         held = nil
         let producer = try PartitionTransactions(
             settings.kafka, partition, transactionalID: "sluice.\(identity.jobID).\(sink).\(part)")
