@@ -27,8 +27,8 @@ package final class KafkaFixture: Sendable {
     package static func shared() throws -> KafkaFixture { try started.get() }
     private static let started = Result { try KafkaFixture() }
 
-    /// A broker for one test that kills it; it lives until the process ends, like the shared one.
-    package static func own() throws -> KafkaFixture { try KafkaFixture() }
+    /// A broker for one test that kills it or needs other settings; it lives until the process ends, like the shared one.
+    package static func own(settings: [String] = []) throws -> KafkaFixture { try KafkaFixture(settings: settings) }
 
     /// kill -9 of the broker, and its start again on the same port with the data that it had.
     package func killBroker() throws { try run("kill", []) }
@@ -80,7 +80,7 @@ package final class KafkaFixture: Sendable {
         return nil
     }
 
-    private init() throws {
+    private init(settings: [String] = []) throws {
         guard let launcher = Self.findLauncher() else { throw ToolError(text: "there is no launcher of Kafka") }
         self.launcher = launcher
         folder = NSTemporaryDirectory() + "/sluice-kafka-\(getpid())-\(UInt32.random(in: 0 ... .max))"
@@ -88,7 +88,7 @@ package final class KafkaFixture: Sendable {
         var tries = 0
         while true {
             // The broker's random cluster id now and then begins with a dash, which its own formatting tool refuses.
-            let result = try runTool(launcher, ["start", folder] + Self.settings)
+            let result = try runTool(launcher, ["start", folder] + Self.settings + settings.flatMap { ["--set", $0] })
             if result.status == 0 { break }
             tries += 1
             guard tries < 3 else { throw ToolError(text: "Kafka does not start: \(result.output)") }

@@ -80,8 +80,9 @@ package final class TopicSink: ParallelSink {
         for other in others { try take(other, from: identity) }
         try write(wanted, identity, adopt: adopt)
         claimedParts = wanted.count
-        // Two first claims at once both end here, and both are refused: better than two that both go on.
-        if found.isEmpty, let other = try owners(job: identity.job).first(where: { $0.id != identity.jobID }) {
+        // Two first claims at once both end here, and both are refused: better than two that both go on. What the other has
+        // just committed may not be applied yet, so this question waits for it.
+        if found.isEmpty, let other = try owners(job: identity.job, stable: true).first(where: { $0.id != identity.jobID }) {
             throw SinkRefusal.ownedByOther(identity, found: other.id, place: place)
         }
     }
@@ -173,13 +174,13 @@ package final class TopicSink: ParallelSink {
     }
 
     /// The job ids of this name that write here and were not taken over.
-    private func owners(job: String) throws -> [(id: JobID, markers: [Int: TopicMarker])] {
+    private func owners(job: String, stable: Bool = false) throws -> [(id: JobID, markers: [Int: TopicMarker])] {
         var found: [(id: JobID, markers: [Int: TopicMarker])] = []
         let partitions = try partitionCount()
         for group in try queries.groups(prefix: TopicMarkerGroup.prefix(job: job)) {
             guard let id = TopicMarkerGroup.jobID(in: group, job: job, sink: table.name) else { continue }
             let markers = try TopicPartWriter.markers(
-                queries, group: group, topic: topic, parts: 0..<partitions, place: place, stable: false)
+                queries, group: group, topic: topic, parts: 0..<partitions, place: place, stable: stable)
             if markers.values.contains(where: { $0.takenBy == nil }) { found.append((id, markers)) }
         }
         return found
