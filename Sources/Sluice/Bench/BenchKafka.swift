@@ -50,17 +50,8 @@ final class BenchKafka {
     /// The watchdog ends the broker when its pipe closes.
     func end() { watchdog.finish() }
 
+    /// Waits for the launcher alone: the broker that it leaves running holds whatever it inherited.
     private static func run(_ program: String, _ arguments: [String]) throws -> Int32 {
-        let process = Process()
-        process.executableURL = URL(filePath: program)
-        process.arguments = arguments
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        do { try process.run() } catch {
-            throw Failure(.internal, "\(program) could not be started", why: "\(error)", now: "check its permissions")
-        }
-        process.waitUntilExit()
-        return process.terminationStatus
+        try ChildProcess("/bin/bash", ["-c", "exec \"$0\" \"$@\" >/dev/null 2>&1", program] + arguments, environment: [:]).wait()
     }
 }
