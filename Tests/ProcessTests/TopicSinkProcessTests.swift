@@ -3,80 +3,11 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Jobs that write to a topic: killed, fenced, starved of their broker; then Kafka's own reader with read_committed is
-/// asked what is there.
+/// Jobs that write to a topic: killed, fenced, starved of their broker; then a reader with read_committed is asked what is
+/// there.
 @Suite(.serialized, TestBroker.needsReal) struct TopicSinkProcessTests {
-    /// Input in JSON, which Kafka's own reader shows as it is, and an output topic.
-    struct World {
-        let harness: JobHarness
-        let output: String
-        let kafka: KafkaFixture
-
-        init(events: Int, outputPartitions: Int = 4, kafka: KafkaFixture? = nil, extra: [String] = []) throws {
-            self.kafka = try kafka ?? KafkaFixture.shared()
-            output = try self.kafka.topic(partitions: outputPartitions)
-            harness = try JobHarness(
-                sink: "kafka:\(output)", topic: self.kafka.topic(partitions: 4), bootstrap: self.kafka.bootstrap)
-            try harness.generate(events: events, format: "json", extra: extra)
-        }
-
-        /// What a reader with read_committed gets of a topic up to its end, once no transaction is open any more.
-        func read(_ topic: String) throws -> [(partition: Int, offset: Int, value: [String: Any])] {
-            let committed = try OffsetQueries(kafka.configuration().with(isolation: .readCommitted))
-            let all = try OffsetQueries(kafka.configuration().with(isolation: .readUncommitted))
-            let partitions = try all.partitions(of: topic).map { TopicPartition(topic: topic, partition: $0) }
-            #expect(try eventually { try committed.ends(partitions) == all.ends(partitions) }, "a transaction is open")
-            let reader = try RangeReader(kafka.configuration(), budgetBytes: 16 << 20, isolation: .readCommitted)
-            defer { reader.close() }
-            var records: [(partition: Int, offset: Int, value: [String: Any])] = []
-            for (place, end) in try committed.ends(partitions).sorted(by: { $0.key < $1.key }) where end > 0 {
-                var texts: [(offset: Int, bytes: Data)] = []
-                _ = try reader.read(
-                    OffsetRange(topic: topic, partition: place.partition, from: 0, until: end), chunkRecords: 8192,
-                    timeoutMillis: 20_000
-                ) { chunk in
-                    for record in chunk {
-                        texts.append((Int(record.offset), Data(bytes: try #require(record.payload), count: record.length)))
-                    }
-                }
-                records += try texts.map { text in
-                    let object = try JSONSerialization.jsonObject(with: text.bytes)
-                    return (Int(place.partition), text.offset, try #require(object as? [String: Any]))
-                }
-            }
-            return records
-        }
-
-        private static func line(_ partition: Any?, _ offset: Any?, _ value: [String: Any]) -> String {
-            "\(partition ?? "-") \(offset ?? "-") \(value["user_id"] ?? "-") \(value["ad_id"] ?? "-") \(value["event_time"] ?? "-")"
-        }
-
-        /// Every purchase of the input is in the output once, in the partition that it came from, and nothing else is.
-        func expectEachPurchaseOnce(sourceLocation: SourceLocation = #_sourceLocation) throws {
-            let expected = try read(harness.topic).filter { $0.value["event_type"] as? String == "purchase" }
-                .map { Self.line($0.partition, $0.offset, $0.value) }
-            let records = try read(output)
-            let found = records.map { Self.line($0.value["partition"], $0.value["offset"], $0.value) }
-            #expect(!expected.isEmpty && records.allSatisfy { $0.value["partition"] as? Int == $0.partition })
-            #expect(
-                found.sorted() == expected.sorted(),
-                "\(expected.count) purchases, \(found.count) rows, \(Set(found).count) different ones",
-                sourceLocation: sourceLocation)
-            try harness.sluice("audit", "purchases")
-        }
-
-        func run(_ extra: [String] = [], environment: [String: String] = [:], expecting status: Int32? = 0) throws -> ProcessResult {
-            try harness.run("purchases", workers: 2, format: "json", extra: extra, environment: environment, expecting: status)
-        }
-    }
-
-    private func children(of pid: Int32) -> [Int32] {
-        let text = (try? String(contentsOfFile: "/proc/\(pid)/task/\(pid)/children", encoding: .utf8)) ?? ""
-        return text.split(separator: " ").compactMap { Int32($0) }
-    }
-
     @Test func `twenty kills of driver and workers at random moments leave every purchase once`() throws {
-        let world = try World(events: 150_000)
+        let world = try TopicWorld(events: 150_000)
         var random = SeededRandom(seed: 31)
         let extra = ["--max-batch-records", "3000", "--interval", "0", "--format", "json"]
         var sealed = 0
@@ -85,7 +16,7 @@ import Testing
             // A moment anywhere: half of the rounds wait for a batch of this run, so that seals are hit as well as starts.
             if round % 2 == 0 { _ = SluiceProcess.eventually { process.output.contains("batch ") || !process.isRunning } }
             usleep(UInt32(20_000 + random.below(400_000)))
-            let victim = round % 4 < 2 ? process.pid : (children(of: process.pid).randomElement(using: &random) ?? process.pid)
+            let victim = round % 4 < 2 ? process.pid : (process.children.randomElement(using: &random) ?? process.pid)
             kill(victim, SIGKILL)
             if victim != process.pid { usleep(UInt32(random.below(600_000))) }
             process.kill9()
@@ -97,41 +28,8 @@ import Testing
         try world.expectEachPurchaseOnce()
     }
 
-    struct Point: Sendable, CustomTestStringConvertible {
-        var name: String
-        var hit: Int
-        var testDescription: String { "\(name)@\(hit)" }
-    }
-    static let driverPoints = Failpoint.driverNames.map { Point(name: $0, hit: 2) }
-    // The claim of the four parts reaches the topic's points in the driver's process, a seal in a worker's.
-    static let workerPoints =
-        Failpoint.workerNames.map { Point(name: $0, hit: 2) }
-        + Failpoint.topicNames.flatMap { name in [1, 5].map { Point(name: name, hit: $0) } }
-
-    @Test(arguments: driverPoints) func `a driver killed at a named point goes on exactly`(point: Point) throws {
-        let world = try World(events: 20_000)
-        let extra = ["--max-batch-records", "4000"]
-        let killed = try world.run(extra, environment: ["SLUICE_TEST_FAILPOINT": point.testDescription], expecting: nil)
-        #expect(killed.status == 128 + SIGKILL, "the failpoint was not reached: \(killed.errors)")
-        _ = try world.run(extra)
-        try world.expectEachPurchaseOnce()
-    }
-
-    @Test(arguments: workerPoints) func `a process killed inside and beside a transaction costs an attempt`(point: Point) throws {
-        let world = try World(events: 20_000)
-        let extra = ["--max-batch-records", "8000"]
-        // One process of the three dies there; one that takes its place goes on.
-        let mark = world.harness.directory.file("killed")
-        let result = try world.run(
-            extra,
-            environment: ["SLUICE_TEST_FAILPOINT": point.testDescription, "SLUICE_TEST_FAILPOINT_ONCE": mark], expecting: nil)
-        #expect(FileManager.default.fileExists(atPath: mark), "the failpoint was not reached")
-        if result.status != 0 { _ = try world.run(extra) }
-        try world.expectEachPurchaseOnce()
-    }
-
     @Test func `a worker killed with its rows in an open transaction leaves them to nobody`() throws {
-        let world = try World(events: 20_000)
+        let world = try TopicWorld(events: 20_000)
         // Four parts are claimed in this one process first: the fifth is the first part of the first batch.
         let killed = try world.harness.run(
             "purchases", workers: 0, format: "json", environment: ["SLUICE_TEST_FAILPOINT": "topic-written@5"], expecting: nil)
@@ -146,7 +44,7 @@ import Testing
 
     @Test func `a broker that is killed in the middle costs time and nothing else`() throws {
         let kafka = try KafkaFixture.own()
-        let world = try World(events: 100_000, kafka: kafka)
+        let world = try TopicWorld(events: 100_000, kafka: kafka)
         let process = try world.harness.start(
             "purchases", workers: 2, extra: ["--max-batch-records", "5000", "--interval", "0", "--format", "json"])
         #expect(SluiceProcess.eventually { process.output.contains("batch 4 ") })
@@ -158,7 +56,7 @@ import Testing
     }
 
     @Test func `a driver that wakes up after losing the lease adds nothing`() throws {
-        let world = try World(events: 60_000)
+        let world = try TopicWorld(events: 60_000)
         let extra = ["--max-batch-records", "2000", "--interval", "0", "--format", "json"]
         let zombie = try world.harness.start("purchases", workers: 0, extra: extra)
         #expect(SluiceProcess.eventually { zombie.output.contains("batch 3 ") })
@@ -174,7 +72,7 @@ import Testing
     }
 
     @Test func `a lost catalog and a second directory are refused until the topic is adopted`() throws {
-        let world = try World(events: 5000)
+        let world = try TopicWorld(events: 5000)
         _ = try world.run()
         try FileManager.default.removeItem(atPath: world.harness.directory.file(".sluice"))
         let refused = try world.run(expecting: 1)
@@ -185,7 +83,7 @@ import Testing
     }
 
     @Test func `a batch runs again with the same rows and touches no topic`() throws {
-        let world = try World(events: 20_000)
+        let world = try TopicWorld(events: 20_000)
         _ = try world.run(["--max-batch-records", "8000"])
         let result = try world.harness.sluice("replay", "purchases", "--batch", "2", "--local")
         #expect(result.output.contains("gives the same rows"), "\(result.output)")
@@ -193,7 +91,7 @@ import Testing
     }
 
     @Test func `a topic that is missing or has too few partitions is refused with a way out`() throws {
-        let world = try World(events: 1000, outputPartitions: 2)
+        let world = try TopicWorld(events: 1000, outputPartitions: 2)
         let few = try world.run(expecting: 1)
         #expect(few.errors.contains("has 2 partitions") && few.errors.contains("at least 4 partitions"), "\(few.errors)")
         let missing = try SluiceProcess.run(
@@ -204,7 +102,7 @@ import Testing
     }
 
     @Test func `an idle job renews its markers and goes on`() throws {
-        let world = try World(events: 2000)
+        let world = try TopicWorld(events: 2000)
         let process = try world.harness.start(
             "purchases", workers: 2, untilCaughtUp: false, extra: ["--sink-renew", "1s", "--format", "json"])
         #expect(SluiceProcess.eventually { process.errors.split(separator: "\n").count { $0.contains("sink renewed") } >= 2 })
@@ -217,7 +115,7 @@ import Testing
     }
 
     @Test func `a keyed job leaves the right last row of every key, in one partition, through kills`() throws {
-        let world = try World(events: 60_000, outputPartitions: 3)
+        let world = try TopicWorld(events: 60_000, outputPartitions: 3)
         var random = SeededRandom(seed: 5)
         let extra = ["--max-batch-records", "4000", "--interval", "0", "--format", "json"]
         for round in 0..<6 {

@@ -93,6 +93,8 @@ final class PartitionTransactions: @unchecked Sendable {
 
     /// Once, before the first transaction: ends what an older producer of this id left open, and fences it.
     func open(timeoutMillis: Int32 = 30_000) throws {
+        // Without a connection by now, librdkafka looks for the coordinator only at its next timer, half a second later.
+        _ = try client.partitions(of: partition.topic, timeoutMillis: timeoutMillis)
         do {
             try call("begin transactions", withinMillis: timeoutMillis) { rd_kafka_init_transactions($0, $1) }
         } catch let trouble as TransactionTrouble where trouble.failure.code == .brokerUnreachable {

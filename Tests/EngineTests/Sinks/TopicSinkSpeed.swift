@@ -45,12 +45,9 @@ struct TopicSinkSpeed {
         for parts in [1, 2] {
             let topic = try kafka.topic(partitions: parts)
             let identity = table.identity(job: "speed-\(topic)")
-            let configuration = try KafkaConfiguration(
-                bootstrap: kafka.bootstrap, properties: ProcessInfo.processInfo.environment["SLUICE_BENCH_DEBUG"].map { ["debug": $0] } ?? [:]
-            ) { print($0.facility, $0.text) }
             let sink = try #require(
                 try openSink(
-                    address: "kafka:\(topic)", table: table, topic: TopicSinkSettings(kafka: configuration, format: format))
+                    address: "kafka:\(topic)", table: table, topic: TopicSinkSettings(kafka: kafka.configuration(), format: format))
                     as? any ParallelSink)
             let claimStart = ContinuousClock.now
             try sink.claim(identity, adopt: false)
