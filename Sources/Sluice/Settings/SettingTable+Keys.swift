@@ -135,7 +135,7 @@ extension SettingKey {
         what: "how long the reading of a range may stand still",
         why: "Then the attempt fails and is made again, on another worker if there is one.")
     package static let fetchBudget = SettingKey(
-        "fetch_budget", .kafka, .size(1 << 20...Int64.max), fallback: "48MiB",
+        "fetch_budget", .kafka, .size(1 << 20...Int64.max), fallback: "14MiB",
         what: "memory of a worker for records fetched ahead",
         why: "Divided over the partitions that it reads; with too many of them they take turns.")
     package static let consumerIdle = SettingKey(

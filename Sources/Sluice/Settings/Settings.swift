@@ -107,7 +107,7 @@ package struct Settings: Sendable {
             entries[SettingKey.poll.name] = Entry(
                 key: .poll, text: formatDuration(pollMillis), value: .integer(pollMillis), origin: .engine)
         }
-        if entries[SettingKey.sinkFormat.name] == nil, let format = optionalText(.format) {
+        if table[SettingKey.sinkFormat.name] != nil, entries[SettingKey.sinkFormat.name] == nil, let format = optionalText(.format) {
             entries[SettingKey.sinkFormat.name] = Entry(
                 key: .sinkFormat, text: format, value: .text(format), origin: .engine)
         }
@@ -247,9 +247,15 @@ extension Settings {
     }
 
     /// Of everything that changes rows, in canonical form and sorted: two runs with the same digest compute the same.
-    /// Passwords are no part of it, so changing one is not another job.
+    /// Passwords are no part of it, so changing one is not another job. How a topic's rows are written counts where the
+    /// sink is a topic: elsewhere it changes nothing, and the digests of older logs stay as they are.
     package var digest: String {
-        let lines = entries.values.filter { $0.key.kind == .result && !$0.key.isSecret }.map { entry in
+        let isTopic = optionalText(.sink)?.hasPrefix("kafka:") ?? false
+        let counted = entries.values.filter { entry in
+            entry.key.kind == .result && !entry.key.isSecret
+                && (isTopic || ![SettingKey.sinkFormat, .sinkSchemaID].contains(entry.key))
+        }
+        let lines = counted.map { entry in
             "\(entry.key.name)=\(AddressPassword.removed(from: entry.value.canonical))\n"
         }
         return Engine.digest(of: lines.sorted().joined())

@@ -42,8 +42,8 @@ struct RangeReaderTests {
         producer = try KafkaProducer(kafka.configuration())
     }
 
-    func makeReader(megabytes: Int = 8, isolation: IsolationLevel = .readCommitted) throws -> RangeReader {
-        try RangeReader(kafka.configuration(), budgetBytes: megabytes << 20, isolation: isolation)
+    func makeReader(megabytes: Int = 8, kilobytes: Int = 0, isolation: IsolationLevel = .readCommitted) throws -> RangeReader {
+        try RangeReader(kafka.configuration(), budgetBytes: kilobytes > 0 ? kilobytes << 10 : megabytes << 20, isolation: isolation)
     }
 
     /// Numbers at their own offsets.
@@ -217,7 +217,7 @@ struct RangeReaderTests {
     @Test func `more partitions than the budget allows are read in turns`() throws {
         let topic = try kafka.topic(partitions: 6)
         for partition in 0..<6 as Range<Int32> { try producer.sendNumbers(3_000, topic: topic, partition: partition) }
-        let reader = try makeReader(megabytes: 2)
+        let reader = try makeReader(kilobytes: 512)
         try reader.follow((0..<6).map { OffsetRange(topic: topic, partition: $0, from: 0, until: 0) })
         #expect(reader.startCount == 2, "as many as have a share")
         for cut in stride(from: 0, to: 3_000, by: 1_000) as StrideTo<Int64> {
