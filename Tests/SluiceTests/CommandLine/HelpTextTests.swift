@@ -25,8 +25,8 @@ import Testing
                   -h, --help                  show this text
 
                 Settings (each also as SLUICE_NAME, in conf/sluice.yaml, and with --set):
-                  --sink ADDRESS              where results go: sqlite:FILE, postgres://HOST/DATABASE, console: or
-                                              discard: (default sqlite:.sluice/sink.db)
+                  --sink ADDRESS              where results go: sqlite:FILE, postgres://HOST/DATABASE, kafka:TOPIC,
+                                              console: or discard: (default sqlite:.sluice/sink.db)
                   --workers N                 worker processes that `sluice run` starts (default 0)
                   --max-batch-records N       most offsets in one batch, over all partitions (default 1000000)
                   --kafka.* TEXT              any property of librdkafka, handed to it as it is (default: what
