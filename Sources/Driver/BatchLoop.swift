@@ -87,13 +87,14 @@ package final class BatchLoop {
     /// Runs the job until it is stopped, caught up or failed. Throws the failure that stopped it, after writing it down.
     package func run() throws {
         let holder = LeaseHolder.thisProcess(id: UUID().uuidString, address: address)
-        epoch = try acquireLease(holder)
+        let claim = LeaseClaim(catalog: catalog, job: name, waits: options.waitForLease, control: control)
+        epoch = try claim.acquire(holder)
         control.show { $0.epoch = epoch }
         let keeper = LeaseKeeper(catalog: catalog, job: name, holder: holder, epoch: epoch, control: control)
         keeper.start()
         defer {
             keeper.stop()
-            releaseLease(holder)
+            claim.release(holder, epoch: epoch)
         }
         guard var record = try catalog.job(named: name) else {
             throw Failure(
@@ -160,38 +161,6 @@ package final class BatchLoop {
         record.settings = values
         record.settingsDigest = digest
         record.buildDigest = buildDigest
-    }
-
-    // MARK: lease
-
-    private func acquireLease(_ holder: LeaseHolder) throws -> Epoch {
-        var said = false
-        while true {
-            switch try catalog.acquireLease(name, holder: holder) {
-            case .acquired(let epoch): return epoch
-            case .held(let other, let remainingMillis):
-                guard options.waitForLease else {
-                    throw Failure(
-                        .leaseHeld, "job \(name) is already run by another driver",
-                        why: "process \(other.pid) on \(other.host) holds its lease (\(other.address))",
-                        now: "stop that one with `sluice jobs stop \(name)`, or start this one with --wait")
-                }
-                if case .run = control.wish {} else {
-                    throw Failure(.taskCancelled, "job \(name) was stopped while it waited", why: "asked to", now: "nothing")
-                }
-                if !said { Log.notice("waiting for the lease", [("job", name), ("holder", "\(other.pid)@\(other.host)")]) }
-                said = true
-                usleep(UInt32(clamping: min(max(remainingMillis, 10), 200) * 1000))
-            }
-        }
-    }
-
-    private func releaseLease(_ holder: LeaseHolder) {
-        do {
-            try catalog.releaseLease(name, holderID: holder.id, epoch: epoch)
-        } catch {
-            Log.warning("lease not released", [("job", name), ("why", failure(error).why), ("then", "it runs out by itself")])
-        }
     }
 
     // MARK: start

@@ -19,7 +19,7 @@ struct BenchTopic: Hashable, Sendable {
     var campaigns = 100
     var adsPerCampaign = 10
 
-    var name: String { "\(content.rawValue)-\(format.rawValue)-\(compression.rawValue)-\(campaigns)" }
+    var name: String { "\(content.rawValue)-\(format.rawValue)-\(compression.rawValue)-\(campaigns)x\(adsPerCampaign)" }
 
     /// A topic that is there.
     struct Made {

@@ -87,7 +87,7 @@ final class BatchProgress: Sendable {
         if isFailed && batches == 0 { return }
         let rate = seconds > 0 ? Int64(Double(records) / seconds) : 0
         try terminal.line(
-            "\(job): \(grouped(batches)) batches, \(grouped(records)) records in \((seconds * 100).rounded() / 100) s (\(grouped(rate)) rows/s), \(grouped(late)) late, \(grouped(rejected)) rejected, lag \(grouped(status.lagOffsets))"
+            "\(job): \(grouped(batches)) batch\(batches == 1 ? "" : "es"), \(grouped(records)) records in \((seconds * 100).rounded() / 100) s (\(grouped(rate)) rows/s), \(grouped(late)) late, \(grouped(rejected)) rejected, lag \(grouped(status.lagOffsets))"
         )
     }
 
