@@ -35,6 +35,16 @@ import Testing
         }
     }
 
+    /// Each look at such a value, also one that only reads, wraps it once more on its way out and in: a structure around
+    /// the closure does not.
+    @Test func `no closure is a mutex's own value`() throws {
+        let closure = /Mutex<[^>]*\)\s*(throws\s*)?->/
+        #expect("let body: Mutex<@Sendable (Int) -> Void>".contains(closure))
+        for file in try Self.files("Sources", ".swift") + Self.files("Tests", ".swift") where !file.name.hasSuffix("TidyTests.swift") {
+            #expect(!file.text.contains(closure), "\(file.name) keeps a closure in a mutex")
+        }
+    }
+
     @Test func `every script is executable, strict, and explains itself`() throws {
         for name in ["setup", "build", "test", "quickstart", "fuzz"] {
             let path = Self.root.appending(path: "scripts/" + name).path
