@@ -48,13 +48,7 @@ import Testing
         try harness.generate(events: 100_000)
         let zombie = try harness.start(workers: 0, extra: ["--max-batch-records", "200", "--interval", "0"])
         #expect(SluiceProcess.eventually { zombie.output.contains("batch 2 ") })
-        #expect(
-            SluiceProcess.eventually {
-                zombie.pause()
-                if !harness.isUnlocked { return true }
-                zombie.resume()
-                return false
-            })
+        harness.pause(zombie, insideTransaction: true)
         let refused = try harness.run(workers: 0, extra: ["--wait"], expecting: 1)
         #expect(refused.errors.contains("process \(zombie.pid)") && refused.errors.contains("is stopped"), "\(refused.errors)")
         #expect(refused.errors.contains("kill -CONT \(zombie.pid)"), "\(refused.errors)")

@@ -88,26 +88,49 @@ final class JobHarness: Sendable {
         return result
     }
 
+    /// Stops the driver `zombie`, lets another one take its job over and finish it, wakes the first one up, and expects it to
+    /// notice.
+    func takeOver(_ job: String = "campaign-views", from zombie: SluiceProcess, extra: [String]) throws {
+        pause(zombie, insideTransaction: false)
+        // The holder lives, so its lease must run out first.
+        let next = try start(job, workers: 2, extra: ["--wait"] + extra)
+        let finished = next.wait()
+        #expect(finished.status == 0, "\(finished.errors)")
+        zombie.resume()
+        let late = zombie.wait()
+        #expect(late.status == 1)
+        #expect(late.errors.contains("no longer holds") || late.errors.contains("epoch") || late.errors.contains("lease"), "\(late.errors)")
+    }
+
+    /// Stops a driver inside a transaction on a SQLite file, which it then keeps locked for ever, or outside.
+    func pause(_ driver: SluiceProcess, insideTransaction: Bool) {
+        #expect(
+            SluiceProcess.eventually {
+                driver.pause()
+                if isLocked == insideTransaction { return true }
+                driver.resume()
+                return false
+            })
+    }
+
+    /// Whether somebody holds a write lock on the sink or on the catalog. A server would take it away from who is stopped.
+    private var isLocked: Bool {
+        [sink, "sqlite:" + directory.file(".sluice/catalog.db")].contains { address in
+            guard address.hasPrefix("sqlite:"), FileManager.default.fileExists(atPath: String(address.dropFirst(7))) else {
+                return false
+            }
+            guard let database = try? openDatabase(address) else { return true }
+            defer { database.close() }
+            return (try? database.transaction {}) == nil
+        }
+    }
+
     // MARK: what the sink holds
 
     func rows(_ sql: String) throws -> [[SQLValue]] {
         let database = try openDatabase(sink)
         defer { database.close() }
         return try database.execute(sql)
-    }
-
-    /// Whether nobody holds a write lock on the sink or on the catalog.
-    var isUnlocked: Bool {
-        do {
-            for address in [sink, "sqlite:" + directory.file(".sluice/catalog.db")] {
-                let database = try openDatabase(address)
-                defer { database.close() }
-                try database.transaction {}
-            }
-            return true
-        } catch {
-            return false
-        }
     }
 
     func count(_ sql: String) throws -> Int64 {

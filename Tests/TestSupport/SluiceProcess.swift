@@ -65,7 +65,25 @@ package final class SluiceProcess: @unchecked Sendable {
 
     package func kill9() { kill(pid, SIGKILL) }
     package func terminate() { kill(pid, SIGTERM) }
-    package func pause() { kill(pid, SIGSTOP) }
+
+    /// Returns when no thread runs any more: the signal is only on its way when `kill` returns.
+    package func pause() {
+        kill(pid, SIGSTOP)
+        _ = Self.eventually { !isRunning || threadStates.allSatisfy { $0 == "T" || $0 == "t" || $0 == "Z" } }
+    }
+
+    /// What /proc says of each thread: R, S, D, T (stopped), Z.
+    private var threadStates: [Character] {
+        let tasks = "/proc/\(pid)/task"
+        let threads = (try? FileManager.default.contentsOfDirectory(atPath: tasks)) ?? []
+        return threads.compactMap { thread in
+            guard let text = try? String(contentsOfFile: "\(tasks)/\(thread)/stat", encoding: .utf8),
+                let name = text.lastIndex(of: ")")
+            else { return nil }
+            return text[name...].dropFirst(2).first
+        }
+    }
+
     package func resume() { kill(pid, SIGCONT) }
 
     /// Waits for the end; kills it and says so when it takes longer than `timeoutMillis`.

@@ -47,7 +47,7 @@ package final class KafkaClient: @unchecked Sendable {
         _ configuration: KafkaConfiguration, role: Role, properties: [Property] = [], countsDeliveries: Bool = false
     ) throws {
         bootstrap = configuration.bootstrap
-        events = ClientEvents(configuration.onLog)
+        events = ClientEvents()
         let conf = rd_kafka_conf_new()!
         do {
             for property in properties where property.strength != .fixed {
@@ -152,9 +152,6 @@ private final class ClientEvents: Sendable {
         var connectionFailures = 0
     }
     private let state = Mutex(State())
-    private let onLog: @Sendable (KafkaLogLine) -> Void
-
-    init(_ onLog: @escaping @Sendable (KafkaLogLine) -> Void) { self.onLog = onLog }
 
     static func of(_ handle: OpaquePointer?) -> ClientEvents? {
         guard let handle, let context = rd_kafka_opaque(handle) else { return nil }
@@ -178,7 +175,7 @@ private final class ClientEvents: Sendable {
                 state.connectionFailures += 1
             }
         }
-        onLog(KafkaLogLine(level: Int(level), facility: facility, text: text))
+        Log.debug("kafka client", [("facility", facility), ("says", text)])
     }
 
     func raised(_ code: rd_kafka_resp_err_t, text: UnsafePointer<CChar>?) {

@@ -19,17 +19,11 @@ package struct KafkaConfiguration: Sendable {
     package var bootstrap: String
     package var properties: [String: String]
     package var isolation: IsolationLevel
-    /// Receives the client's log lines, from its own threads; the default drops them.
-    package var onLog: @Sendable (KafkaLogLine) -> Void
 
     /// - Throws: `invalidSetting` for a property that the engine decides itself.
-    package init(
-        bootstrap: String, properties: [String: String] = [:],
-        onLog: @escaping @Sendable (KafkaLogLine) -> Void = { _ in }
-    ) throws {
+    package init(bootstrap: String, properties: [String: String] = [:]) throws {
         self.bootstrap = bootstrap
         self.properties = properties
-        self.onLog = onLog
         isolation = .readCommitted
         if bootstrap.isEmpty {
             throw Failure(
@@ -78,12 +72,4 @@ package struct KafkaConfiguration: Sendable {
         ["password", "secret", "jaas", "key.pem", "oauthbearer", "keystore"].contains { name.contains($0) }
             || name == "ssl.key" || name == "sasl.username"
     }
-}
-
-/// One line that the client logged.
-package struct KafkaLogLine: Sendable, Hashable {
-    /// As syslog counts: 3 error, 4 warning, 6 information, 7 debugging.
-    package var level: Int
-    package var facility: String
-    package var text: String
 }

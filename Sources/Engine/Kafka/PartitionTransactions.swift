@@ -16,7 +16,11 @@
 // still under way then keeps the object, its client and buffers, until it returns.
 //
 // Records are taken without a copy: librdkafka sends from the caller's buffers, which are kept here until its queue is
-// empty.
+// empty. They go out in windows of one request: nothing leaves before a window is full or the last one, and the next one
+// is handed over when the broker has confirmed it. That is not for elegance. An idempotent client keeps one request of a
+// partition under way, and as long as further records wait whose time to linger is over, its thread asks again without a
+// pause, under a lock that the rest of the client waits for: four such clients took both cores and a minute for 166,531
+// rows that now take 0.3 s.
 //
 // When changing it: buffers must outlive the client's handle; failed deliveries are looked for before the commit; nothing
 // may be called on the handle while an earlier call is under way.
@@ -38,10 +42,12 @@ final class PartitionTransactions: @unchecked Sendable {
     private var records: UnsafeMutablePointer<rd_kafka_message_t>
     private var sent: Int64 = 0
     private var isOpen = false
-    /// Buffers that librdkafka still sends from, with the rows in them.
+    /// Buffers that librdkafka still sends from.
     private var lent: [RecordBuffer] = []
-    private var lentBytes = 0
-    private var lentRows = 0
+    /// Of the window that is being filled.
+    private var windowBytes = 0
+    /// What a window holds, with `recordBytes` a record.
+    private let mostWindowBytes: Int
     private var free: [RecordBuffer] = []
     private let calls = DispatchQueue(label: "sluice.transaction")
     /// A call did not return in time; what it works on is its own now.
@@ -54,19 +60,21 @@ final class PartitionTransactions: @unchecked Sendable {
     private static let graceMillis = 2_000
     /// Records of one call.
     private static let callRows = 4096
-    /// What may wait for the broker at a time: bounds the memory of a large part.
-    private static let mostLentBytes = 32 << 20
-    private static let mostLentRows = 400_000
+    /// What a record's length, key length, time and offset take in a request, generously.
+    private static let recordBytes = 24
 
     init(_ configuration: KafkaConfiguration, _ partition: TopicPartition, transactionalID: String) throws {
         self.partition = partition
+        // The client's limit of a request, less its head and some doubt about the size of a record's.
+        mostWindowBytes = (configuration.properties["message.max.bytes"].flatMap { Int($0) } ?? 1_000_000) / 10 * 9
         let client = try KafkaClient(
             configuration, role: .producer,
             properties: [
-                .init("linger.ms", "5"),
-                .init("batch.size", "1000000"),
-                .init("batch.num.messages", "100000"),
-                // The bounds above hold the memory.
+                // Nothing is sent by itself: see the windows above.
+                .init("linger.ms", "30000", .fixed),
+                .init("batch.size", "2000000000", .fixed),
+                .init("batch.num.messages", "1000000", .fixed),
+                // The window holds the memory.
                 .init("queue.buffering.max.messages", "1000000", .fixed),
                 .init("queue.buffering.max.kbytes", "1048576", .fixed),
                 .init("reconnect.backoff.max.ms", "1000"),
@@ -132,13 +140,13 @@ final class PartitionTransactions: @unchecked Sendable {
     func send(_ values: RecordBuffer, keys: RecordBuffer?) throws {
         precondition(keys == nil || keys!.count == values.count)
         lent.append(values)
-        lentBytes += values.byteCount
-        lentRows += values.count
         var first = 0
         while first < values.count {
-            let count = min(Self.callRows, values.count - first)
-            for index in 0..<count {
+            var count = 0
+            while count < min(Self.callRows, values.count - first) && windowBytes < mostWindowBytes {
+                let index = count
                 let value = values.record(first + index)
+                windowBytes += value.count + Self.recordBytes
                 var record = rd_kafka_message_t()
                 record.payload = UnsafeMutableRawPointer(mutating: value.baseAddress)
                 record.len = value.count
@@ -146,8 +154,10 @@ final class PartitionTransactions: @unchecked Sendable {
                     let key = keys.record(first + index)
                     record.key = UnsafeMutableRawPointer(mutating: key.baseAddress)
                     record.key_len = key.count
+                    windowBytes += key.count
                 }
                 records[index] = record
+                count += 1
             }
             // Neither copied nor freed by the library; keys are always copied.
             let taken = rd_kafka_produce_batch(handle, partition.partition, 0, records, Int32(count))
@@ -157,10 +167,9 @@ final class PartitionTransactions: @unchecked Sendable {
                 throw reason(code ?? RD_KAFKA_RESP_ERR__FAIL, "take rows for \(partition)")
             }
             first += count
-            client.poll()
+            if windowBytes >= mostWindowBytes { try sendWindow() }
         }
         if let keys { free.append(keys) }
-        if lentBytes > Self.mostLentBytes || lentRows > Self.mostLentRows { try stored() }
     }
 
     /// Adds the group's position to the transaction.
@@ -199,9 +208,20 @@ final class PartitionTransactions: @unchecked Sendable {
         }
     }
 
+    /// Sends what was handed over and waits for the broker's word that all of it is stored.
+    func stored() throws {
+        try sendWindow()
+        free += lent
+        lent = []
+    }
+
     /// Waits until the client's queue is empty: then every record is stored or reported as failed.
-    func stored(timeoutMillis: Int32 = 60_000) throws {
-        let code = rd_kafka_flush(client.handle, timeoutMillis)
+    private func sendWindow(timeoutMillis: Int = 60_000) throws {
+        windowBytes = 0
+        // Without reports of what is stored the call looks at its queue only every 10 ms, unless it has less time.
+        let deadline = ContinuousClock.now + .milliseconds(timeoutMillis)
+        var code = rd_kafka_flush(client.handle, 1)
+        while code == RD_KAFKA_RESP_ERR__TIMED_OUT && ContinuousClock.now < deadline { code = rd_kafka_flush(client.handle, 1) }
         let reports = client.deliveries
         if reports.failed > 0 {
             throw reason(rd_kafka_resp_err_t(reports.firstError), "store \(reports.failed) of \(sent) rows in \(partition)")
@@ -209,10 +229,11 @@ final class PartitionTransactions: @unchecked Sendable {
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
             throw reason(RD_KAFKA_RESP_ERR__TIMED_OUT, "confirm \(rd_kafka_outq_len(client.handle)) of \(sent) rows in \(partition)")
         }
-        free += lent
-        lent = []
-        lentBytes = 0
-        lentRows = 0
+        // The last one may have rows that are not handed over yet.
+        if lent.count > 1 {
+            free += lent.dropLast()
+            lent = [lent.last!]
+        }
     }
 
     /// Repeats a call that says it may be repeated, until the time is over.

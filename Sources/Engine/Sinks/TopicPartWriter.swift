@@ -73,11 +73,11 @@ final class TopicPartWriter: @unchecked Sendable {
     ) throws {
         try producer.begin()
         try rows()
+        try producer.stored()
         // Saves the time limit of the next call; in a later round that limit alone decides.
         if isFirstRound && producer.hasLostConnection { throw producer.lostConnection }
         try producer.send(
             KafkaPosition(partition, offset: marker.batch, metadata: marker.metadata), group: TopicMarkerGroup.name(identity))
-        try producer.stored()
         Failpoint.reach("topic-written")
         try producer.commit()
         Failpoint.reach("topic-committed")
