@@ -137,13 +137,18 @@ enum Kernels {
     }
 
     static func repeatedText(_ text: String, _ count: Int) -> TextColumn {
-        let column = TextColumn(capacity: count, byteCapacity: count * text.utf8.count)
+        let length = text.utf8.count
+        let column = TextColumn(capacity: count, byteCapacity: count * length)
+        column.reserve(rows: count, bytes: count * length)
+        let (bytes, offsets) = (column.bytes, column.offsets)
         var text = text
-        text.withUTF8 { bytes in
-            for _ in 0..<count {
-                if let base = bytes.baseAddress { column.append(base, bytes.count) } else { column.append("") }
+        text.withUTF8 { utf8 in
+            for row in 0..<count {
+                if let base = utf8.baseAddress { (bytes + row * length).update(from: base, count: length) }
+                offsets[row + 1] = Int32(truncatingIfNeeded: (row + 1) * length)
             }
         }
+        column.commitWritten(count)
         return column
     }
 

@@ -27,7 +27,8 @@ package struct CopyingLoop {
     }
 
     package func run(_ configuration: KafkaConfiguration, _ ranges: [OffsetRange]) throws -> ReadingLoop.Result {
-        let producer = try KafkaProducer(configuration, transactionalID: transactionalID)
+        // What is there goes out when a request is full or with the commit, as in the sink.
+        let producer = try KafkaProducer(configuration, lingerMillis: 30_000, transactionalID: transactionalID)
         try producer.initTransactions()
         try producer.beginTransaction()
         var (seen, inTransaction) = (0, 0)

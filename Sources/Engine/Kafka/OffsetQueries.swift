@@ -108,8 +108,10 @@ package final class OffsetQueries: Sendable {
     /// The group's committed positions; partitions without one are left out.
     /// - Parameter stable: whether a position that an open transaction may still change is an error to wait for, instead
     ///   of the one before it; by default, with read_committed.
+    /// - Parameter patienceMillis: how long to wait for that, and for a coordinator that is only not ready; by default as
+    ///   long as for an answer.
     package func committed(
-        group: String, _ partitions: [TopicPartition], stable: Bool? = nil
+        group: String, _ partitions: [TopicPartition], stable: Bool? = nil, patienceMillis: Int32? = nil
     ) throws -> [TopicPartition: (offset: Int64, metadata: String?)] {
         if partitions.isEmpty { return [:] }
         let doing = "tell the positions of group \(group)"
@@ -117,7 +119,7 @@ package final class OffsetQueries: Sendable {
         let question = rd_kafka_ListConsumerGroupOffsets_new(group, list.pointer)
         defer { rd_kafka_ListConsumerGroupOffsets_destroy(question) }
         let requireStable = stable ?? (configuration.isolation == .readCommitted)
-        return try asking(group, doing, requireStable: requireStable) { client, options, queue in
+        return try asking(group, doing, requireStable: requireStable, patienceMillis: patienceMillis) { client, options, queue in
             var questions: [OpaquePointer?] = [question]
             rd_kafka_ListConsumerGroupOffsets(client.handle, &questions, 1, options, queue)
         } _: { client, event in
@@ -156,13 +158,13 @@ package final class OffsetQueries: Sendable {
     /// Asks the group's coordinator, again and again while it is only not ready (a cluster that has just started, a
     /// coordinator that moves), until the time limit is over.
     private func asking<Answer>(
-        _ group: String, _ doing: String, requireStable: Bool = false,
+        _ group: String, _ doing: String, requireStable: Bool = false, patienceMillis: Int32? = nil,
         request: (KafkaClient, OpaquePointer, OpaquePointer) -> Void,
         _ body: (KafkaClient, OpaquePointer) throws -> Answer
     ) throws -> Answer {
         let client = try self.client(of: group)
-        let deadline = ContinuousClock.now + .milliseconds(Int(timeoutMillis))
-        var pauseMillis: UInt32 = 10
+        let deadline = ContinuousClock.now + .milliseconds(Int(patienceMillis ?? timeoutMillis))
+        var pauseMillis: UInt32 = 5
         while true {
             do {
                 let answer = try client.administer(doing, timeoutMillis: timeoutMillis, requireStable: requireStable) {

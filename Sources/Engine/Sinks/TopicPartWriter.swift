@@ -1,9 +1,9 @@
 // One part of a Kafka sink: its producer from batch to batch, what its marker says, and the way back after an error.
 //
 // While the producer lives, the marker in memory is the truth: nobody else can have moved it without fencing us, and a
-// fenced producer cannot commit. Any trouble (fenced, commit without an answer) therefore ends in the same three steps as
-// a start: a new producer takes the id, the marker is read, the batch is written or recognised. Some rounds of that are
-// made here; then the driver decides.
+// fenced producer cannot commit. A batch counts as sealed when its marker has been read back. Any trouble (fenced, a commit
+// without an answer, a marker that is not there) ends in the same three steps as a start: a new producer takes the id, the
+// marker is read, the batch is written or recognised. Some rounds of that are made here; then the driver decides.
 //
 // Used by one thread at a time, on `queue`.
 
@@ -81,6 +81,23 @@ final class TopicPartWriter: @unchecked Sendable {
         Failpoint.reach("topic-written")
         try producer.commit()
         Failpoint.reach("topic-committed")
+        try confirm(identity, marker)
+    }
+
+    /// Whether the marker is there for everybody. Kafka answers a commit when it has decided it, before the partitions
+    /// know; if it loses its way in between (KAFKA-20734), the rows are not there, and nobody may have been told so.
+    private func confirm(_ identity: SinkIdentity, _ marker: TopicMarker) throws {
+        do {
+            let found = try self.marker(identity)
+            guard found != marker else { return }
+            throw TransactionTrouble(
+                failure: Failure(
+                    .kafkaTransient, "a transaction on \(partition) was committed and is not there",
+                    why: found.map { "the marker says batch \($0.batch), epoch \($0.epoch)" } ?? "there is no marker",
+                    now: "nothing; another producer takes over"))
+        } catch let failure as Failure where failure.code == .kafkaTransient {
+            throw TransactionTrouble(failure: failure)
+        }
     }
 
     /// Runs `body` with the part's producer and marker; after trouble, again with new ones.
@@ -122,11 +139,31 @@ final class TopicPartWriter: @unchecked Sendable {
         let producer = try PartitionTransactions(
             settings.kafka, partition, transactionalID: "sluice.\(identity.jobID).\(sink).\(part)")
         try producer.open()
-        let found = try Self.markers(
-            queries, group: TopicMarkerGroup.name(identity), topic: partition.topic, parts: part..<part + 1, place: place,
-            stable: true)[part]
+        let found: TopicMarker?
+        do {
+            found = try marker(identity, patienceMillis: Self.settledMillis)
+        } catch let failure as Failure where failure.code == .kafkaTransient {
+            // Nothing of it was reported as sealed.
+            Log.warning(
+                "undecided rows taken back",
+                [("partition", "\(partition)"), ("job", identity.job), ("why", failure.why)])
+            try producer.takeBack(
+                KafkaPosition(partition, offset: 0, metadata: "taken back"), group: TopicMarkerGroup.name(identity))
+            found = try marker(identity)
+        }
         held = (producer, identity.jobID, identity.epoch, found)
         return (producer, found)
+    }
+
+    /// What an open transaction of this id comes to is known at once, or Kafka has forgotten it.
+    private static let settledMillis: Int32 = 3_000
+
+    /// What everybody may see. Only after a commit or by whoever has just taken the id: an open transaction that a killed
+    /// process left would hold us for as long as the broker keeps it.
+    private func marker(_ identity: SinkIdentity, patienceMillis: Int32? = nil) throws -> TopicMarker? {
+        try Self.markers(
+            queries, group: TopicMarkerGroup.name(identity), topic: partition.topic, parts: part..<part + 1, place: place,
+            stable: true, patienceMillis: patienceMillis)[part]
     }
 
     private func missing(_ identity: SinkIdentity) -> Failure {
@@ -150,11 +187,14 @@ final class TopicPartWriter: @unchecked Sendable {
     /// - Parameter stable: wait for what open transactions of others come to. Whoever has taken the id has ended them; before
     ///   that, one that a killed process left open would hold us for as long as the broker keeps it.
     static func markers(
-        _ queries: OffsetQueries, group: String, topic: String, parts: Range<Int>, place: String, stable: Bool
+        _ queries: OffsetQueries, group: String, topic: String, parts: Range<Int>, place: String, stable: Bool,
+        patienceMillis: Int32? = nil
     ) throws -> [Int: TopicMarker] {
         let partitions = parts.map { TopicPartition(topic: topic, partition: Int32($0)) }
         var markers: [Int: TopicMarker] = [:]
-        for (partition, position) in try queries.committed(group: group, partitions, stable: stable) {
+        for (partition, position) in try queries.committed(
+            group: group, partitions, stable: stable, patienceMillis: patienceMillis)
+        {
             guard let marker = TopicMarker(batch: position.offset, metadata: position.metadata) else {
                 throw Failure(
                     .sinkMismatch, "cannot read the marker of \(place), part \(partition.partition)",
