@@ -24,12 +24,4 @@ struct SlotMap<Key: Hashable> {
         load[best] += 1
         return best
     }
-
-    /// Forgets keys that are gone (a partition that another worker follows now).
-    mutating func keep(_ isKept: (Key) -> Bool) {
-        for (key, slot) in slotOf where !isKept(key) {
-            slotOf[key] = nil
-            load[slot] -= 1
-        }
-    }
 }

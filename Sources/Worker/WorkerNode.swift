@@ -33,6 +33,8 @@ package final class WorkerNode: WorkerLink {
         var cancelled: [JobID: (epoch: Epoch, run: Int64)] = [:]
         var partitionSlots: [JobID: SlotMap<TopicPartition>] = [:]
         var partSlots: [JobID: SlotMap<Int>] = [:]
+        /// Jobs whose batches come whole, too small to be shared out among the slots.
+        var whole: Set<JobID> = []
         var running = 0
     }
 
@@ -84,6 +86,7 @@ package final class WorkerNode: WorkerLink {
         // A newer batch of the job means that older ones are decided: whatever is held of them is waste.
         if !request.replay { drop(request.job.jobID, upTo: request.context.batch - 1) }
 
+        if request.stage == 0 { gather(request.job.jobID, isWhole: request.onward != nil) }
         let results = run(request, runtime)
         guard let next = request.onward, let merge = Self.merge(next, behind: results, of: request, at: url) else {
             return RunTasksReply(results: results)
@@ -104,6 +107,19 @@ package final class WorkerNode: WorkerLink {
             urls: [url], worker: sources.map { _ in 0 }, attempt: sources.map(\.attempt))
         merge.onward = nil
         return merge
+    }
+
+    /// A batch that is here as a whole is read by one slot: each consumer costs a fetch at the log's end again and again,
+    /// more than the few rows it brings. When that changes, the consumers that follow other partitions than before go.
+    private func gather(_ jobID: JobID, isWhole: Bool) {
+        let hasChanged = shared.withLock { shared in
+            guard shared.whole.contains(jobID) != isWhole else { return false }
+            if isWhole { shared.whole.insert(jobID) } else { shared.whole.remove(jobID) }
+            shared.partitionSlots[jobID] = SlotMap(slots: isWhole ? 1 : slotCount)
+            return true
+        }
+        guard hasChanged else { return }
+        for slot in slots where !isWhole || slot.number > 0 { slot.queue.async { slot.closeReader(jobID) } }
     }
 
     /// Runs the tasks on their slots; the results by part.
@@ -177,6 +193,7 @@ package final class WorkerNode: WorkerLink {
             shared.runtimes[request.jobID] = nil
             shared.partitionSlots[request.jobID] = nil
             shared.partSlots[request.jobID] = nil
+            shared.whole.remove(request.jobID)
         }
         drop(request.jobID, upTo: .max)
         for slot in slots { slot.queue.async { slot.forget(request.jobID) } }
