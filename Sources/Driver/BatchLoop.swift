@@ -255,7 +255,9 @@ package final class BatchLoop {
                 let now = steadyMillis()
                 let since = outsideSinceMillis ?? now
                 outsideSinceMillis = since
-                guard now - since < DriverLimits.outsideRetryMillis else { throw reason }
+                // Who asks to stop does not wait for the outside: the batch stays in the log.
+                let patience = control.wish == .run ? DriverLimits.outsideRetryMillis : DriverLimits.drainRetryMillis
+                guard now - since < patience else { throw reason }
                 let pause = min(30_000, max(200, (now - since) / 2))
                 Log.error(
                     "batch waits for the outside",

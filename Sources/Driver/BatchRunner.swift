@@ -418,4 +418,6 @@ enum DriverLimits {
     static let expectedWorkersMillis: Int64 = 1000
     /// Failures from outside are tried again, with growing pauses, for this long before the job stops.
     static let outsideRetryMillis: Int64 = 600_000
+    /// The same for a job that was asked to stop.
+    static let drainRetryMillis: Int64 = 10_000
 }

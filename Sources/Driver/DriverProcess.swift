@@ -319,6 +319,11 @@ package final class DriverProcess: Sendable {
 
     package var uptimeMillis: Int64 { wallMillis() - startedMillis }
 
+    /// Ends every job where it is: what it needs will not come. Open batches stay in the log.
+    package func giveUp(_ reason: Failure) {
+        for run in runs.withLock({ Array($0.values) }) { run.control.ask(.lost(reason)) }
+    }
+
     /// Drains every job, then stops listening.
     package func stop() {
         takeUp.withLock { $0 }?.stop()

@@ -57,6 +57,18 @@ import Testing
         try harness.expectExact()
     }
 
+    @Test func `a run whose workers die again and again ends and says so`() throws {
+        let harness = try JobHarness()
+        try harness.generate(events: 20_000)
+        // Every worker dies after its first seal, its successors too: more often than they are started again.
+        let failed = try harness.run(
+            workers: 2, extra: ["--max-batch-records", "1000"], environment: ["SLUICE_TEST_FAILPOINT": "worker-sealed@1"],
+            expecting: 1)
+        #expect(failed.errors.contains("no worker process is left"), "\(failed.errors)")
+        try harness.run(workers: 2)
+        try harness.expectExact()
+    }
+
     @Test(TestBroker.needsReal) func `twenty kills at random moments lose nothing and double nothing`() throws {
         let harness = try JobHarness()
         try harness.generate(events: 300_000)

@@ -76,7 +76,8 @@ final class LocalCluster: Sendable {
                     settings.text(.logFormat), "--log-level", "warning", "--consumer-idle", settings.text(.consumerIdle),
                     "--block-memory", settings.text(.blockMemory),
                 ],
-                environment: tls.environment.merging([SharedSecret.variable: secret]) { $1 })
+                environment: tls.environment.merging([SharedSecret.variable: secret]) { $1 },
+                noneLeft: { [driver] in driver.giveUp($0) })
             self.children = children
             try children.start(count)
         }

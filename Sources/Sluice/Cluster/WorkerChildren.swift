@@ -22,8 +22,13 @@ final class WorkerChildren: Sendable {
     private let arguments: [String]
     private let environment: [String: String]
     private let ended = DispatchGroup()
+    private let noneLeft: @Sendable (Failure) -> Void
 
-    init(path: String, arguments: [String], environment: [String: String]) {
+    /// - Parameter noneLeft: called when the last worker has died and is not started again.
+    init(
+        path: String, arguments: [String], environment: [String: String], noneLeft: @escaping @Sendable (Failure) -> Void
+    ) {
+        self.noneLeft = noneLeft
         self.path = path
         self.arguments = arguments
         self.environment = environment
@@ -47,9 +52,21 @@ final class WorkerChildren: Sendable {
             }
             if state.withLock({ $0.isEnding }) { return }
             Log.warning("worker process ended", [("pid", "\(child.pid)"), ("status", "\(status)"), ("then", again ? "started again" : "not started again")])
-            guard again else { return }
-            do { try startOne() } catch {
-                Log.error("worker process not started", [("why", failure(error).why)])
+            var isStarted = false
+            if again {
+                do {
+                    try startOne()
+                    isStarted = true
+                } catch {
+                    Log.error("worker process not started", [("why", failure(error).why)])
+                }
+            }
+            if !isStarted && state.withLock({ $0.children.isEmpty && !$0.isEnding }) {
+                noneLeft(
+                    Failure(
+                        .taskCancelled, "no worker process is left",
+                        why: "the last one ended with status \(status), and \(Self.maxRestarts) were started again within a minute",
+                        now: "the log above says why they ended; start the same command again to finish the open batch"))
             }
         }
         thread.name = "child \(child.pid)"
