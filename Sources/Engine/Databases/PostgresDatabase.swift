@@ -29,10 +29,13 @@ package final class PostgresDatabase: SQLDatabase {
     /// Statement texts are few and fixed; past this many the caller spells values into them, and the cache starts anew.
     private static let maxStatements = 256
 
+    /// What a statement may take.
+    static let statementSeconds = 120
+
     /// What every connection is told first. A server that acknowledges before it has written would lose sealed batches.
     private static let session = """
         SET client_min_messages = error; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET bytea_output = 'hex';
-        SET extra_float_digits = 1; SET statement_timeout = '120s'; SET lock_timeout = '20s';
+        SET extra_float_digits = 1; SET statement_timeout = '\(statementSeconds)s'; SET lock_timeout = '20s';
         SET idle_in_transaction_session_timeout = '15s';
         SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
         """

@@ -23,7 +23,24 @@ package final class PostgresSink: Sink {
     package func owner(job: String) throws -> SinkOwner { try ledger.owner(job: job) }
 
     package func claim(_ identity: SinkIdentity, adopt: Bool, after last: BatchNumber) throws {
+        do {
+            try claim(identity, adopt: adopt)
+        } catch let busy as Failure where busy.code == .databaseBusy {
+            // An older driver that was stopped while it copied rows is not idle for the server: it keeps its locks until the
+            // time limit of its statement.
+            Log.notice("waiting for the sink", [("job", identity.job), ("why", busy.why), ("at_most_s", "\(Self.patienceSeconds)")])
+            try claim(identity, adopt: adopt, waitSeconds: Self.patienceSeconds)
+        }
+    }
+
+    private static let patienceSeconds = PostgresDatabase.statementSeconds + 10
+
+    private func claim(_ identity: SinkIdentity, adopt: Bool, waitSeconds: Int? = nil) throws {
         try database.transaction {
+            if let waitSeconds {
+                try database.execute("SET LOCAL lock_timeout = '\(waitSeconds)s'")
+                try database.execute("SET LOCAL statement_timeout = '\(waitSeconds)s'")
+            }
             try ledger.claim(identity, adopt: adopt)
             if let found = try FoundTable(text, in: database) {
                 if let difference = found.difference(from: text, place: database.address.masked) { throw difference }

@@ -64,7 +64,7 @@ final class WorkerChildren: Sendable {
             if !isStarted && state.withLock({ $0.children.isEmpty && !$0.isEnding }) {
                 noneLeft(
                     Failure(
-                        .taskCancelled, "no worker process is left",
+                        .notPossible, "no worker process is left",
                         why: "the last one ended with status \(status), and \(Self.maxRestarts) were started again within a minute",
                         now: "the log above says why they ended; start the same command again to finish the open batch"))
             }
