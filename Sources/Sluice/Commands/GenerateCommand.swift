@@ -25,7 +25,7 @@ package enum GenerateCommand {
                 help: "events a second; as fast as possible without it"),
             Option(
                 "start", .text, valueName: "WHEN",
-                help: "first event time, or how long ago (-10m); so that all ends now without it"),
+                help: "first event time, or how long ago (-10m); so that all ends now without it. A topic made for events older than an hour keeps them for ever"),
             Option(
                 "span", .duration(1...Int64.max),
                 help: "event time from first to last; 10,000 events a second (or --rate) without it"),

@@ -8,6 +8,7 @@
 // What it does not decide: what the events are (`AdTraffic`), whether a mock cluster has room (`EmbeddedRoom`).
 
 import Engine
+import Foundation
 import Glibc
 
 package enum TrafficRun {
@@ -98,6 +99,9 @@ private struct Destination {
     var isNew = false
     var recordsBefore: Int64 = 0
 
+    /// What every broker keeps.
+    private static let usualAgeMillis: Int64 = 3_600_000
+
     init(_ request: GenerateRequest, _ generator: AdEventGenerator) throws {
         let queries = try OffsetQueries(request.kafka)
         let isEmbedded = try queries.isEmbeddedBroker()
@@ -109,7 +113,10 @@ private struct Destination {
                     now: "give a number such as 4")
             }
             if isEmbedded { try Self.checkRoom(request, generator, partitions: wanted, recordsBefore: 0) }
-            try TopicAdmin(request.kafka).createTopic(request.topic, partitions: wanted)
+            // Kafka counts a record's age from its time stamp: events of last year would be gone within minutes.
+            let ageMillis = Int64(Date().timeIntervalSince1970 * 1000) - generator.traffic.startMillis
+            let config = ageMillis > Self.usualAgeMillis ? ["retention.ms": "-1"] : [:]
+            try TopicAdmin(request.kafka).createTopic(request.topic, partitions: wanted, config: config)
             isNew = true
         }
         partitions = try queries.partitions(of: request.topic)
