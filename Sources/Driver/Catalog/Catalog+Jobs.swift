@@ -20,7 +20,8 @@ extension Catalog {
             try database.execute(
                 """
                 INSERT INTO sluice_registry (\(Self.columns))
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \(clock), \(clock)) ON CONFLICT DO NOTHING
+                SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, clock.now, clock.now
+                FROM (SELECT \(clock) AS now) AS clock WHERE true ON CONFLICT DO NOTHING
                 """,
                 [
                     .text(job.jobID), .text(job.name), .text(job.definition), .text(settings),
