@@ -139,6 +139,8 @@ final class TopicPartWriter: @unchecked Sendable {
         let producer = try PartitionTransactions(
             settings.kafka, partition, transactionalID: "sluice.\(identity.jobID).\(sink).\(part)")
         try producer.open()
+        // A coordinator that is only not ready must not look like one with something undecided: this waits for it, or fails.
+        _ = try marker(identity, stable: false)
         let found: TopicMarker?
         do {
             found = try marker(identity, patienceMillis: Self.settledMillis)
@@ -160,10 +162,10 @@ final class TopicPartWriter: @unchecked Sendable {
 
     /// What everybody may see. Only after a commit or by whoever has just taken the id: an open transaction that a killed
     /// process left would hold us for as long as the broker keeps it.
-    private func marker(_ identity: SinkIdentity, patienceMillis: Int32? = nil) throws -> TopicMarker? {
+    private func marker(_ identity: SinkIdentity, stable: Bool = true, patienceMillis: Int32? = nil) throws -> TopicMarker? {
         try Self.markers(
             queries, group: TopicMarkerGroup.name(identity), topic: partition.topic, parts: part..<part + 1, place: place,
-            stable: true, patienceMillis: patienceMillis)[part]
+            stable: stable, patienceMillis: patienceMillis)[part]
     }
 
     private func missing(_ identity: SinkIdentity) -> Failure {

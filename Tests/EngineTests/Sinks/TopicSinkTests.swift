@@ -72,6 +72,37 @@ struct TopicSinkTests {
         #expect(try eventually { try sink.sealedBatches(identity) == [1: 1] })
     }
 
+    /// Several windows of a producer, rows of very different sizes, and buffers that are used again by the next batch.
+    @Test(arguments: [1_000_000, 100_000]) func `a part of many requests arrives whole, in order, each row as it was`(
+        requestBytes: Int
+    ) throws {
+        let topic = try kafka.topic()
+        let identity = self.identity(topic)
+        let sink = try open(topic, properties: ["message.max.bytes": "\(requestBytes)"])
+        try sink.claim(identity, adopt: false)
+        func text(_ number: Int64) -> String {
+            String(repeating: Character(Unicode.Scalar(UInt8(97 + number % 26))), count: number % 5000 == 0 ? 70_000 : Int(number % 190))
+        }
+        let counts: [Int64] = [30_000, 1, 20_000]
+        var expected: [String] = []
+        for (index, count) in counts.enumerated() {
+            let first = Int64(expected.count)
+            let numbers = Array(first..<first + count)
+            let chunks = stride(from: 0, to: numbers.count, by: 3000).map { start in
+                rows(.bare, numbers[start..<min(start + 3000, numbers.count)].map { [.int64($0), .text(text($0)), .int64(1)] })
+            }
+            #expect(try sink.seal(identity, part: 0, batch: Int64(index + 1), digest: "d\(index)", rows: chunks) == .written)
+            expected += numbers.map { "\($0) \(text($0))" }
+        }
+        let found = try texts(topic).map { text in
+            let object = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+            return "\(try #require(object?["a"] as? Int64)) \(try #require(object?["b"] as? String))"
+        }
+        #expect(found.count == expected.count)
+        let difference = zip(found, expected).first { $0 != $1 }
+        #expect(difference == nil, "\(difference?.0.prefix(40) ?? "") instead of \(difference?.1.prefix(40) ?? "")")
+    }
+
     @Test func `the same batch with another digest, and an older batch, are conflicts that write nothing`() throws {
         let topic = try kafka.topic()
         let identity = self.identity(topic)
