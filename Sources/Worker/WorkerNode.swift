@@ -112,6 +112,7 @@ package final class WorkerNode: WorkerLink {
     /// A batch that is here as a whole is read by one slot: each consumer costs a fetch at the log's end again and again,
     /// more than the few rows it brings. When that changes, the consumers that follow other partitions than before go.
     private func gather(_ jobID: JobID, isWhole: Bool) {
+        guard slotCount > 1 else { return }
         let hasChanged = shared.withLock { shared in
             guard shared.whole.contains(jobID) != isWhole else { return false }
             if isWhole { shared.whole.insert(jobID) } else { shared.whole.remove(jobID) }

@@ -65,7 +65,8 @@ final class WorkerChildren: Sendable {
                 noneLeft(
                     Failure(
                         .notPossible, "no worker process is left",
-                        why: "the last one ended with status \(status), and \(Self.maxRestarts) were started again within a minute",
+                        why: "the last one ended with status \(status)"
+                            + (again ? ", and no other could be started" : ", after \(Self.maxRestarts) others within a minute"),
                         now: "the log above says why they ended; start the same command again to finish the open batch"))
             }
         }
