@@ -14,7 +14,10 @@ public enum SluiceProgram {
     public static func main(jobs: [any StreamingJob]) -> Never {
         let definitions = JobDefinitions(jobs, inner: BenchJobs.all)
         let program = Program(commands: commands(definitions), inner: BenchInnerCommands.all(definitions))
-        exit(program.main(Array(CommandLine.arguments.dropFirst())))
+        let status = program.main(Array(CommandLine.arguments.dropFirst()))
+        // Not `exit`: it would take down OpenSSL's state under the client's threads that are still closing their connections
+        // (seen as "double free or corruption" after the last line). Whatever had to be written went through `write`.
+        _exit(status)
     }
 
     /// Everything that the program can do, in the order in which help lists it within a group.
