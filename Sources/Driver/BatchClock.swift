@@ -4,6 +4,8 @@
 // at once and skips the ticks that passed, so late batches never pile up. With interval 0 the next batch is due at once,
 // and an idle topic is asked again every `pollMillis`.
 
+import Engine
+
 package struct BatchClock: Sendable {
     package let intervalMillis: Int64
     package let pollMillis: Int64
@@ -11,8 +13,8 @@ package struct BatchClock: Sendable {
     private var nextTickMillis: Int64?
     private var lastCutMillis: Int64?
 
-    /// What a standing job keeps between two cuts at interval 0.
-    package static let usualPaceMillis: Int64 = 20
+    /// What a standing job keeps between two cuts at interval 0: as long as a fetch gathers.
+    package static let usualPaceMillis = Int64(RangeReader.gatheringMillis)
 
     package init(intervalMillis: Int64, pollMillis: Int64, paceMillis: Int64 = 0) {
         self.intervalMillis = intervalMillis

@@ -317,12 +317,11 @@ package final class BatchLoop {
 
     // MARK: one batch
 
-    private func planNext() throws -> BatchPlan? {
+    /// - Parameter arrived: where the partitions end as far as the worker has their records that reads the next batch, too.
+    private func planNext(arrived: [TopicPartition: Int64]? = nil) throws -> BatchPlan? {
         let start = ContinuousClock.now
         try discoverPartitions()
-        let partitions = positions.keys.sorted()
-        let ends = try queries.ends(partitions)
-        control.show { $0.ends = ends }
+        let ends = try ends(arrived: arrived)
         let cut = try BatchCut(
             positions: positions, ends: ends, targets: targets, maxRecords: job.settings.maxBatchRecords,
             lastBatch: lastBatch)
@@ -345,6 +344,21 @@ package final class BatchLoop {
         return plan
     }
 
+    /// Kafka's own answer is needed for what was not fetched, and now and then to notice a topic that became another one.
+    private func ends(arrived: [TopicPartition: Int64]?) throws -> [TopicPartition: Int64] {
+        let now = steadyMillis()
+        if let arrived, now - endsAskedMillis < Self.endsAgainMillis {
+            control.show { $0.ends.merge(arrived, uniquingKeysWith: max) }
+            return arrived
+        }
+        let ends = try queries.ends(positions.keys.sorted())
+        endsAskedMillis = now
+        control.show { $0.ends = ends }
+        return arrived.map { ends.merging($0, uniquingKeysWith: min) } ?? ends
+    }
+
+    private var endsAskedMillis: Int64 = 0
+    private static let endsAgainMillis: Int64 = 1000
     private var planMillis = 0.0
     private var previousCommitMillis: Double?
     private var spread = BatchSpread()
@@ -352,6 +366,8 @@ package final class BatchLoop {
     private var isGathered = false
     /// The last batch that ended was done by one worker.
     private var wasWhole = false
+    /// The worker that did it, which follows the partitions.
+    private var wholeWorker: String?
     /// The last plan was made together with a DONE: records come all the time.
     private var isSteady = false
     /// The last plan left records behind because of `max_batch_records`: the next one does not wait for a tick.
@@ -413,6 +429,7 @@ package final class BatchLoop {
         lastState = outcome.state ?? lastState
         planMillis = 0
 
+        wholeWorker = isWhole && finished.workers.count == 1 ? finished.workers.first : nil
         let next = try nextTogether()
         isSteady = next != nil
         let commitStart = ContinuousClock.now
@@ -462,6 +479,10 @@ package final class BatchLoop {
         guard case .run = control.wish, !isCaughtUp, hasBacklog || clock.isDue(now: steadyMillis()) else { return nil }
         do {
             let restMillis = hasBacklog ? 0 : clock.restMillis(now: steadyMillis())
+            if let ends = arrived(restMillis: restMillis) {
+                guard case .run = control.wish else { return nil }
+                return try planNext(arrived: ends)
+            }
             if restMillis > 0 {
                 guard try isSteady || hasNew() else { return nil }
                 sleepMillis(restMillis)
@@ -473,6 +494,31 @@ package final class BatchLoop {
         } catch {
             // This batch is complete whatever the broker says about the next one; the tick asks again and reports.
             Log.debug("next batch not planned together", [("job", name), ("why", failure(error).why)])
+            return nil
+        }
+    }
+
+    /// What has come behind the batch that ends now, told by the worker that read it: it follows the partitions and its
+    /// fetches gather as long as the pace, so records are waited for where they arrive and cut when they are there.
+    ///
+    /// Nil when Kafka has to be asked: records do not come all the time, several workers read, or a partition has told no
+    /// event time yet, of which only Kafka knows whether it holds records that hold the watermark (protocol 7).
+    private func arrived(restMillis: Int64) -> [TopicPartition: Int64]? {
+        guard isSteady, !hasBacklog, clock.paceMillis > 0, let id = wholeWorker,
+            let worker = pool.available.first(where: { $0.id == id }),
+            job.graph.source.eventTimeColumn == nil || positions.values.allSatisfy({ $0.maxEventTimeMillis != nil })
+        else { return nil }
+        let standing = positions.values.map {
+            OffsetRange(topic: $0.topic, partition: $0.partition, from: $0.position, until: $0.position)
+        }
+        do {
+            let request = AwaitRecords(
+                jobID: job.record.jobID, positions: standing, restMillis: Int(restMillis),
+                patienceMillis: Int(restMillis + clock.paceMillis))
+            guard let ends = try worker.link.arrived(request).ends else { return nil }
+            return Dictionary(uniqueKeysWithValues: zip(standing.map(\.topicPartition), ends))
+        } catch {
+            Log.debug("records not waited for", [("job", name), ("worker.id", id), ("why", failure(error).why)])
             return nil
         }
     }

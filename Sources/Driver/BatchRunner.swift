@@ -282,7 +282,7 @@ final class BatchRunner {
                             state: state[attempt.part] ?? [])
                     },
                     holders: blocks?.holders, replay: mode.isReplay, returnRows: mode.returnsRows,
-                    onward: stage == 0 ? onward(behind: attempts) : nil)
+                    onward: stage == 0 ? onward(behind: attempts) : nil, isWhole: stage == 0 && isWhole(attempts))
                 let delayMillis = attempts.map(\.attempt).max().map { $0 > 1 ? min(50 << ($0 - 2), 2000) : 0 } ?? 0
                 call(afterMillis: delayMillis) { [inbox] in
                     let result = Result { try worker.link.run(request) }.mapError(failure)
@@ -295,11 +295,14 @@ final class BatchRunner {
     /// A batch that one worker does as a whole needs no second question: its merge is told with its sources. A later
     /// attempt of either is asked for by itself.
     private func onward(behind attempts: [StageTracker.Attempt]) -> TaskSpec? {
-        guard isGathered, plan.taskCounts.count == 2, plan.taskCounts[1] == 1, attempts.count == plan.taskCounts[0],
-            attempts.allSatisfy({ $0.attempt == 1 })
+        guard isWhole(attempts), plan.taskCounts.count == 2, plan.taskCounts[1] == 1, attempts.allSatisfy({ $0.attempt == 1 })
         else { return nil }
         return TaskSpec(
             part: onwardAttempt.part, attempt: onwardAttempt.attempt, sources: PartRuns(), state: stateFiles(parts: [0])[0] ?? [])
+    }
+
+    private func isWhole(_ attempts: [StageTracker.Attempt]) -> Bool {
+        isGathered && attempts.count == plan.taskCounts[0]
     }
 
     private let onwardAttempt = StageTracker.Attempt(stage: 1, part: 0, attempt: 1)

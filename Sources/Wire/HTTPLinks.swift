@@ -24,6 +24,9 @@ package struct HTTPWorkerLink: WorkerLink {
     package func seal(_ request: SealTasks) throws -> SealTasksReply {
         try client.sendBody("POST", url + "/v1/tasks/seal", try JobLine.body(request), timeoutMillis: taskTimeoutMillis)
     }
+    package func arrived(_ request: AwaitRecords) throws -> ArrivedRecords {
+        try client.sendJSON("POST", url + "/v1/tasks/arrived", request, timeoutMillis: shortTimeoutMillis)
+    }
     package func release(_ request: ReleaseBatch) throws {
         let _: EmptyMessage = try client.sendJSON(
             "POST", url + "/v1/tasks/release", request, timeoutMillis: shortTimeoutMillis)

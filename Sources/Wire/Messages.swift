@@ -12,6 +12,7 @@
 //                      GET  /v1/state/JOBID/NAME        an inline state file
 //   driver -> worker   POST /v1/tasks/run               JobSpec, RunTasks   -> RunTasksReply   (two lines, `JobLine`)
 //                      POST /v1/tasks/seal              JobSpec, SealTasks  -> SealTasksReply
+//                      POST /v1/tasks/arrived           AwaitRecords        -> ArrivedRecords
 //                      POST /v1/tasks/release           ReleaseBatch        -> {}
 //                      POST /v1/tasks/cancel            CancelJob           -> {}
 //                      POST /v1/state/check             CheckState          -> {}
@@ -237,13 +238,16 @@ package struct RunTasks: JobMessage {
     /// Stage 0, when all of it is in this request: the only task of the next stage, run at once if all of these succeed.
     /// What it fetches and from whom is known when they have, so its `sources` are empty.
     package var onward: TaskSpec?
+    /// Stage 0: all of the batch's ranges are in this request, because it is too small to be shared out.
+    package var isWhole: Bool
 
-    private enum CodingKeys: CodingKey { case context, stage, tasks, holders, replay, returnRows, onward }
+    private enum CodingKeys: CodingKey { case context, stage, tasks, holders, replay, returnRows, onward, isWhole }
 
     package init(
         job: JobSpec, context: BatchContext, stage: Int, tasks: [TaskSpec], holders: BlockHolders? = nil,
-        replay: Bool = false, returnRows: Bool = false, onward: TaskSpec? = nil
+        replay: Bool = false, returnRows: Bool = false, onward: TaskSpec? = nil, isWhole: Bool = false
     ) {
+        self.isWhole = isWhole
         self.onward = onward
         self.job = job
         self.context = context
@@ -331,6 +335,30 @@ package struct SealResult: Codable, Sendable {
 package struct SealTasksReply: Codable, Sendable {
     package var results: [SealResult]
     package init(results: [SealResult]) { self.results = results }
+}
+
+/// Asks a worker that does the job's batches as a whole what has come behind these positions.
+package struct AwaitRecords: Codable, Sendable {
+    package var jobID: JobID
+    /// Of every partition of the job where its next range begins; `from` counts.
+    package var positions: [OffsetRange]
+    /// No answer before this, so that one batch takes what comes meanwhile.
+    package var restMillis: Int
+    /// The answer when nothing came.
+    package var patienceMillis: Int
+    package init(jobID: JobID, positions: [OffsetRange], restMillis: Int, patienceMillis: Int) {
+        self.jobID = jobID
+        self.positions = positions
+        self.restMillis = restMillis
+        self.patienceMillis = patienceMillis
+    }
+}
+
+package struct ArrivedRecords: Codable, Sendable {
+    /// Up to where the records of each partition are there, in the order of the positions; nil when this worker cannot
+    /// tell and Kafka is to be asked.
+    package var ends: [Int64]?
+    package init(ends: [Int64]?) { self.ends = ends }
 }
 
 /// The job's next batches are done by another worker as a whole: what is held of its batches up to this one may go, and so

@@ -10,6 +10,7 @@ import Engine
 package protocol WorkerLink: Sendable {
     func run(_ request: RunTasks) throws -> RunTasksReply
     func seal(_ request: SealTasks) throws -> SealTasksReply
+    func arrived(_ request: AwaitRecords) throws -> ArrivedRecords
     func release(_ request: ReleaseBatch) throws
     func cancel(_ request: CancelJob) throws
     func checkState(_ request: CheckState) throws

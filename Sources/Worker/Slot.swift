@@ -13,7 +13,7 @@ final class Slot: @unchecked Sendable {
     /// Slots of this worker; they share its fetch budget.
     private let slotCount: Int
     let queue: DispatchQueue
-    private var readers: [JobID: (reader: RangeReader, usedAt: ContinuousClock.Instant)] = [:]
+    private var readers: [JobID: (reader: RangeReader, bell: ArrivalBell?, usedAt: ContinuousClock.Instant)] = [:]
     private var decoders: [JobID: (runtime: JobRuntime, decoder: any RowDecoder)] = [:]
     private var sinks: [JobID: (sink: any Sink, usedAt: ContinuousClock.Instant)] = [:]
     private var states: [JobID: [Int: WarmState]] = [:]
@@ -24,16 +24,27 @@ final class Slot: @unchecked Sendable {
         queue = DispatchQueue(label: "sluice.slot.\(number)")
     }
 
-    func reader(_ runtime: JobRuntime) -> RangeReader {
+    func reader(_ runtime: JobRuntime, _ bell: ArrivalBell?) -> RangeReader {
         let jobID = runtime.spec.jobID
         if let known = readers[jobID] {
-            readers[jobID]?.usedAt = .now
-            return known.reader
+            if known.bell === bell {
+                readers[jobID]?.usedAt = .now
+                return known.reader
+            }
+            // It fetches in another manner.
+            closeReader(jobID)
         }
         let made = RangeReader(
-            runtime.settings.kafka, budgetBytes: runtime.settings.fetchBudgetBytes / slotCount)
-        readers[jobID] = (made, .now)
+            runtime.settings.kafka, budgetBytes: runtime.settings.fetchBudgetBytes / slotCount, bell: bell)
+        readers[jobID] = (made, bell, .now)
         return made
+    }
+
+    /// See `RangeReader.arrived`; nil when there is no reader with this bell, or it cannot tell.
+    func arrived(_ jobID: JobID, _ bell: ArrivalBell, _ positions: [OffsetRange], most: Int) throws -> [Int64]? {
+        guard let known = readers[jobID], known.bell === bell else { return nil }
+        readers[jobID]?.usedAt = .now
+        return try known.reader.arrived(positions, most: most)
     }
 
     /// After a failed read the consumer's position is not trusted any more.

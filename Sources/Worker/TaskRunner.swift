@@ -19,6 +19,8 @@ struct TaskRunner {
     let request: RunTasks
     let runtime: JobRuntime
     let slot: Slot
+    /// Of a job whose batches come whole and as often as records do.
+    let bell: ArrivalBell?
     let driver: any DriverLink
     let fetch: (BlockID, String) throws -> [UInt8]
     let isCancelled: () -> Bool
@@ -32,7 +34,7 @@ struct TaskRunner {
         if let first = tasks.first, first.range != nil {
             do {
                 // All ranges of the slot are announced first, so that the later ones are fetched while the first is read.
-                try slot.reader(runtime).follow(tasks.compactMap(\.range))
+                try slot.reader(runtime, bell).follow(tasks.compactMap(\.range))
             } catch {
                 slot.closeReader(request.job.jobID)
                 return tasks.map { TaskResult(part: $0.part, attempt: $0.attempt, failure: failure(error)) }
@@ -82,7 +84,7 @@ struct TaskRunner {
         _ task: TaskSpec, _ range: OffsetRange, keepBlock: (BlockID, [UInt8]) throws -> Void,
         holdRows: HoldRows
     ) throws -> TaskReport {
-        let reader = slot.reader(runtime)
+        let reader = slot.reader(runtime, bell)
         let decoder = try slot.decoder(runtime)
         let pipeline = SourcePipeline(
             graph: runtime.graph, context: context(range),

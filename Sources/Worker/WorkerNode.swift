@@ -33,8 +33,10 @@ package final class WorkerNode: WorkerLink {
         var cancelled: [JobID: (epoch: Epoch, run: Int64)] = [:]
         var partitionSlots: [JobID: SlotMap<TopicPartition>] = [:]
         var partSlots: [JobID: SlotMap<Int>] = [:]
-        /// Jobs whose batches come whole, too small to be shared out among the slots.
+        /// Jobs whose batches come whole, too small to be shared out among the slots: slot 0 reads them.
         var whole: Set<JobID> = []
+        /// Those of them that are cut as records come.
+        var bells: [JobID: ArrivalBell] = [:]
         var running = 0
     }
 
@@ -86,7 +88,7 @@ package final class WorkerNode: WorkerLink {
         // A newer batch of the job means that older ones are decided: whatever is held of them is waste.
         if !request.replay { drop(request.job.jobID, upTo: request.context.batch - 1) }
 
-        if request.stage == 0 { gather(request.job.jobID, isWhole: request.onward != nil) }
+        if request.stage == 0, !request.replay { gather(runtime, isWhole: request.isWhole) }
         let results = run(request, runtime)
         guard let next = request.onward, let merge = Self.merge(next, behind: results, of: request, at: url) else {
             return RunTasksReply(results: results)
@@ -111,17 +113,51 @@ package final class WorkerNode: WorkerLink {
 
     /// A batch that is here as a whole is read by one slot: each consumer costs a fetch at the log's end again and again,
     /// more than the few rows it brings. When that changes, the consumers that follow other partitions than before go.
-    private func gather(_ jobID: JobID, isWhole: Bool) {
-        guard slotCount > 1 else { return }
+    private func gather(_ runtime: JobRuntime, isWhole: Bool) {
+        let jobID = runtime.spec.jobID
         let hasChanged = shared.withLock { shared in
             guard shared.whole.contains(jobID) != isWhole else { return false }
             if isWhole { shared.whole.insert(jobID) } else { shared.whole.remove(jobID) }
+            shared.bells[jobID] = isWhole && runtime.settings.intervalMillis == 0 ? ArrivalBell() : nil
             shared.partitionSlots[jobID] = SlotMap(slots: isWhole ? 1 : slotCount)
             return true
         }
         guard hasChanged else { return }
-        for slot in slots where !isWhole || slot.number > 0 { slot.queue.async { slot.closeReader(jobID) } }
+        // Slot 0's reader goes by itself when it is asked for with another bell.
+        for slot in slots where slot.number > 0 { slot.queue.async { slot.closeReader(jobID) } }
     }
+
+    /// Waits on the caller's thread, so that the slot stays free for other jobs.
+    package func arrived(_ request: AwaitRecords) throws -> ArrivedRecords {
+        guard let bell = shared.withLock({ $0.bells[request.jobID] }) else { return ArrivedRecords(ends: nil) }
+        let began = ContinuousClock.now
+        func waitedMillis() -> Int { Int((ContinuousClock.now - began) / .milliseconds(1)) }
+        func look() throws -> [Int64]? {
+            try slots[0].queue.sync {
+                do {
+                    return try slots[0].arrived(request.jobID, bell, request.positions, most: Self.mostArrived)
+                } catch {
+                    slots[0].closeReader(request.jobID)
+                    throw error
+                }
+            }
+        }
+        while true {
+            let hasRung = bell.wait(millis: request.patienceMillis - waitedMillis())
+            // One answer of the broker fills several queues, one after the other.
+            if hasRung { usleep(UInt32(max(Self.fillingMicros, (request.restMillis - waitedMillis()) * 1000))) }
+            guard let ends = try look() else {
+                // What stays in a queue rings no more; it is there for the next one who asks.
+                bell.ring()
+                return ArrivedRecords(ends: nil)
+            }
+            if !hasRung || zip(ends, request.positions).contains(where: { $0 > $1.from }) { return ArrivedRecords(ends: ends) }
+        }
+    }
+
+    /// Records of one partition that may wait for a batch; with more the broker is asked, and the batch is shared out.
+    private static let mostArrived = 4096
+    private static let fillingMicros = 200
 
     /// Runs the tasks on their slots; the results by part.
     private func run(_ request: RunTasks, _ runtime: JobRuntime) -> [TaskResult] {
@@ -195,6 +231,7 @@ package final class WorkerNode: WorkerLink {
             shared.partitionSlots[request.jobID] = nil
             shared.partSlots[request.jobID] = nil
             shared.whole.remove(request.jobID)
+            shared.bells[request.jobID] = nil
         }
         drop(request.jobID, upTo: .max)
         for slot in slots { slot.queue.async { slot.forget(request.jobID) } }
@@ -253,7 +290,8 @@ package final class WorkerNode: WorkerLink {
 
     private func runTasks(_ tasks: [TaskSpec], of request: RunTasks, runtime: JobRuntime, on slot: Slot) -> [TaskResult] {
         let runner = TaskRunner(
-            request: request, runtime: runtime, slot: slot, driver: driver,
+            request: request, runtime: runtime, slot: slot,
+            bell: request.isWhole && !request.replay ? shared.withLock { $0.bells[request.job.jobID] } : nil, driver: driver,
             fetch: { [self] id, workerURL in
                 if workerURL == url {
                     if let bytes = try blocks.get(id) { return bytes }

@@ -127,6 +127,7 @@ enum WorkerRoutes {
             case ("GET", "/metrics"): return .text(metrics(node))
             case ("POST", "/v1/tasks/run"): return .json(try node.run(JobLine.message(RunTasks.self, in: request.body)))
             case ("POST", "/v1/tasks/seal"): return .json(try node.seal(JobLine.message(SealTasks.self, in: request.body)))
+            case ("POST", "/v1/tasks/arrived"): return .json(try node.arrived(request.decode()))
             case ("POST", "/v1/tasks/release"):
                 try node.release(request.decode())
                 return .json(EmptyMessage())

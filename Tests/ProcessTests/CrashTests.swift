@@ -88,6 +88,36 @@ import Testing
         try harness.expectExact()
     }
 
+    /// Records that come all the time are cut as they arrive at the worker that reads them.
+    @Test(TestBroker.needsReal, arguments: [0, 2]) func `steady traffic is counted exactly through kills`(workers: Int) throws {
+        let harness = try JobHarness()
+        let traffic = try harness.begin(
+            "generate", "ad-events", "--bootstrap", harness.bootstrap, "--topic", harness.topic, "--ads", "ads.csv",
+            "--events", "30000", "--rate", "4000", "--expected", "expected.csv")
+        #expect(SluiceProcess.eventually { FileManager.default.fileExists(atPath: harness.directory.file("ads.csv")) })
+        var random = SeededRandom(seed: 5)
+        while traffic.isRunning {
+            let process = try harness.start(workers: workers, untilCaughtUp: false, extra: ["--interval", "0"])
+            usleep(UInt32(900_000 + random.below(600_000)))
+            if let victim = children(of: process.pid).randomElement(using: &random) {
+                kill(victim, SIGKILL)
+                usleep(UInt32(200_000 + random.below(300_000)))
+            }
+            process.kill9()
+            _ = process.wait()
+        }
+        #expect(traffic.wait().status == 0, "\(traffic.errors)")
+        try harness.run(workers: workers)
+        try harness.expectExact()
+        // A cut that asked Kafka takes longer than this; what was cut of what had arrived does not.
+        let catalog = try openDatabase("sqlite:" + harness.directory.file(".sluice/catalog.db"))
+        defer { catalog.close() }
+        let quick = try catalog.execute(
+            "SELECT count(*) FROM sluice_batches WHERE json_extract(outcome, '$.timings.planMillis') BETWEEN 0.0001 AND 0.1")
+        guard case .int(let count)? = quick.first?.first else { throw Failure(.internal, "no count", why: "", now: "") }
+        #expect(count > 20, "batches were not cut of what had arrived")
+    }
+
     @Test(TestBroker.needsReal) func `purchases are appended exactly once through kills`() throws {
         for isPostgres in [false, true] where !isPostgres || (PostgresFixture.missingReason == nil) {
             let harness = try JobHarness(sink: isPostgres ? postgresSink() : nil)

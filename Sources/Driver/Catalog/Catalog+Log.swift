@@ -19,8 +19,8 @@ private struct PlanTexts: Sendable {
     let plan: String
     let ranges: String
 
-    init(_ plan: BatchPlan) throws {
-        self.plan = try planText(plan)
+    init(_ plan: BatchPlan) {
+        self.plan = planText(plan)
         ranges = RangeText.text(plan.ranges)
     }
 }
@@ -28,7 +28,7 @@ private struct PlanTexts: Sendable {
 extension Catalog {
     /// Adds the plan of the next batch. Nothing is ever overwritten.
     package func appendPlan(_ plan: BatchPlan) throws {
-        let text = try PlanTexts(plan)
+        let text = PlanTexts(plan)
         try write { database in
             try requireLease(plan.jobID, plan.epoch, in: database)
             try insertPlan(plan, text, in: database)
@@ -37,7 +37,7 @@ extension Catalog {
 
     /// Plans an open batch again, over the same ranges, under a higher epoch (protocol 2).
     package func replacePlan(_ plan: BatchPlan) throws {
-        let text = try PlanTexts(plan)
+        let text = PlanTexts(plan)
         try write { database in
             try requireLease(plan.jobID, plan.epoch, in: database)
             let open = try openBatch(plan, in: database)
@@ -54,10 +54,10 @@ extension Catalog {
         _ jobID: JobID, batch: BatchNumber, epoch: Epoch, outcome: BatchOutcome, positions: [PartitionPosition],
         quarantine: [QuarantinedRecord] = [], inlineState: [InlineState] = [], next: BatchPlan? = nil
     ) throws {
-        let outcomeText = try jsonText(outcome)
+        let outcomeText = outcomeText(outcome)
         let handedOver = Dictionary(
             positions.map { (TopicPartition(topic: $0.topic, partition: $0.partition), $0.position) }) { $1 }
-        let nextText = try next.map { try PlanTexts($0) }
+        let nextText = next.map { PlanTexts($0) }
         try Self.requireHandedOver(outcome.state, batch: batch, inlineState)
         try write { database in
             try requireLease(jobID, epoch, in: database)
@@ -108,7 +108,7 @@ extension Catalog {
         guard let jobID = jumps.first?.jobID, jumps.allSatisfy({ $0.jobID == jobID }),
             Set(jumps.map(\.topicPartition)).count == jumps.count
         else { throw Self.broken("the jumps are not of one job's different partitions", "each moves one partition") }
-        let planText = try plan.map { try PlanTexts($0) }
+        let planText = plan.map { PlanTexts($0) }
         try write { database in
             try requireLease(jobID, epoch, in: database)
             let latest = try latestBatch(jobID, in: database)
@@ -268,7 +268,7 @@ extension Catalog {
             \(insert) SELECT $1, topic, partition, "position", "tailOffset", "tailHash", "maxEventTimeMillis"
             FROM \(rows) WHERE true \(update)
             """,
-            [.text(jobID), .text(jsonText(positions: positions))])
+            [.text(jobID), .text(positionsText(positions))])
     }
 
     private func requireEndsReached(

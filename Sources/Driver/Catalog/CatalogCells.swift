@@ -88,68 +88,11 @@ struct CellReader {
     }
 }
 
-/// A plan without its ranges, which have a column of their own.
-func planText(_ plan: BatchPlan) throws -> String {
-    var bare = plan
-    bare.ranges = []
-    return try jsonText(bare)
-}
-
-/// The one JSON form of plans, outcomes and settings: keys sorted, so that equal values have equal text.
+/// The one JSON form of what the catalog holds: keys sorted, so that equal values have equal text.
 func jsonText(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     return String(decoding: try encoder.encode(value), as: UTF8.self)
-}
-
-/// The JSON array that `storePositions` unpacks, written by hand: for 10,000 partitions the general encoder takes 54 ms,
-/// a fifth of what planning and scheduling such a batch may cost altogether.
-func jsonText(positions: [PartitionPosition]) -> String {
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(positions.count * 128 + 2)
-    func append(_ literal: StaticString) {
-        bytes.append(contentsOf: UnsafeBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount))
-    }
-    func append(quoted text: String) {
-        bytes.append(UInt8(ascii: "\""))
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
-                bytes.append(UInt8(ascii: "\\"))
-                bytes.append(byte)
-            case 0..<0x20:
-                append("\\u00")
-                bytes.append(contentsOf: [byte >> 4, byte & 15].map { $0 + ($0 < 10 ? 48 : 87) })
-            default: bytes.append(byte)
-            }
-        }
-        bytes.append(UInt8(ascii: "\""))
-    }
-    func append(_ value: Int64) { bytes.append(contentsOf: String(value).utf8) }
-    append("[")
-    for position in positions {
-        append(bytes.count == 1 ? "{\"topic\":" : ",{\"topic\":")
-        append(quoted: position.topic)
-        append(",\"partition\":")
-        append(Int64(position.partition))
-        append(",\"position\":")
-        append(position.position)
-        if let tailOffset = position.tailOffset {
-            append(",\"tailOffset\":")
-            append(tailOffset)
-        }
-        if let tailHash = position.tailHash {
-            append(",\"tailHash\":")
-            append(quoted: tailHash)
-        }
-        if let maxEventTimeMillis = position.maxEventTimeMillis {
-            append(",\"maxEventTimeMillis\":")
-            append(maxEventTimeMillis)
-        }
-        append("}")
-    }
-    append("]")
-    return String(decoding: bytes, as: UTF8.self)
 }
 
 /// A FROM item `unpacked` whose rows are the objects of a JSON array bound to `parameter`, or held there under `key`.

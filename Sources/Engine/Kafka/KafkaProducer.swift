@@ -22,7 +22,11 @@ package final class KafkaProducer {
     private var sentAtLastPoll: Int64 = 0
 
     /// - Parameter lingerMillis: how long a batch waits for company; 0 sends each record at once.
-    package init(_ configuration: KafkaConfiguration, lingerMillis: Int = 10, transactionalID: String? = nil) throws {
+    /// - Parameter isIdempotent: whether a retry can neither double nor reorder; without it several requests of a partition are
+    ///   under way at once, and none is sent again.
+    package init(
+        _ configuration: KafkaConfiguration, lingerMillis: Int = 10, transactionalID: String? = nil, isIdempotent: Bool = true
+    ) throws {
         var properties: [KafkaClient.Property] = [
             .init("linger.ms", String(lingerMillis)),
             .init("batch.size", "1000000"),
@@ -31,11 +35,17 @@ package final class KafkaProducer {
             .init("queue.buffering.max.messages", "200000"),
             .init("queue.buffering.max.kbytes", "65536"),
             .init("reconnect.backoff.max.ms", "1000"),
-            .init("enable.idempotence", "true"),
-            // With all its requests under way and a full batch waiting the client's broker thread asks again and again, without
-            // a pause: 1.1 us of processor time a record instead of 2.6 beside a busy broker, and as many records a second.
-            .init("max.in.flight.requests.per.connection", "2"),
         ]
+        if isIdempotent {
+            properties += [
+                .init("enable.idempotence", "true"),
+                // With all its requests under way and a full batch waiting the client's broker thread asks again and again,
+                // without a pause: 1.1 us of processor time a record instead of 2.6 beside a busy broker, and as many a second.
+                .init("max.in.flight.requests.per.connection", "2"),
+            ]
+        } else {
+            properties.append(.init("message.send.max.retries", "0"))
+        }
         if let transactionalID {
             properties.append(.init("transactional.id", transactionalID, .fixed))
         } else {

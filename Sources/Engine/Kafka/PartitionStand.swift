@@ -21,13 +21,21 @@ final class PartitionStand {
     /// The reader's count of followings when this partition was named last.
     var lastNamed = 0
     private let topic: OpaquePointer
+    private let client: OpaquePointer
+    private let bell: ArrivalBell?
+    /// The partition's queue, while it may ring the bell.
+    private var queue: OpaquePointer?
     private var isStarted = false
     private var kept: [Message] = []
 
-    /// - Parameter topic: borrowed; the reader keeps it as long as the stand.
-    init(_ partition: TopicPartition, topic: OpaquePointer) {
+    /// - Parameters:
+    ///   - topic: borrowed, as is the client; the reader keeps both as long as the stand.
+    ///   - bell: rung when something comes.
+    init(_ partition: TopicPartition, topic: OpaquePointer, client: OpaquePointer, bell: ArrivalBell?) {
         self.partition = partition
         self.topic = topic
+        self.client = client
+        self.bell = bell
     }
 
     deinit { stop() }
@@ -38,6 +46,10 @@ final class PartitionStand {
         guard rd_kafka_consume_start(topic, partition.partition, offset) == 0 else { return rd_kafka_last_error() }
         isStarted = true
         next = offset
+        if let bell, let queue = rd_kafka_queue_get_partition(client, partition.topic, partition.partition) {
+            self.queue = queue
+            bell.listen(to: queue)
+        }
         return RD_KAFKA_RESP_ERR_NO_ERROR
     }
 
@@ -46,6 +58,11 @@ final class PartitionStand {
         kept.removeAll()
         next = nil
         endSeen = -1
+        if let queue {
+            ArrivalBell.silence(queue)
+            rd_kafka_queue_destroy(queue)
+        }
+        queue = nil
         guard isStarted else { return }
         isStarted = false
         rd_kafka_consume_stop(topic, partition.partition)
@@ -56,6 +73,33 @@ final class PartitionStand {
     /// Keeps messages that belong to a later range.
     func keep(_ messages: UnsafeMutableBufferPointer<Message?>) {
         kept.insert(contentsOf: messages.lazy.compactMap { $0 }, at: 0)
+    }
+
+    /// Takes over what has come, without waiting, and says up to which offset.
+    /// - Parameters:
+    ///   - slots: room for as many messages as may be held.
+    ///   - mostBytes: of them; nil when more has come than either.
+    func gather(_ slots: UnsafeMutableBufferPointer<Message?>, mostBytes: Int) -> Int64? {
+        var bytes = kept.reduce(0) { $0 + $1.pointee.len }
+        while kept.count < slots.count && bytes < mostBytes {
+            let taken = rd_kafka_consume_batch(
+                topic, partition.partition, 0, slots.baseAddress!, min(64, slots.count - kept.count))
+            guard taken > 0 else { break }
+            for index in 0..<taken {
+                bytes += slots[index]!.pointee.len
+                kept.append(slots[index]!)
+            }
+        }
+        guard kept.count < slots.count && bytes < mostBytes else { return nil }
+        // Behind the last record, or an end that stands behind it: what a transaction left there is to be passed, too.
+        let reached = kept.reversed().lazy.compactMap { message -> Int64? in
+            switch message.pointee.err {
+            case RD_KAFKA_RESP_ERR_NO_ERROR: message.pointee.offset + 1
+            case RD_KAFKA_RESP_ERR__PARTITION_EOF: message.pointee.offset
+            default: nil
+            }
+        }.first
+        return max(reached ?? 0, next ?? 0)
     }
 
     /// Takes up to `slots.count` messages, errors and ends among them; waits for the first one only.

@@ -129,8 +129,11 @@ public struct StateFile: Sendable, Codable, Hashable {
     /// task, and as objects they were half of all JSON that a small batch made.
     public func encode(to encoder: any Encoder) throws {
         var single = encoder.singleValueContainer()
-        try single.encode(
-            "\(kind == .snapshot ? "s" : "d")\(inline ? "i" : "f") \(version) \(bytes) \(rows) \(digest) \(name)")
+        try single.encode(line)
+    }
+
+    package var line: String {
+        "\(kind == .snapshot ? "s" : "d")\(inline ? "i" : "f") \(version) \(bytes) \(rows) \(digest) \(name)"
     }
 
     /// Reads the line, and the object that earlier builds wrote into their catalogs.

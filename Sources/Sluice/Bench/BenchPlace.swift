@@ -133,16 +133,16 @@ package final class BenchPlace {
     }
 
     /// A run in a directory, a catalog and a job of its own: none of them knows what an earlier one did.
-    func run(topic: String, workers: Int, _ extra: [String]) throws -> MeasuredRun {
+    func run(topic: String, workers: Int, json: Bool = true, _ extra: [String]) throws -> MeasuredRun {
         try start(
-            ["run", "campaign-views"], topic: topic, workers: workers,
+            ["run", "campaign-views"], topic: topic, workers: workers, json: json,
             ["--format", "avro", "--ads", adsPath] + extra
         ).run
     }
 
     /// The same for any job; also says which directory it got.
     func start(
-        _ command: [String], topic: String, workers: Int, _ extra: [String]
+        _ command: [String], topic: String, workers: Int, json: Bool = true, _ extra: [String]
     ) throws -> (run: MeasuredRun, folder: String) {
         try stop.check()
         runs += 1
@@ -153,9 +153,8 @@ package final class BenchPlace {
             command + [
                 "--conf", directory + "/run.yaml",
                 "--catalog", "sqlite:\(folder)/catalog.db", "--sink", "sqlite:\(folder)/sink.db",
-                "--name", "bench-\(suffix)-\(runs)", "--topic", topic, "--workers", "\(workers)", "--json",
-                "--log-level", "warning",
-            ] + extra, logIn: folder, environment: environment, stop: stop)
+                "--name", "bench-\(suffix)-\(runs)", "--topic", topic, "--workers", "\(workers)", "--log-level", "warning",
+            ] + (json ? ["--json"] : []) + extra, logIn: folder, environment: environment, stop: stop)
         return (run, folder)
     }
 

@@ -33,8 +33,7 @@ struct LatencyBench {
     private struct Found {
         var latencies: [Double] = []
         var cores = 0.0
-        var batches: [BatchView] = []
-        var sealedParts = 0
+        var batches: [BatchRecord] = []
         var seconds = 0.0
     }
 
@@ -53,9 +52,9 @@ struct LatencyBench {
     private func measure() throws -> Found {
         let topic = try place.traffic("latency-\(place.runs)", events: 1).topic
         let run = try place.run(
-            topic: topic, workers: workers, ["--interval", "0"] + (sink.map { ["--sink", $0] } ?? []))
+            topic: topic, workers: workers, json: false, ["--interval", "0"] + (sink.map { ["--sink", $0] } ?? []))
         defer { run.end() }
-        try run.next(untilOffsets: 1)
+        try run.begun()
         let traffic = try SteadyTraffic(
             place, topic: topic, perSecond: perSecond, seconds: seconds + Self.warmupSeconds)
         let watch = try SinkWatch(sink: sink ?? "sqlite:\(place.lastFolder)/sink.db", campaigns: traffic.campaigns)
@@ -98,17 +97,13 @@ struct LatencyBench {
             }
             usleep(SinkWatch.pauseMicros)
         }
-        let sent = try traffic.finish()
-        found.batches = try run.batches(untilOffsets: Int64(sent + 1)).filter { batch in
-            (parseTime(batch.plannedAt).map(Double.init) ?? 0) >= beginMillis
-        }
+        _ = try traffic.finish()
         run.end()
-        let numbers = Set(found.batches.map(\.batch))
         let catalog = try Catalog.open(address: "sqlite:\(place.lastFolder)/catalog.db", access: .readOnly)
         defer { catalog.close() }
         for job in try catalog.jobs() {
-            for batch in try catalog.batches(job.jobID, last: numbers.count + 1) where numbers.contains(batch.plan.batch) {
-                found.sealedParts += batch.outcome?.parts.count ?? 0
+            found.batches += try catalog.batches(job.jobID, last: .max).filter {
+                $0.outcome != nil && Double($0.plannedAtMillis) >= beginMillis
             }
         }
         return found
@@ -123,7 +118,7 @@ struct LatencyBench {
             Spread(found.compactMap(value)).map { BenchResult(what, workers: workers, unit, $0, below: budget) }
         }
         func steps(_ step: @escaping (BatchTimings) -> Double?) -> (Found) -> Double? {
-            { found in Self.percentile(0.5, of: found.batches.compactMap { $0.timings.flatMap(step) }) }
+            { found in Self.percentile(0.5, of: found.batches.compactMap { $0.outcome.flatMap { step($0.timings) } }) }
         }
         return [
             line("event to visible row, p50", .millis, below: Budget.medianMillis) { Self.percentile(0.5, of: $0.latencies) },
@@ -136,7 +131,9 @@ struct LatencyBench {
             line("batch: run, p50", .millis, steps(\.runMillis)),
             line("batch: seal with the sink's commits, p50", .millis, steps(\.sealMillis)),
             line("batch: catalog commit, p50", .millis, steps(\.commitMillis)),
-            line("sink commits a batch", .times) { Double($0.sealedParts) / Double(max(1, $0.batches.count)) },
+            line("sink commits a batch", .times) { found in
+                Double(found.batches.reduce(0) { $0 + ($1.outcome?.parts.count ?? 0) }) / Double(max(1, found.batches.count))
+            },
         ].compactMap { $0 }
     }
 

@@ -1,4 +1,4 @@
-// One `sluice run --json` of the real binary, watched from outside: when each batch line arrived, and its processes.
+// One `sluice run` of the real binary, watched from outside: when each batch line arrived, and its processes.
 //
 // The clock starts before the process is made, so its start-up is in every number. A thread stamps each line as it
 // comes out of the pipe; the bench takes them one after another. It is ended by its owner with `end()`, which asks
@@ -93,6 +93,15 @@ final class MeasuredRun {
         inbox.put(nil)
     }
 
+    /// Waits for the first batch of a run that prints lines for people.
+    func begun(timeoutMillis: Int = 120_000) throws {
+        while let (text, _) = try takeText(timeoutMillis: timeoutMillis) {
+            if text.hasPrefix("batch ") { return }
+        }
+        process.waitUntilExit()
+        throw unexpected("it ended with status \(process.terminationStatus)")
+    }
+
     /// The next committed batch.
     /// - Throws: when the run ends instead, or none comes in time.
     func next(timeoutMillis: Int = 120_000) throws -> Line {
@@ -113,13 +122,6 @@ final class MeasuredRun {
         }
     }
 
-    /// As `next(untilOffsets:)`; returns all that it took.
-    func batches(untilOffsets offsets: Int64) throws -> [BatchView] {
-        var found: [BatchView] = []
-        while reached.values.reduce(0, +) < offsets { found.append(try next(untilOffsets: 0).batch) }
-        return found
-    }
-
     /// Where each partition stands; a batch names only those that it read.
     private var reached: [String: Int64] = [:]
 
@@ -137,7 +139,7 @@ final class MeasuredRun {
         return lines
     }
 
-    private func take(timeoutMillis: Int) throws -> Line? {
+    private func takeText(timeoutMillis: Int) throws -> (text: String, at: ContinuousClock.Instant)? {
         let deadline = ContinuousClock.now + .milliseconds(timeoutMillis)
         // In short waits, so that Ctrl-C is heard.
         while inbox.arrived.wait(timeout: .now() + .milliseconds(100)) == .timedOut {
@@ -145,7 +147,11 @@ final class MeasuredRun {
             if ContinuousClock.now > deadline { throw unexpected("no batch came within \(timeoutMillis / 1000) s") }
         }
         try stop.check()
-        guard let (text, at) = inbox.lines.withLock({ $0.removeFirst() }) else { return nil }
+        return inbox.lines.withLock { $0.removeFirst() }
+    }
+
+    private func take(timeoutMillis: Int) throws -> Line? {
+        guard let (text, at) = try takeText(timeoutMillis: timeoutMillis) else { return nil }
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase
         do {

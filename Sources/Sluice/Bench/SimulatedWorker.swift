@@ -57,6 +57,7 @@ final class SimulatedWorker: WorkerLink {
         counted { SealTasksReply(results: request.parts.map { SealResult(part: $0.part, outcome: .written) }) }
     }
 
+    func arrived(_ request: AwaitRecords) throws -> ArrivedRecords { ArrivedRecords(ends: nil) }
     func release(_ request: ReleaseBatch) throws {}
     func cancel(_ request: CancelJob) throws {}
     func checkState(_ request: CheckState) throws {}

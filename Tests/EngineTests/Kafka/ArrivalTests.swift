@@ -1,0 +1,123 @@
+// What a reader tells of records that came by themselves, and that it hands them over like any others.
+
+import Engine
+import Foundation
+import TestSupport
+import Testing
+
+@Suite(.enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason))
+struct ArrivalTests {
+    let kafka: KafkaFixture
+    let producer: KafkaProducer
+    let bell = ArrivalBell()
+
+    init() throws {
+        kafka = try KafkaFixture.shared()
+        producer = try KafkaProducer(kafka.configuration())
+    }
+
+    func makeReader() throws -> RangeReader {
+        try RangeReader(kafka.configuration(), budgetBytes: 8 << 20, isolation: .readCommitted, bell: bell)
+    }
+
+    func at(_ topic: String, _ positions: Int64...) -> [OffsetRange] {
+        positions.enumerated().map { OffsetRange(topic: topic, partition: Int32($0), from: $1, until: $1) }
+    }
+
+    func numbers(_ from: Int64, _ until: Int64) -> [SeenRecord] {
+        (from..<until).map { SeenRecord(offset: $0, text: String($0)) }
+    }
+
+    /// Waits for the bell and looks until the answer is the expected one; false after half a minute.
+    func arrives(_ reader: RangeReader, _ positions: [OffsetRange], _ ends: [Int64]) throws -> Bool {
+        let deadline = ContinuousClock.now + .seconds(30)
+        while try reader.arrived(positions, most: 1000) != ends {
+            if ContinuousClock.now > deadline { return false }
+            _ = bell.wait(millis: 1000)
+        }
+        return true
+    }
+
+    @Test func `what has arrived is told, then read, each record once`() throws {
+        let topic = try kafka.topic(partitions: 2)
+        let reader = try makeReader()
+        #expect(try reader.arrived(at(topic, 0, 0), most: 1000) == [0, 0])
+        try producer.sendNumbers(5, topic: topic, partition: 0)
+        #expect(try arrives(reader, at(topic, 0, 0), [5, 0]))
+        #expect(try reader.records(topic, partition: 0, 0, 5) == numbers(0, 5))
+        #expect(try reader.arrived(at(topic, 5, 0), most: 1000) == [5, 0])
+        try producer.sendNumbers(2, from: 5, topic: topic, partition: 0)
+        try producer.sendNumbers(3, topic: topic, partition: 1)
+        #expect(try arrives(reader, at(topic, 5, 0), [7, 3]))
+        // Less than has come, and then the rest with what came behind it.
+        #expect(try reader.records(topic, partition: 1, 0, 2) == numbers(0, 2))
+        try producer.sendNumbers(1, from: 3, topic: topic, partition: 1)
+        #expect(try arrives(reader, at(topic, 5, 2), [7, 4]))
+        #expect(try reader.records(topic, partition: 1, 2, 4) == numbers(2, 4))
+        #expect(try reader.records(topic, partition: 0, 5, 7) == numbers(5, 7))
+        #expect(reader.startCount == 2, "no position needed a new start")
+    }
+
+    @Test func `a range that ends behind what has arrived waits for the rest`() throws {
+        let topic = try kafka.topic()
+        let reader = try makeReader()
+        try producer.sendNumbers(5, topic: topic)
+        #expect(try arrives(reader, at(topic, 0), [5]))
+        try producer.sendNumbers(5, from: 5, topic: topic)
+        #expect(try reader.records(topic, 0, 10) == numbers(0, 10))
+    }
+
+    @Test func `other positions than the reader's are started anew`() throws {
+        let topic = try kafka.topic()
+        try producer.sendNumbers(9, topic: topic)
+        let reader = try makeReader()
+        #expect(try arrives(reader, at(topic, 4), [9]))
+        #expect(try arrives(reader, at(topic, 2), [9]))
+        #expect(try reader.records(topic, 2, 9) == numbers(2, 9))
+    }
+
+    @Test func `more than may wait is left to the broker's answer, and nothing of it is lost`() throws {
+        let topic = try kafka.topic()
+        try producer.sendNumbers(300, topic: topic)
+        let reader = try makeReader()
+        #expect(try eventually { try reader.arrived(at(topic, 0), most: 100) == nil })
+        #expect(try reader.records(topic, 0, 300, chunkRecords: 70) == numbers(0, 300))
+    }
+
+    @Test func `large records are bounded by their bytes`() throws {
+        let topic = try kafka.topic()
+        for _ in 0..<30 { try producer.send(topic: topic, partition: 0, text: String(repeating: "x", count: 100_000)) }
+        try producer.flush()
+        let reader = try makeReader()
+        // A quarter of the reader's 8 MiB.
+        #expect(try eventually { try reader.arrived(at(topic, 0), most: 1000) == nil })
+        #expect(try reader.records(topic, 0, 30).count == 30)
+    }
+
+    @Test func `what a transaction leaves behind its rows is passed`() throws {
+        let topic = try kafka.topic()
+        let transactional = try KafkaProducer(kafka.configuration(), transactionalID: "tx-\(topic)")
+        try transactional.initTransactions()
+        let reader = try makeReader()
+        try transactional.sendTransaction(5, from: 0, topic: topic, commit: true)
+        // Five rows and the marker.
+        #expect(try arrives(reader, at(topic, 0), [6]))
+        #expect(try reader.records(topic, 0, 6) == numbers(0, 5))
+        try transactional.beginTransaction()
+        try transactional.sendNumbers(3, from: 6, topic: topic)
+        // Undecided rows have not arrived.
+        _ = bell.wait(millis: 200)
+        #expect(try reader.arrived(at(topic, 6), most: 1000) == [6])
+        try transactional.abortTransaction()
+        #expect(try arrives(reader, at(topic, 6), [10]))
+        #expect(try reader.records(topic, 6, 10) == [])
+    }
+
+    @Test func `the bell keeps a ring until somebody waits, and makes one of several`() {
+        let bell = ArrivalBell()
+        #expect(!bell.wait(millis: 1))
+        for _ in 0..<3 { bell.ring() }
+        #expect(bell.wait(millis: 1000))
+        #expect(!bell.wait(millis: 1))
+    }
+}
