@@ -51,6 +51,7 @@ package final class BatchLoop {
     private(set) var epoch: Epoch = 0
     var job: RunningJob!
     var queries: OffsetQueries!
+    private var ends: SourceEnds!
     var positions: [TopicPartition: PartitionPosition] = [:]
     private var targets: [TopicPartition: Int64]?
     private var lastWatermark: Int64?
@@ -117,6 +118,7 @@ package final class BatchLoop {
                 pollMillis: options.untilCaughtUp ? 5 : job.settings.pollMillis,
                 paceMillis: options.untilCaughtUp ? 0 : BatchClock.usualPaceMillis)
             queries = try OffsetQueries(job.settings.kafka)
+            ends = SourceEnds(queries: queries, job: job)
             confirmer = OffsetConfirmer(queries: queries, group: job.group)
             let open = try start()
             try catalog.setJobState(record.jobID, epoch: epoch, state: .running)
@@ -321,7 +323,8 @@ package final class BatchLoop {
     private func planNext(arrived: [TopicPartition: Int64]? = nil) throws -> BatchPlan? {
         let start = ContinuousClock.now
         try discoverPartitions()
-        let ends = try ends(arrived: arrived)
+        let ends = try ends.ends(of: positions, arrived: arrived)
+        control.show { $0.ends.merge(ends) { arrived == nil ? $1 : max($0, $1) } }
         let cut = try BatchCut(
             positions: positions, ends: ends, targets: targets, maxRecords: job.settings.maxBatchRecords,
             lastBatch: lastBatch)
@@ -330,6 +333,7 @@ package final class BatchLoop {
         guard !cut.ranges.isEmpty else { return nil }
         clock.cut(now: steadyMillis())
         // A part of a topic stays where its producer is: another one's first transaction is dear.
+        isCutOfArrived = arrived != nil
         isGathered = fixedParts == nil && job.record.kind == .live && spread.isGathered(records: cut.recordCount)
         let frame = PlanFrame(
             job: job, epoch: epoch, batch: lastBatch + 1, watermarkBeforeMillis: lastWatermark, topicIDs: topicIDs,
@@ -344,26 +348,13 @@ package final class BatchLoop {
         return plan
     }
 
-    /// Kafka's own answer is needed for what was not fetched, and now and then to notice a topic that became another one.
-    private func ends(arrived: [TopicPartition: Int64]?) throws -> [TopicPartition: Int64] {
-        let now = steadyMillis()
-        if let arrived, now - endsAskedMillis < Self.endsAgainMillis {
-            control.show { $0.ends.merge(arrived, uniquingKeysWith: max) }
-            return arrived
-        }
-        let ends = try queries.ends(positions.keys.sorted())
-        endsAskedMillis = now
-        control.show { $0.ends = ends }
-        return arrived.map { ends.merging($0, uniquingKeysWith: min) } ?? ends
-    }
-
-    private var endsAskedMillis: Int64 = 0
-    private static let endsAgainMillis: Int64 = 1000
     private var planMillis = 0.0
     private var previousCommitMillis: Double?
     private var spread = BatchSpread()
     /// The last plan is for one worker.
     private var isGathered = false
+    /// The last plan took what had arrived at a worker.
+    private var isCutOfArrived = false
     /// The last batch that ended was done by one worker.
     private var wasWhole = false
     /// The worker that did it, which follows the partitions.
@@ -397,7 +388,7 @@ package final class BatchLoop {
         let isWhole = isGathered
         let runner = BatchRunner(
             plan: plan, epoch: epoch, spec: job.spec, settings: job.settings, pool: pool, mode: mode(of: plan),
-            sealedBefore: sealedBefore, isGathered: isWhole,
+            sealedBefore: sealedBefore, isGathered: isWhole, recordsAreThere: isWhole && isCutOfArrived,
             shouldStop: { [control, name] in
                 switch control.wish {
                 case .run, .drain: nil
@@ -498,29 +489,13 @@ package final class BatchLoop {
         }
     }
 
-    /// What has come behind the batch that ends now, told by the worker that read it: it follows the partitions and its
-    /// fetches gather as long as the pace, so records are waited for where they arrive and cut when they are there.
-    ///
-    /// Nil when Kafka has to be asked: records do not come all the time, several workers read, or a partition has told no
-    /// event time yet, of which only Kafka knows whether it holds records that hold the watermark (protocol 7).
+    /// What has come behind the batch that ends now, told by the worker that read it: its fetches gather as long as the pace,
+    /// so records are waited for where they arrive and cut when they are there. Nil when Kafka has to be asked.
     private func arrived(restMillis: Int64) -> [TopicPartition: Int64]? {
         guard isSteady, !hasBacklog, clock.paceMillis > 0, let id = wholeWorker,
-            let worker = pool.available.first(where: { $0.id == id }),
-            job.graph.source.eventTimeColumn == nil || positions.values.allSatisfy({ $0.maxEventTimeMillis != nil })
+            let worker = pool.available.first(where: { $0.id == id })
         else { return nil }
-        let standing = positions.values.map {
-            OffsetRange(topic: $0.topic, partition: $0.partition, from: $0.position, until: $0.position)
-        }
-        do {
-            let request = AwaitRecords(
-                jobID: job.record.jobID, positions: standing, restMillis: Int(restMillis),
-                patienceMillis: Int(restMillis + clock.paceMillis))
-            guard let ends = try worker.link.arrived(request).ends else { return nil }
-            return Dictionary(uniqueKeysWithValues: zip(standing.map(\.topicPartition), ends))
-        } catch {
-            Log.debug("records not waited for", [("job", name), ("worker.id", id), ("why", failure(error).why)])
-            return nil
-        }
+        return ends.arrived(at: worker, behind: positions, restMillis: restMillis, paceMillis: clock.paceMillis)
     }
 
     private func hasNew() throws -> Bool {

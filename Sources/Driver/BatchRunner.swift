@@ -28,6 +28,8 @@ final class BatchRunner {
     private let mode: Mode
     /// All tasks go to one worker, because the batch is too small to be shared out.
     private let isGathered: Bool
+    /// The records of the batch have arrived at the worker, so its tasks wait for nobody.
+    private let recordsAreThere: Bool
     /// By the clock that never goes back, so that a later try is always a higher number.
     private let runNumber = Int64(DispatchTime.now().uptimeNanoseconds)
     private let shouldStop: () -> Failure?
@@ -76,11 +78,13 @@ final class BatchRunner {
     /// - Parameter shouldStop: a reason to give the batch up now (lease lost, job killed), asked while it runs.
     init(
         plan: BatchPlan, epoch: Epoch, spec: JobSpec, settings: EngineSettings, pool: WorkerPool, mode: Mode = .seal,
-        sealedBefore: Set<Int> = [], isGathered: Bool = false, shouldStop: @escaping () -> Failure?
+        sealedBefore: Set<Int> = [], isGathered: Bool = false, recordsAreThere: Bool = false,
+        shouldStop: @escaping () -> Failure?
     ) {
         self.mode = mode
         self.sealedBefore = sealedBefore
         self.isGathered = isGathered
+        self.recordsAreThere = recordsAreThere
         self.plan = plan
         self.epoch = epoch
         self.spec = spec
@@ -284,10 +288,12 @@ final class BatchRunner {
                     holders: blocks?.holders, replay: mode.isReplay, returnRows: mode.returnsRows,
                     onward: stage == 0 ? onward(behind: attempts) : nil, isWhole: stage == 0 && isWhole(attempts))
                 let delayMillis = attempts.map(\.attempt).max().map { $0 > 1 ? min(50 << ($0 - 2), 2000) : 0 } ?? 0
-                call(afterMillis: delayMillis) { [inbox] in
+                let run: @Sendable () -> Void = { [inbox] in
                     let result = Result { try worker.link.run(request) }.mapError(failure)
                     inbox.put(.ran(worker: id, attempts, result))
                 }
+                // A millisecond of work in this process: another thread would take longer to wake up.
+                if worker.isHere && recordsAreThere && delayMillis == 0 { run() } else { call(afterMillis: delayMillis, run) }
             }
         }
     }
@@ -377,10 +383,12 @@ final class BatchRunner {
                     let report = builder.report(stage: $0.stage, part: $0.part)!
                     return SealTasks.Part(part: report.sinkPart, attempt: $0.attempt, digest: report.digest ?? "")
                 })
-            call(afterMillis: 0) { [inbox] in
+            let seal: @Sendable () -> Void = { [inbox] in
                 let result = Result { try worker.link.seal(request) }.mapError(failure)
                 inbox.put(.sealed(worker: id, attempts, result))
             }
+            // A server may hang, and a job that is to be killed then must hear it; a file's locks have an end.
+            if worker.isHere && recordsAreThere && settings.sink.hasPrefix("sqlite:") { seal() } else { call(afterMillis: 0, seal) }
         }
     }
 

@@ -17,7 +17,7 @@ final class OffsetConfirmer: Sendable {
         var isScheduled = false
     }
     /// At least this long between two commits.
-    private static let pauseMillis = 100
+    private static let pauseMillis = 500
     private let lastSent = Mutex(ContinuousClock.now - .seconds(1))
     private let queries: OffsetQueries
     private let group: String

@@ -12,6 +12,8 @@ package final class WorkerPool: Sendable {
         package var url: String
         package var slots: Int
         package var link: any WorkerLink
+        /// In this process: a call is no journey.
+        package var isHere = false
     }
 
     private struct State {
@@ -31,7 +33,7 @@ package final class WorkerPool: Sendable {
     }
 
     package func addLocal(id: String, slots: Int, url: String, link: any WorkerLink) {
-        state.withLock { $0.local.append(Worker(id: id, url: url, slots: slots, link: link)) }
+        state.withLock { $0.local.append(Worker(id: id, url: url, slots: slots, link: link, isHere: true)) }
     }
 
     package func register(_ request: RegisterWorker) throws -> Registered {

@@ -157,7 +157,7 @@ package final class WorkerNode: WorkerLink {
 
     /// Records of one partition that may wait for a batch; with more the broker is asked, and the batch is shared out.
     private static let mostArrived = 4096
-    private static let fillingMicros = 200
+    private static let fillingMicros = 100
 
     /// Runs the tasks on their slots; the results by part.
     private func run(_ request: RunTasks, _ runtime: JobRuntime) -> [TaskResult] {

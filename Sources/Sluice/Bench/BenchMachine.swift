@@ -44,6 +44,18 @@ package struct BenchMachine: Encodable {
         return "unknown processor"
     }
 
+    /// Processor time since the machine's start that it was ready to use and a hypervisor gave to others, in milliseconds.
+    static func stolenMillis() -> Double {
+        Double(stolenTicks(inStat: ProcessTree.read("/proc/stat") ?? "")) * 1000 / Double(sysconf(Int32(_SC_CLK_TCK)))
+    }
+
+    /// The eighth number of the line of all processors; 0 where there is none.
+    package static func stolenTicks(inStat text: String) -> Int64 {
+        guard let all = text.split(separator: "\n").first(where: { $0.hasPrefix("cpu ") }) else { return 0 }
+        let words = all.split(separator: " ")
+        return words.count > 8 ? Int64(words[8]) ?? 0 : 0
+    }
+
     var lines: [String] {
         [
             "machine  \(processor), \(cores) core\(cores == 1 ? "" : "s"), \(memoryBytes >> 20) MiB, Linux \(kernel), "

@@ -16,7 +16,7 @@ final class SinkWatch {
     private var version: SQLValue = .null
     private(set) var looks = 0
 
-    static let pauseMicros: UInt32 = 1000
+    static let pauseMicros: UInt32 = 500
 
     init(sink: String, campaigns: [String]) throws {
         if sink.hasPrefix("sqlite:") {

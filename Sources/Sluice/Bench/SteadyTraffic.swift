@@ -5,8 +5,8 @@
 // to whoever watches as the due times of each campaign's views, in order.
 //
 // Latency is counted from the due time and not from the send: a producer that falls behind is part of what a reader
-// waits for. The client is set as a producer sets it whose readers wait: records are gathered for 1 ms, where librdkafka's
-// own default is 5. What it takes is in the numbers, too.
+// waits for. The client is set as a producer sets it whose readers wait: records are gathered for 3 ms, where librdkafka's
+// own default is 5, and several requests are under way. What it takes is in the numbers, too.
 
 import Dispatch
 import Engine
@@ -24,7 +24,7 @@ final class SteadyTraffic: Sendable {
     /// The first eight bytes of an ad's id to its campaign.
     private let campaignOfAd: [UInt64: Int]
 
-    static let lingerMillis = 2
+    static let lingerMillis = 3
     private static let blockMillis = 1.0
 
     init(_ place: BenchPlace, topic: String, perSecond: Int, seconds: Int) throws {

@@ -18,7 +18,7 @@ enum LatencyCommand {
             Option("runs", .integer(1...1000), fallback: "3", help: "how often it is measured"),
             Option("workers", .integer(0...64), fallback: "0", help: "worker processes; 0 is one process for all, as `sluice run` has it"),
             Option("rate", .integer(1...1_000_000), fallback: "10000", help: "events a second"),
-            Option("seconds", .integer(1...3600), fallback: "10", help: "length of a measurement, after 3 s of warm-up"),
+            Option("seconds", .integer(1...3600), fallback: "10", help: "length of a measurement, after 8 s of warm-up"),
             Option("into", .text, valueName: "ADDRESS", fallback: "sqlite", help: "sqlite, or the postgres:// address of a database for the rows"),
             .json,
         ],

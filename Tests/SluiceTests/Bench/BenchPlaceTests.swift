@@ -64,4 +64,11 @@ import Testing
         #expect(BenchMachine.processor(inList: list) == "Fast CPU @ 3 GHz")
         #expect(BenchMachine.processor(inList: "") == "unknown processor")
     }
+
+    @Test func `stolen time is the eighth number of all processors`() {
+        let stat = "cpu  1041 2 303 40404 5 6 7 808 9 10\ncpu0 1 2 3 4 5 6 7 8 9 10\n"
+        #expect(BenchMachine.stolenTicks(inStat: stat) == 808)
+        #expect(BenchMachine.stolenTicks(inStat: "cpu  1 2 3 4\n") == 0)
+        #expect(BenchMachine.stolenTicks(inStat: "") == 0)
+    }
 }
