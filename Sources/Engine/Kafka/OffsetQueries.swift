@@ -174,9 +174,13 @@ package final class OffsetQueries: Sendable {
                 }
                 groups.withLock { $0[group]?.usualFailures = client.connectionFailures }
                 return answer
-            } catch let failure as Failure
-                where failure.code == .kafkaTransient && ContinuousClock.now < deadline
-            {
+            } catch let failure as Failure {
+                guard failure.code == .kafkaTransient && ContinuousClock.now < deadline else {
+                    // A question that timed out stays in the handle, waiting for the coordinator; when that is back, librdkafka
+                    // 2.16 answers it into freed memory ("eonce->refcnt > 0") and ends the process. It goes with its handle.
+                    groups.withLock { if $0[group]?.client === client { $0[group] = nil } }
+                    throw failure
+                }
                 usleep(pauseMillis * 1000)
                 pauseMillis = min(200, pauseMillis * 2)
             }
