@@ -361,6 +361,9 @@ package final class BatchLoop {
     private var wholeWorker: String?
     /// The last plan was made together with a DONE: records come all the time.
     private var isSteady = false
+    private var steadyInARow = 0
+    /// A record that comes alone must not wait for a fetch that gathers; changing the manner of fetching costs a connection.
+    private static let steadyForGathering = 8
     /// The last plan left records behind because of `max_batch_records`: the next one does not wait for a tick.
     private var hasBacklog = false
 
@@ -388,7 +391,8 @@ package final class BatchLoop {
         let isWhole = isGathered
         let runner = BatchRunner(
             plan: plan, epoch: epoch, spec: job.spec, settings: job.settings, pool: pool, mode: mode(of: plan),
-            sealedBefore: sealedBefore, isGathered: isWhole, recordsAreThere: isWhole && isCutOfArrived,
+            sealedBefore: sealedBefore, isGathered: isWhole,
+            isSteady: steadyInARow >= Self.steadyForGathering, recordsAreThere: isWhole && isCutOfArrived,
             shouldStop: { [control, name] in
                 switch control.wish {
                 case .run, .drain: nil
@@ -423,6 +427,7 @@ package final class BatchLoop {
         wholeWorker = isWhole && finished.workers.count == 1 ? finished.workers.first : nil
         let next = try nextTogether()
         isSteady = next != nil
+        steadyInARow = isSteady && clock.intervalMillis == 0 && clock.paceMillis > 0 ? steadyInARow + 1 : 0
         let commitStart = ContinuousClock.now
         try catalog.finishBatch(
             job.record.jobID, batch: plan.batch, epoch: epoch, outcome: outcome, positions: result.positions,

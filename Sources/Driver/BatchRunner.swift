@@ -28,6 +28,8 @@ final class BatchRunner {
     private let mode: Mode
     /// All tasks go to one worker, because the batch is too small to be shared out.
     private let isGathered: Bool
+    /// Records come all the time, so the next cut will ask the worker what has arrived.
+    private let isSteady: Bool
     /// The records of the batch have arrived at the worker, so its tasks wait for nobody.
     private let recordsAreThere: Bool
     /// By the clock that never goes back, so that a later try is always a higher number.
@@ -78,12 +80,13 @@ final class BatchRunner {
     /// - Parameter shouldStop: a reason to give the batch up now (lease lost, job killed), asked while it runs.
     init(
         plan: BatchPlan, epoch: Epoch, spec: JobSpec, settings: EngineSettings, pool: WorkerPool, mode: Mode = .seal,
-        sealedBefore: Set<Int> = [], isGathered: Bool = false, recordsAreThere: Bool = false,
+        sealedBefore: Set<Int> = [], isGathered: Bool = false, isSteady: Bool = false, recordsAreThere: Bool = false,
         shouldStop: @escaping () -> Failure?
     ) {
         self.mode = mode
         self.sealedBefore = sealedBefore
         self.isGathered = isGathered
+        self.isSteady = isSteady
         self.recordsAreThere = recordsAreThere
         self.plan = plan
         self.epoch = epoch
@@ -286,7 +289,7 @@ final class BatchRunner {
                             state: state[attempt.part] ?? [])
                     },
                     holders: blocks?.holders, replay: mode.isReplay, returnRows: mode.returnsRows,
-                    onward: stage == 0 ? onward(behind: attempts) : nil, isWhole: stage == 0 && isWhole(attempts))
+                    onward: stage == 0 ? onward(behind: attempts) : nil, isWhole: stage == 0 && isWhole(attempts), isSteady: isSteady)
                 let delayMillis = attempts.map(\.attempt).max().map { $0 > 1 ? min(50 << ($0 - 2), 2000) : 0 } ?? 0
                 let run: @Sendable () -> Void = { [inbox] in
                     let result = Result { try worker.link.run(request) }.mapError(failure)

@@ -240,14 +240,18 @@ package struct RunTasks: JobMessage {
     package var onward: TaskSpec?
     /// Stage 0: all of the batch's ranges are in this request, because it is too small to be shared out.
     package var isWhole: Bool
+    /// With `isWhole`: records come all the time, so fetches may gather and the next cut will ask what has arrived.
+    package var isSteady: Bool
 
-    private enum CodingKeys: CodingKey { case context, stage, tasks, holders, replay, returnRows, onward, isWhole }
+    private enum CodingKeys: CodingKey { case context, stage, tasks, holders, replay, returnRows, onward, isWhole, isSteady }
 
     package init(
         job: JobSpec, context: BatchContext, stage: Int, tasks: [TaskSpec], holders: BlockHolders? = nil,
-        replay: Bool = false, returnRows: Bool = false, onward: TaskSpec? = nil, isWhole: Bool = false
+        replay: Bool = false, returnRows: Bool = false, onward: TaskSpec? = nil, isWhole: Bool = false,
+        isSteady: Bool = false
     ) {
         self.isWhole = isWhole
+        self.isSteady = isSteady
         self.onward = onward
         self.job = job
         self.context = context

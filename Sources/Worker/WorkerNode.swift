@@ -88,7 +88,7 @@ package final class WorkerNode: WorkerLink {
         // A newer batch of the job means that older ones are decided: whatever is held of them is waste.
         if !request.replay { drop(request.job.jobID, upTo: request.context.batch - 1) }
 
-        if request.stage == 0, !request.replay { gather(runtime, isWhole: request.isWhole) }
+        if request.stage == 0, !request.replay { gather(runtime, isWhole: request.isWhole, isSteady: request.isSteady) }
         let results = run(request, runtime)
         guard let next = request.onward, let merge = Self.merge(next, behind: results, of: request, at: url) else {
             return RunTasksReply(results: results)
@@ -113,12 +113,16 @@ package final class WorkerNode: WorkerLink {
 
     /// A batch that is here as a whole is read by one slot: each consumer costs a fetch at the log's end again and again,
     /// more than the few rows it brings. When that changes, the consumers that follow other partitions than before go.
-    private func gather(_ runtime: JobRuntime, isWhole: Bool) {
+    private func gather(_ runtime: JobRuntime, isWhole: Bool, isSteady: Bool) {
         let jobID = runtime.spec.jobID
         let hasChanged = shared.withLock { shared in
+            if !isWhole || !isSteady {
+                shared.bells[jobID] = nil
+            } else if shared.bells[jobID] == nil {
+                shared.bells[jobID] = ArrivalBell()
+            }
             guard shared.whole.contains(jobID) != isWhole else { return false }
             if isWhole { shared.whole.insert(jobID) } else { shared.whole.remove(jobID) }
-            shared.bells[jobID] = isWhole && runtime.settings.intervalMillis == 0 ? ArrivalBell() : nil
             shared.partitionSlots[jobID] = SlotMap(slots: isWhole ? 1 : slotCount)
             return true
         }
