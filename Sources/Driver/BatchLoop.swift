@@ -333,7 +333,7 @@ package final class BatchLoop {
         guard !cut.ranges.isEmpty else { return nil }
         clock.cut(now: steadyMillis())
         // A part of a topic stays where its producer is: another one's first transaction is dear.
-        isCutOfArrived = arrived != nil
+        isCutOfArrived = arrived?.count == positions.count
         isGathered = fixedParts == nil && job.record.kind == .live && spread.isGathered(records: cut.recordCount)
         let frame = PlanFrame(
             job: job, epoch: epoch, batch: lastBatch + 1, watermarkBeforeMillis: lastWatermark, topicIDs: topicIDs,

@@ -25,12 +25,13 @@ struct SourceEnds {
         followsEventTime = job.graph.source.eventTimeColumn != nil
     }
 
-    /// - Parameter arrived: what the worker has told, to be cut of that; nil to be cut of Kafka's answer.
+    /// - Parameter arrived: what the worker has told, to be cut of that; nil to be cut of Kafka's answer. Of a partition that
+    ///   was added since only Kafka knows, and what lies there unread must hold the watermark.
     mutating func ends(
         of positions: [TopicPartition: PartitionPosition], arrived: [TopicPartition: Int64]?
     ) throws -> [TopicPartition: Int64] {
         let now = steadyMillis()
-        if let arrived, now - askedMillis < Self.askAgainMillis { return arrived }
+        if let arrived, arrived.count == positions.count, now - askedMillis < Self.askAgainMillis { return arrived }
         let asked = try queries.ends(positions.keys.sorted())
         askedMillis = now
         // An end before what has arrived, and so before a position perhaps, is what must be seen.

@@ -25,7 +25,8 @@ package struct HTTPWorkerLink: WorkerLink {
         try client.sendBody("POST", url + "/v1/tasks/seal", try JobLine.body(request), timeoutMillis: taskTimeoutMillis)
     }
     package func arrived(_ request: AwaitRecords) throws -> ArrivedRecords {
-        try client.sendJSON("POST", url + "/v1/tasks/arrived", request, timeoutMillis: shortTimeoutMillis)
+        // The driver's loop waits for this: a worker that has fallen silent is found by its heartbeats, not here.
+        try client.sendJSON("POST", url + "/v1/tasks/arrived", request, timeoutMillis: request.patienceMillis + 1000)
     }
     package func release(_ request: ReleaseBatch) throws {
         let _: EmptyMessage = try client.sendJSON(

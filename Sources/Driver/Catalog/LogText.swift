@@ -45,6 +45,22 @@ struct JSONText {
         raw("\"")
     }
 
+    /// A number or text behind its key, which is written as it stands in the object: comma, quotes and colon.
+    mutating func field(_ key: StaticString, _ number: some FixedWidthInteger) {
+        raw(key)
+        value(number)
+    }
+
+    mutating func field(_ key: StaticString, _ number: Double) {
+        raw(key)
+        value(number)
+    }
+
+    mutating func field(_ key: StaticString, _ text: String) {
+        raw(key)
+        value(text)
+    }
+
     mutating func list<Element>(_ elements: some Sequence<Element>, _ one: (inout JSONText, Element) -> Void) {
         raw("[")
         var isFirst = true
@@ -73,34 +89,22 @@ struct JSONText {
 /// A plan without its ranges, which have a column of their own.
 package func planText(_ plan: BatchPlan) -> String {
     var json = JSONText()
-    json.raw("{\"batch\":")
-    json.value(plan.batch)
-    json.raw(",\"batchTimeMillis\":")
-    json.value(plan.batchTimeMillis)
-    json.raw(",\"buildDigest\":")
-    json.value(plan.buildDigest)
-    json.raw(",\"epoch\":")
-    json.value(plan.epoch)
-    json.raw(",\"job\":")
-    json.value(plan.job)
-    json.raw(",\"jobID\":")
-    json.value(plan.jobID.text)
-    json.raw(",\"keyGroups\":")
-    json.value(plan.keyGroups)
+    json.field("{\"batch\":", plan.batch)
+    json.field(",\"batchTimeMillis\":", plan.batchTimeMillis)
+    json.field(",\"buildDigest\":", plan.buildDigest)
+    json.field(",\"epoch\":", plan.epoch)
+    json.field(",\"job\":", plan.job)
+    json.field(",\"jobID\":", plan.jobID.text)
+    json.field(",\"keyGroups\":", plan.keyGroups)
     json.raw(",\"lookups\":")
     json.object(plan.lookups) { $0.value($1) }
     if let output = plan.output {
-        json.raw(",\"output\":")
-        json.value(output.rawValue)
+        json.field(",\"output\":", output.rawValue)
     }
-    json.raw(",\"planDigest\":")
-    json.value(plan.planDigest)
-    json.raw(",\"ranges\":[],\"schemaDigest\":")
-    json.value(plan.schemaDigest)
-    json.raw(",\"seed\":")
-    json.value(plan.seed)
-    json.raw(",\"settingsDigest\":")
-    json.value(plan.settingsDigest)
+    json.field(",\"planDigest\":", plan.planDigest)
+    json.field(",\"ranges\":[],\"schemaDigest\":", plan.schemaDigest)
+    json.field(",\"seed\":", plan.seed)
+    json.field(",\"settingsDigest\":", plan.settingsDigest)
     json.raw(",\"splits\":")
     json.object(Dictionary(uniqueKeysWithValues: plan.splits.map { (String($0.key), $0.value) })) { json, points in
         json.list(points) { $0.value($1) }
@@ -114,8 +118,7 @@ package func planText(_ plan: BatchPlan) -> String {
     json.raw(",\"topicIDs\":")
     json.object(plan.topicIDs) { $0.value($1) }
     if let watermark = plan.watermarkBeforeMillis {
-        json.raw(",\"watermarkBeforeMillis\":")
-        json.value(watermark)
+        json.field(",\"watermarkBeforeMillis\":", watermark)
     }
     json.raw("}")
     return json.text
@@ -124,62 +127,44 @@ package func planText(_ plan: BatchPlan) -> String {
 /// What came of a batch.
 package func outcomeText(_ outcome: BatchOutcome) -> String {
     var json = JSONText()
-    json.raw("{\"bytesIn\":")
-    json.value(outcome.bytesIn)
-    json.raw(",\"digest\":")
-    json.value(outcome.digest)
-    json.raw(",\"late\":")
-    json.value(outcome.late)
+    json.field("{\"bytesIn\":", outcome.bytesIn)
+    json.field(",\"digest\":", outcome.digest)
+    json.field(",\"late\":", outcome.late)
     json.raw(",\"lateRanges\":")
     json.ranges(outcome.lateRanges)
     json.raw(",\"parts\":")
     json.list(outcome.parts) { json, part in
-        json.raw("{\"digest\":")
-        json.value(part.digest)
-        json.raw(",\"part\":")
-        json.value(part.part)
-        json.raw(",\"rows\":")
-        json.value(part.rows)
+        json.field("{\"digest\":", part.digest)
+        json.field(",\"part\":", part.part)
+        json.field(",\"rows\":", part.rows)
         json.raw("}")
     }
-    json.raw(",\"rejected\":")
-    json.value(outcome.rejected)
+    json.field(",\"rejected\":", outcome.rejected)
     json.raw(",\"rejectedRanges\":")
     json.ranges(outcome.rejectedRanges)
-    json.raw(",\"retries\":")
-    json.value(outcome.retries)
-    json.raw(",\"rowsIn\":")
-    json.value(outcome.rowsIn)
-    json.raw(",\"rowsOut\":")
-    json.value(outcome.rowsOut)
+    json.field(",\"retries\":", outcome.retries)
+    json.field(",\"rowsIn\":", outcome.rowsIn)
+    json.field(",\"rowsOut\":", outcome.rowsOut)
     if let state = outcome.state {
         json.raw(",\"state\":")
         json.manifest(state)
     }
     json.raw(",\"timings\":{")
     if let millis = outcome.timings.commitMillis {
-        json.raw("\"commitMillis\":")
-        json.value(millis)
+        json.field("\"commitMillis\":", millis)
         json.raw(",")
     }
-    json.raw("\"planMillis\":")
-    json.value(outcome.timings.planMillis)
+    json.field("\"planMillis\":", outcome.timings.planMillis)
     if let millis = outcome.timings.previousCommitMillis {
-        json.raw(",\"previousCommitMillis\":")
-        json.value(millis)
+        json.field(",\"previousCommitMillis\":", millis)
     }
-    json.raw(",\"runMillis\":")
-    json.value(outcome.timings.runMillis)
-    json.raw(",\"sealMillis\":")
-    json.value(outcome.timings.sealMillis)
-    json.raw("},\"unmatched\":")
-    json.value(outcome.unmatched)
+    json.field(",\"runMillis\":", outcome.timings.runMillis)
+    json.field(",\"sealMillis\":", outcome.timings.sealMillis)
+    json.field("},\"unmatched\":", outcome.unmatched)
     if let watermark = outcome.watermarkAfterMillis {
-        json.raw(",\"watermarkAfterMillis\":")
-        json.value(watermark)
+        json.field(",\"watermarkAfterMillis\":", watermark)
     }
-    json.raw(",\"workers\":")
-    json.value(outcome.workers)
+    json.field(",\"workers\":", outcome.workers)
     json.raw("}")
     return json.text
 }
@@ -190,24 +175,18 @@ package func positionsText(_ positions: [PartitionPosition]) -> String {
     json.list(positions) { json, position in
         json.raw("{")
         if let time = position.maxEventTimeMillis {
-            json.raw("\"maxEventTimeMillis\":")
-            json.value(time)
+            json.field("\"maxEventTimeMillis\":", time)
             json.raw(",")
         }
-        json.raw("\"partition\":")
-        json.value(position.partition)
-        json.raw(",\"position\":")
-        json.value(position.position)
+        json.field("\"partition\":", position.partition)
+        json.field(",\"position\":", position.position)
         if let hash = position.tailHash {
-            json.raw(",\"tailHash\":")
-            json.value(hash)
+            json.field(",\"tailHash\":", hash)
         }
         if let offset = position.tailOffset {
-            json.raw(",\"tailOffset\":")
-            json.value(offset)
+            json.field(",\"tailOffset\":", offset)
         }
-        json.raw(",\"topic\":")
-        json.value(position.topic)
+        json.field(",\"topic\":", position.topic)
         json.raw("}")
     }
     return json.text
@@ -219,10 +198,8 @@ extension JSONText {
         list(state.entries) { json, entry in
             json.raw("{\"files\":")
             json.list(entry.files) { $0.value($1.line) }
-            json.raw(",\"firstGroup\":")
-            json.value(entry.firstGroup)
-            json.raw(",\"untilGroup\":")
-            json.value(entry.untilGroup)
+            json.field(",\"firstGroup\":", entry.firstGroup)
+            json.field(",\"untilGroup\":", entry.untilGroup)
             json.raw("}")
         }
         raw(",\"version\":")
@@ -232,14 +209,10 @@ extension JSONText {
 
     fileprivate mutating func ranges(_ ranges: [OffsetRange]) {
         list(ranges) { json, range in
-            json.raw("{\"from\":")
-            json.value(range.from)
-            json.raw(",\"partition\":")
-            json.value(range.partition)
-            json.raw(",\"topic\":")
-            json.value(range.topic)
-            json.raw(",\"until\":")
-            json.value(range.until)
+            json.field("{\"from\":", range.from)
+            json.field(",\"partition\":", range.partition)
+            json.field(",\"topic\":", range.topic)
+            json.field(",\"until\":", range.until)
             json.raw("}")
         }
     }
