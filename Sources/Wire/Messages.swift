@@ -24,7 +24,7 @@ import Engine
 import Foundation
 
 /// The version that every registration carries.
-package let wireVersion = 3
+package let wireVersion = 4
 
 // MARK: membership
 
@@ -205,6 +205,10 @@ package struct TaskSpec: Codable, Sendable {
     package var attempt: Int
     /// Stage 0: what to read.
     package var range: OffsetRange?
+    /// Stage 0: what of the range to leave out.
+    package var excluded: [OffsetRange]?
+    /// Stage 0: what is known of the range beyond its offsets.
+    package var mark: RangeMark?
     /// Later stages: the parts of stage 0 that made a block for this one.
     package var sources: PartRuns?
     /// Stateful stages: the files of the state that this part starts from, in the order to apply them.
@@ -301,10 +305,13 @@ package struct SealTasks: JobMessage {
         package var part: Int
         package var attempt: Int
         package var digest: String
-        package init(part: Int, attempt: Int, digest: String) {
+        /// What the ledger must hold of this part before; nil when the log knows of no seal with rows.
+        package var predecessor: SealMark?
+        package init(part: Int, attempt: Int, digest: String, predecessor: SealMark? = nil) {
             self.part = part
             self.attempt = attempt
             self.digest = digest
+            self.predecessor = predecessor
         }
     }
     package var job = JobSpec.elsewhere
@@ -326,9 +333,12 @@ package struct SealResult: Codable, Sendable {
     package var part: Int
     package var outcome: SealOutcome?
     package var failure: Failure?
-    package init(part: Int, outcome: SealOutcome) {
+    /// Rows that the sink refused and kept beside the others; nil for none.
+    package var refused: Int64?
+    package init(part: Int, outcome: SealOutcome, refused: Int64? = nil) {
         self.part = part
         self.outcome = outcome
+        self.refused = refused
     }
     package init(part: Int, failure: Failure) {
         self.part = part

@@ -20,6 +20,10 @@ package struct TaskReport: Codable, Sendable {
     package var maxEventTimeMillis: Int64?
     package var tailOffset: Int64?
     package var tailHash: String?
+    /// The leader's epoch of the last record batch read, where the reader can tell it.
+    package var leaderEpoch: Int32?
+    /// Records without a value.
+    package var tombstones: Int64 = 0
     /// Destinations for which this attempt holds a block.
     package var destinations: [Int] = []
     package var blockBytes: Int64 = 0
@@ -40,7 +44,7 @@ package struct TaskReport: Codable, Sendable {
     private enum CodingKeys: CodingKey {
         case records, bytes, rowsIn, late, unmatched, rejected, rejectedRanges, lateRanges, quarantine
         case maxEventTimeMillis, tailOffset, tailHash, destinations, blockBytes, sinkPart, rowsOut, digest, state
-        case inlineState, stateRows, stateBytes, millis, rows
+        case inlineState, stateRows, stateBytes, millis, rows, leaderEpoch, tombstones
     }
 
     package init(from decoder: any Decoder) throws {
@@ -68,6 +72,8 @@ package struct TaskReport: Codable, Sendable {
         stateBytes = try values.decodeIfPresent(Int64.self, forKey: .stateBytes) ?? 0
         millis = try values.decodeIfPresent(Double.self, forKey: .millis) ?? 0
         rows = try values.decodeIfPresent([Data].self, forKey: .rows)
+        leaderEpoch = try values.decodeIfPresent(Int32.self, forKey: .leaderEpoch)
+        tombstones = try values.decodeIfPresent(Int64.self, forKey: .tombstones) ?? 0
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -95,5 +101,7 @@ package struct TaskReport: Codable, Sendable {
         if stateBytes != 0 { try values.encode(stateBytes, forKey: .stateBytes) }
         if millis != 0 { try values.encode(millis, forKey: .millis) }
         try values.encodeIfPresent(rows, forKey: .rows)
+        try values.encodeIfPresent(leaderEpoch, forKey: .leaderEpoch)
+        if tombstones != 0 { try values.encode(tombstones, forKey: .tombstones) }
     }
 }

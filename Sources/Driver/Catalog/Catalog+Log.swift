@@ -78,6 +78,7 @@ extension Catalog {
             }
             try storePositions(jobID, positions, in: database)
             try requireEndsReached(jobID, batch, handedOver, in: database)
+            try storeSeals(jobID, batch, outcome.parts, in: database)
             for record in quarantine {
                 try database.execute(
                     """
@@ -168,15 +169,15 @@ extension Catalog {
         try database.execute(
             """
             INSERT INTO sluice_batches (job_id, batch, state, epoch, planned_at_millis, batch_time_millis,
-                watermark_before_millis, build_digest, settings_digest, plan_digest, plan, ranges)
-            VALUES ($1, $2, 'planned', $3, \(clock), $4, $5, $6, $7, $8, $9, $10)
+                watermark_before_millis, build_digest, settings_digest, plan_digest, plan, ranges, kind)
+            VALUES ($1, $2, 'planned', $3, \(clock), $4, $5, $6, $7, $8, $9, $10, $11)
             """,
             [
                 .text(plan.jobID), .int(plan.batch), .int(plan.epoch), .int(plan.batchTimeMillis),
                 .int(plan.watermarkBeforeMillis), .text(plan.buildDigest), .text(plan.settingsDigest),
-                .text(plan.planDigest), .text(texts.plan), .text(texts.ranges),
+                .text(plan.planDigest), .text(texts.plan), .text(texts.ranges), .text((plan.kind ?? .live).rawValue),
             ])
-        try requireStartsFit(plan, in: database)
+        if plan.movesPositions { try requireStartsFit(plan, in: database) }
     }
 
     /// A plan goes on where its partitions stand; one that the log does not know yet may start anywhere.
@@ -238,21 +239,24 @@ extension Catalog {
     ) throws {
         let insert = """
             INSERT INTO sluice_positions
-                (job_id, topic, partition, position, tail_offset, tail_hash, max_event_time_millis)
+                (job_id, topic, partition, position, tail_offset, tail_hash, max_event_time_millis, leader_epoch,
+                found_millis)
             """
         let update = """
             ON CONFLICT (job_id, topic, partition) DO UPDATE SET position = excluded.position,
                 tail_offset = excluded.tail_offset, tail_hash = excluded.tail_hash,
-                max_event_time_millis = excluded.max_event_time_millis
+                max_event_time_millis = excluded.max_event_time_millis, leader_epoch = excluded.leader_epoch,
+                found_millis = excluded.found_millis
             """
         if database.dialect == .sqlite {
-            let statement = "\(insert) VALUES ($1, $2, $3, $4, $5, $6, $7) \(update)"
+            let statement = "\(insert) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \(update)"
             for position in positions {
                 try database.execute(
                     statement,
                     [
                         .text(jobID), .text(position.topic), .int(Int64(position.partition)), .int(position.position),
                         .int(position.tailOffset), .text(position.tailHash), .int(position.maxEventTimeMillis),
+                        .int(position.leaderEpoch.map(Int64.init)), .int(position.foundMillis),
                     ])
             }
             return
@@ -261,11 +265,12 @@ extension Catalog {
             "$2",
             [
                 ("topic", "TEXT"), ("partition", "INTEGER"), ("position", "BIGINT"), ("tailOffset", "BIGINT"),
-                ("tailHash", "TEXT"), ("maxEventTimeMillis", "BIGINT"),
+                ("tailHash", "TEXT"), ("maxEventTimeMillis", "BIGINT"), ("leaderEpoch", "INTEGER"), ("foundMillis", "BIGINT"),
             ], dialect: dialect)
         try database.execute(
             """
-            \(insert) SELECT $1, topic, partition, "position", "tailOffset", "tailHash", "maxEventTimeMillis"
+            \(insert) SELECT $1, topic, partition, "position", "tailOffset", "tailHash", "maxEventTimeMillis",
+                "leaderEpoch", "foundMillis"
             FROM \(rows) WHERE true \(update)
             """,
             [.text(jobID), .text(positionsText(positions))])
@@ -275,9 +280,15 @@ extension Catalog {
         _ jobID: JobID, _ batch: BatchNumber, _ handedOver: [TopicPartition: Int64], in database: any SQLDatabase
     ) throws {
         let rows = try database.execute(
-            "SELECT ranges FROM sluice_batches WHERE job_id = $1 AND batch = $2", [.text(jobID), .int(batch)])
+            "SELECT kind, ranges FROM sluice_batches WHERE job_id = $1 AND batch = $2", [.text(jobID), .int(batch)])
         guard let row = rows.first else { throw Self.broken("batch \(batch) is gone", "its row was there a moment ago") }
         var cells = CellReader(row, of: "sluice_batches")
+        guard try cells.named(BatchKind.self).movesPositions else {
+            guard handedOver.isEmpty else {
+                throw Self.broken("batch \(batch) moves positions", "its kind reads what was read before, and goes nowhere")
+            }
+            return
+        }
         for range in try cells.ranges() {
             let place = range.topicPartition
             let position = try handedOver[place] ?? position(jobID, place, in: database)

@@ -60,7 +60,8 @@ extension Catalog {
         let found = try read { database in
             try database.execute(
                 """
-                SELECT topic, partition, position, tail_offset, tail_hash, max_event_time_millis
+                SELECT topic, partition, position, tail_offset, tail_hash, max_event_time_millis, leader_epoch,
+                    found_millis
                 FROM sluice_positions WHERE job_id = $1
                 """, [.text(jobID)]
             ).map { row in
@@ -68,7 +69,9 @@ extension Catalog {
                 return PartitionPosition(
                     topic: try cells.text(), partition: Int32(truncatingIfNeeded: try cells.int()),
                     position: try cells.int(), tailOffset: try cells.optionalInt(), tailHash: try cells.optionalText(),
-                    maxEventTimeMillis: try cells.optionalInt())
+                    maxEventTimeMillis: try cells.optionalInt(),
+                    leaderEpoch: try cells.optionalInt().map(Int32.init(truncatingIfNeeded:)),
+                    foundMillis: try cells.optionalInt())
             }
         }
         // Sorted here: databases differ in how they order text.

@@ -17,6 +17,8 @@
 //   sluice_quarantine records that did not become rows, with raw bytes
 //   sluice_state      small state deltas, stored with DONE
 //   sluice_lookups    bytes of lookup files by digest
+//   sluice_seals      per sink part its last seal with rows: what the ledger there must hold, also when batches are folded
+//   sluice_tables     tables that the job has begun: a sink without one of them has lost it (protocol 1)
 //
 // Times are milliseconds since 1970 by the database's clock. What survives a crash: a migration is one transaction.
 // Checklist when changing a table: append a migration, never edit one that was released; both dialects; keep
@@ -43,6 +45,7 @@ package enum CatalogSchema {
     package static let migrations = [
         CatalogMigration(version: 1, script: firstVersion),
         CatalogMigration(version: 2, script: rangesAsText, postgres: rangesAsTextInPostgres),
+        CatalogMigration(version: 3, script: sealsAndKinds),
     ]
 
     /// Version of the catalog in `database`; 0 when it holds none.
@@ -138,6 +141,21 @@ package enum CatalogSchema {
             SELECT b.job_id, b.batch, t.key AS topic, CAST(r.value ->> 0 AS integer) AS partition,
                 CAST(r.value ->> 1 AS bigint) AS from_offset, CAST(r.value ->> 2 AS bigint) AS until_offset
             FROM sluice_batches b, json_each(CAST(b.ranges AS json)) t, json_array_elements(t.value) r;
+        """
+
+    /// What a sink must hold is known to the log, whatever was folded since; a batch says why it is there.
+    private static let sealsAndKinds = """
+        ALTER TABLE sluice_batches ADD COLUMN kind TEXT NOT NULL DEFAULT 'live';
+        ALTER TABLE sluice_positions ADD COLUMN leader_epoch INTEGER;
+        ALTER TABLE sluice_positions ADD COLUMN found_millis BIGINT;
+
+        CREATE TABLE sluice_seals (
+            job_id TEXT NOT NULL, sink INTEGER NOT NULL, part INTEGER NOT NULL, batch BIGINT NOT NULL,
+            digest TEXT NOT NULL, PRIMARY KEY (job_id, sink, part)){clustered};
+
+        CREATE TABLE sluice_tables (
+            job_id TEXT NOT NULL, sink INTEGER NOT NULL, place TEXT NOT NULL, identity TEXT,
+            begun_at_millis BIGINT NOT NULL, PRIMARY KEY (job_id, sink)){clustered};
         """
 
     private static let firstVersion = """

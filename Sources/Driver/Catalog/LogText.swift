@@ -93,15 +93,28 @@ package func planText(_ plan: BatchPlan) -> String {
     json.field(",\"batchTimeMillis\":", plan.batchTimeMillis)
     json.field(",\"buildDigest\":", plan.buildDigest)
     json.field(",\"epoch\":", plan.epoch)
+    if let excluded = plan.excluded {
+        json.raw(",\"excluded\":")
+        json.ranges(excluded)
+    }
     json.field(",\"job\":", plan.job)
     json.field(",\"jobID\":", plan.jobID.text)
     json.field(",\"keyGroups\":", plan.keyGroups)
+    if let kind = plan.kind { json.field(",\"kind\":", kind.rawValue) }
     json.raw(",\"lookups\":")
     json.object(plan.lookups) { $0.value($1) }
+    if let marks = plan.marks {
+        json.raw(",\"marks\":")
+        json.object(Dictionary(uniqueKeysWithValues: marks.map { (String($0.key), $0.value) })) { $0.mark($1) }
+    }
     if let output = plan.output {
         json.field(",\"output\":", output.rawValue)
     }
     json.field(",\"planDigest\":", plan.planDigest)
+    if let predecessors = plan.predecessors {
+        json.raw(",\"predecessors\":")
+        json.list(predecessors) { $0.value($1.line) }
+    }
     json.field(",\"ranges\":[],\"schemaDigest\":", plan.schemaDigest)
     json.field(",\"seed\":", plan.seed)
     json.field(",\"settingsDigest\":", plan.settingsDigest)
@@ -132,13 +145,17 @@ package func outcomeText(_ outcome: BatchOutcome) -> String {
     json.field(",\"late\":", outcome.late)
     json.raw(",\"lateRanges\":")
     json.ranges(outcome.lateRanges)
+    if let due = outcome.nextDueMillis { json.field(",\"nextDueMillis\":", due) }
     json.raw(",\"parts\":")
     json.list(outcome.parts) { json, part in
         json.field("{\"digest\":", part.digest)
         json.field(",\"part\":", part.part)
+        if let refused = part.refused { json.field(",\"refused\":", refused) }
         json.field(",\"rows\":", part.rows)
+        if let sink = part.sink { json.field(",\"sink\":", sink) }
         json.raw("}")
     }
+    if let refused = outcome.refused { json.field(",\"refused\":", refused) }
     json.field(",\"rejected\":", outcome.rejected)
     json.raw(",\"rejectedRanges\":")
     json.ranges(outcome.rejectedRanges)
@@ -160,7 +177,9 @@ package func outcomeText(_ outcome: BatchOutcome) -> String {
     }
     json.field(",\"runMillis\":", outcome.timings.runMillis)
     json.field(",\"sealMillis\":", outcome.timings.sealMillis)
-    json.field("},\"unmatched\":", outcome.unmatched)
+    json.raw("}")
+    if let tombstones = outcome.tombstones { json.field(",\"tombstones\":", tombstones) }
+    json.field(",\"unmatched\":", outcome.unmatched)
     if let watermark = outcome.watermarkAfterMillis {
         json.field(",\"watermarkAfterMillis\":", watermark)
     }
@@ -174,6 +193,14 @@ package func positionsText(_ positions: [PartitionPosition]) -> String {
     var json = JSONText()
     json.list(positions) { json, position in
         json.raw("{")
+        if let found = position.foundMillis {
+            json.field("\"foundMillis\":", found)
+            json.raw(",")
+        }
+        if let epoch = position.leaderEpoch {
+            json.field("\"leaderEpoch\":", epoch)
+            json.raw(",")
+        }
         if let time = position.maxEventTimeMillis {
             json.field("\"maxEventTimeMillis\":", time)
             json.raw(",")
@@ -199,11 +226,38 @@ extension JSONText {
             json.raw("{\"files\":")
             json.list(entry.files) { $0.value($1.line) }
             json.field(",\"firstGroup\":", entry.firstGroup)
+            if let operatorID = entry.operatorID { json.field(",\"operatorID\":", operatorID) }
             json.field(",\"untilGroup\":", entry.untilGroup)
             json.raw("}")
         }
+        if let keyGroups = state.keyGroups { field(",\"keyGroups\":", keyGroups) }
         raw(",\"version\":")
         value(state.version)
+        raw("}")
+    }
+
+    fileprivate mutating func mark(_ mark: RangeMark) {
+        var isFirst = true
+        func next(_ json: inout JSONText) {
+            json.raw(isFirst ? "{" : ",")
+            isFirst = false
+        }
+        func text(_ json: inout JSONText, _ key: StaticString, _ value: String?) {
+            guard let value else { return }
+            next(&json)
+            json.field(key, value)
+        }
+        func number(_ json: inout JSONText, _ key: StaticString, _ value: (some FixedWidthInteger)?) {
+            guard let value else { return }
+            next(&json)
+            json.field(key, value)
+        }
+        text(&self, "\"from\":", mark.from)
+        number(&self, "\"leaderEpoch\":", mark.leaderEpoch)
+        number(&self, "\"source\":", mark.source)
+        text(&self, "\"split\":", mark.split)
+        text(&self, "\"until\":", mark.until)
+        if isFirst { raw("{") }
         raw("}")
     }
 

@@ -38,6 +38,15 @@ public struct BatchPlan: Sendable, Codable, Equatable {
     public var stateBefore: StateManifest?
     /// What the last stage writes; nil means `changes`.
     public var output: OutputMode?
+    /// Why the batch is there; nil means `live`.
+    public var kind: BatchKind?
+    /// Records of `ranges` that the batch leaves out, because reading them ends the process that does (protocol 3).
+    public var excluded: [OffsetRange]?
+    /// What each sink part must hold when this batch is sealed: the last seal with rows that the log knows, by part. A part
+    /// that is missing here has none yet; nil in plans of earlier builds, which named no predecessors.
+    public var predecessors: [SealMark]?
+    /// What is known of a range beyond its offsets, by index of the range.
+    public var marks: [Int: RangeMark]?
 
     /// What leaves a stateful stage: the keys that this batch changed, nothing (state only), or every key of the state.
     public enum OutputMode: String, Sendable, Codable { case changes, nothing, complete }
@@ -68,10 +77,82 @@ public struct BatchPlan: Sendable, Codable, Equatable {
         self.stateBefore = stateBefore
     }
 
+    /// The batch goes on where its partitions stand, and they stand behind it afterwards.
+    public var movesPositions: Bool { (kind ?? .live).movesPositions }
+
     /// The first key group of each task of the last stage and, last, the number of key groups: part p owns
     /// `bounds[p] ..< bounds[p + 1]`.
     public static func keyGroupBounds(parts: Int, keyGroups: Int) -> [Int] {
         (0...parts).map { $0 * keyGroups / parts }
+    }
+}
+
+/// Why a batch is in the log. Coverage of the input counts each kind apart: a repair and a redrive read offsets again by
+/// right, and a rehash reads none.
+public enum BatchKind: String, Sendable, Codable, CaseIterable {
+    case live, backfill, repair, redrive, rehash, due
+
+    /// The batch goes on where its partitions stand, and they stand behind it afterwards.
+    public var movesPositions: Bool {
+        switch self {
+        case .live, .backfill, .due: true
+        case .repair, .redrive, .rehash: false
+        }
+    }
+}
+
+/// One part's last seal with rows: what the ledger must hold before the next one (protocol 1).
+public struct SealMark: Sendable, Codable, Hashable {
+    /// Which of the job's sinks; 0 while a job has one.
+    public var sink: Int
+    public var part: Int
+    public var batch: BatchNumber
+    public var digest: String
+
+    public init(sink: Int = 0, part: Int, batch: BatchNumber, digest: String) {
+        self.sink = sink
+        self.part = part
+        self.batch = batch
+        self.digest = digest
+    }
+
+    /// One line, `SINK PART BATCH DIGEST`: a plan names one for each part.
+    package var line: String { "\(sink) \(part) \(batch) \(digest)" }
+
+    public func encode(to encoder: any Encoder) throws {
+        var single = encoder.singleValueContainer()
+        try single.encode(line)
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let single = try decoder.singleValueContainer()
+        let words = try single.decode(String.self).split(separator: " ", omittingEmptySubsequences: false)
+        guard words.count == 4, let sink = Int(words[0]), let part = Int(words[1]), let batch = Int64(words[2]) else {
+            throw DecodingError.dataCorruptedError(in: single, debugDescription: "no mark of a seal")
+        }
+        self.init(sink: sink, part: part, batch: batch, digest: String(words[3]))
+    }
+}
+
+/// What is known of a range beyond topic, partition and offsets.
+public struct RangeMark: Sendable, Codable, Hashable {
+    /// Which of the job's sources; nil while a job has one.
+    public var source: Int?
+    /// Which split of a source that is no topic, and where in it the range begins and ends, in that source's own words.
+    public var split: String?
+    public var from: String?
+    public var until: String?
+    /// The leader's epoch of the last record batch before the range, where the reader can tell it.
+    public var leaderEpoch: Int32?
+
+    public init(
+        source: Int? = nil, split: String? = nil, from: String? = nil, until: String? = nil, leaderEpoch: Int32? = nil
+    ) {
+        self.source = source
+        self.split = split
+        self.from = from
+        self.until = until
+        self.leaderEpoch = leaderEpoch
     }
 }
 
@@ -80,10 +161,13 @@ public struct StateManifest: Sendable, Codable, Equatable {
     /// The batch that left this state.
     public var version: BatchNumber
     public var entries: [Entry]
+    /// How many key groups the entries' numbers count in; nil in manifests of earlier builds, where the plan beside it says.
+    public var keyGroups: Int?
 
-    public init(version: BatchNumber, entries: [Entry]) {
+    public init(version: BatchNumber, entries: [Entry], keyGroups: Int? = nil) {
         self.version = version
         self.entries = entries
+        self.keyGroups = keyGroups
     }
 
     public struct Entry: Sendable, Codable, Equatable {
@@ -91,11 +175,14 @@ public struct StateManifest: Sendable, Codable, Equatable {
         public var untilGroup: Int
         /// Files and inline deltas to apply in this order, each filtered to the entry's key groups.
         public var files: [StateFile]
+        /// Whose state it is, where a plan has several stateful operators; nil while a job has one.
+        public var operatorID: Int?
 
-        public init(firstGroup: Int, untilGroup: Int, files: [StateFile]) {
+        public init(firstGroup: Int, untilGroup: Int, files: [StateFile], operatorID: Int? = nil) {
             self.firstGroup = firstGroup
             self.untilGroup = untilGroup
             self.files = files
+            self.operatorID = operatorID
         }
     }
 }
@@ -168,13 +255,19 @@ public struct StateFile: Sendable, Codable, Hashable {
 public struct SealedPart: Sendable, Codable, Hashable {
     public var part: Int
     public var rows: Int64
-    /// Order-independent digest of the part's rows.
+    /// Order-independent digest of the part's computed rows, those that the sink refused included.
     public var digest: String
+    /// Which of the job's sinks; nil while a job has one.
+    public var sink: Int?
+    /// Rows that the sink refused and keeps in `sluice_refused`.
+    public var refused: Int64?
 
-    public init(part: Int, rows: Int64, digest: String) {
+    public init(part: Int, rows: Int64, digest: String, sink: Int? = nil, refused: Int64? = nil) {
         self.part = part
         self.rows = rows
         self.digest = digest
+        self.sink = sink
+        self.refused = refused
     }
 }
 
@@ -189,11 +282,17 @@ public struct PartitionPosition: Sendable, Codable, Equatable {
     public var tailHash: String?
     /// The largest event time seen, in milliseconds since 1970.
     public var maxEventTimeMillis: Int64?
+    /// The leader's epoch of the last record batch that was read, where the reader can tell it.
+    public var leaderEpoch: Int32?
+    /// The batch time at which a running job found the partition: until its first record it holds the watermark for a while.
+    public var foundMillis: Int64?
 
     public init(
         topic: String, partition: Int32, position: Int64, tailOffset: Int64? = nil, tailHash: String? = nil,
-        maxEventTimeMillis: Int64? = nil
+        maxEventTimeMillis: Int64? = nil, leaderEpoch: Int32? = nil, foundMillis: Int64? = nil
     ) {
+        self.leaderEpoch = leaderEpoch
+        self.foundMillis = foundMillis
         self.topic = topic
         self.partition = partition
         self.position = position
@@ -235,6 +334,12 @@ public struct BatchOutcome: Sendable, Codable, Equatable {
     public var retries: Int = 0
     public var workers: Int = 0
     public var timings = BatchTimings()
+    /// Records without a value, which append sources pass over; nil for none.
+    public var tombstones: Int64?
+    /// Rows that sinks refused and keep in `sluice_refused`; nil for none.
+    public var refused: Int64?
+    /// Event time at which something falls due without a record, in milliseconds since 1970; nil for nothing.
+    public var nextDueMillis: Int64?
     public init() {}
 }
 

@@ -28,7 +28,9 @@ struct LogTextTests {
         ]
         return StateManifest(
             version: 8,
-            entries: [.init(firstGroup: 0, untilGroup: 64, files: files), .init(firstGroup: 64, untilGroup: 128, files: [])])
+            entries: [
+                .init(firstGroup: 0, untilGroup: 64, files: files, operatorID: 3), .init(firstGroup: 64, untilGroup: 128, files: []),
+            ], keyGroups: 128)
     }
 
     private var ranges: [OffsetRange] {
@@ -45,7 +47,16 @@ struct LogTextTests {
             buildDigest: "b", settingsDigest: "s", planDigest: "p", schemaDigest: "c",
             lookups: full ? ["z": hostile, "a": "x", "A": "y", "ä": "z"] : [:], topicIDs: full ? [hostile: "i"] : [:],
             stateBefore: full ? state : nil)
-        if full { plan.output = .complete }
+        if full {
+            plan.output = .complete
+            plan.kind = .repair
+            plan.excluded = ranges
+            plan.predecessors = [SealMark(part: 1, batch: 7, digest: "d"), SealMark(sink: 2, part: 0, batch: 8, digest: "e")]
+            plan.marks = [
+                0: RangeMark(source: 1, split: hostile, from: "f", until: "u", leaderEpoch: 4), 1: RangeMark(leaderEpoch: 0),
+                10: RangeMark(), 2: RangeMark(source: 1),
+            ]
+        }
         return plan
     }
 
@@ -67,13 +78,16 @@ struct LogTextTests {
             outcome.unmatched = 5
             outcome.bytesIn = .max
             outcome.digest = hostile
-            outcome.parts = [SealedPart(part: 0, rows: 9, digest: "d"), SealedPart(part: 1, rows: 0, digest: hostile)]
+            outcome.parts = [SealedPart(part: 0, rows: 9, digest: "d"), SealedPart(part: 1, rows: 0, digest: hostile, sink: 1, refused: 2)]
             outcome.watermarkAfterMillis = .min
             outcome.state = state
             outcome.rejectedRanges = ranges
             outcome.lateRanges = Array(ranges.reversed())
             outcome.retries = 6
             outcome.workers = 7
+            outcome.tombstones = 8
+            outcome.refused = 9
+            outcome.nextDueMillis = .max
             outcome.timings.planMillis = 0.1
             outcome.timings.runMillis = 1e-7
             outcome.timings.sealMillis = 12345678.5
@@ -87,7 +101,8 @@ struct LogTextTests {
     @Test func `positions are written as the general encoder writes them`() throws {
         let positions = [
             PartitionPosition(
-                topic: hostile, partition: 7, position: 8, tailOffset: 6, tailHash: "hash", maxEventTimeMillis: -4),
+                topic: hostile, partition: 7, position: 8, tailOffset: 6, tailHash: "hash", maxEventTimeMillis: -4,
+                leaderEpoch: 3, foundMillis: 12),
             PartitionPosition(topic: "t", partition: 0, position: 0),
         ]
         #expect(emptyFields(positions[0]) == [])
