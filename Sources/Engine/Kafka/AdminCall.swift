@@ -34,6 +34,7 @@ extension KafkaClient {
         defer { rd_kafka_event_destroy(event) }
         let code = rd_kafka_event_error(event)
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw failure(code, doing: doing) }
+        succeeded()
         return try body(event)
     }
 

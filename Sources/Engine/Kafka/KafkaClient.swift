@@ -40,6 +40,7 @@ package final class KafkaClient: @unchecked Sendable {
 
     let handle: OpaquePointer
     let bootstrap: String
+    let role: Role
     private let events: ClientEvents
 
     /// - Parameter countsDeliveries: a producer whose delivery reports are counted in `deliveries`.
@@ -47,6 +48,7 @@ package final class KafkaClient: @unchecked Sendable {
         _ configuration: KafkaConfiguration, role: Role, properties: [Property] = [], countsDeliveries: Bool = false
     ) throws {
         bootstrap = configuration.bootstrap
+        self.role = role
         events = ClientEvents()
         let conf = rd_kafka_conf_new()!
         do {
@@ -120,8 +122,12 @@ package final class KafkaClient: @unchecked Sendable {
     /// The last thing the client said about a connection that failed; nil while none did.
     package var lastTransportError: String? { events.lastTransportError }
 
-    /// The last login that was refused.
+    /// The last login that was refused; nil while none was since the last success. One refusal alone says nothing: a broker
+    /// that ends while it is asked, or has not loaded its users yet, refuses too.
     var lastAuthenticationError: String? { events.lastAuthenticationError }
+
+    /// A broker has answered: what was remembered of connections and logins is over.
+    func succeeded() { events.succeeded() }
 }
 
 /// The buffer into which librdkafka writes the reason of a failed call.
@@ -148,6 +154,7 @@ private final class ClientEvents: Sendable {
     private struct State {
         var transportError: String?
         var authenticationError: String?
+        var refusedLogins = 0
         var deliveries = Deliveries()
         var connectionFailures = 0
     }
@@ -162,7 +169,15 @@ private final class ClientEvents: Sendable {
     func forgetDeliveries() { state.withLock { $0.deliveries = Deliveries() } }
     var lastTransportError: String? { state.withLock { $0.transportError } }
     var connectionFailures: Int { state.withLock { $0.connectionFailures } }
-    var lastAuthenticationError: String? { state.withLock { $0.authenticationError } }
+    var lastAuthenticationError: String? { state.withLock { $0.refusedLogins > 1 ? $0.authenticationError : nil } }
+
+    func succeeded() {
+        state.withLock { state in
+            state.transportError = nil
+            state.authenticationError = nil
+            state.refusedLogins = 0
+        }
+    }
 
     func logged(level: Int32, facility: UnsafePointer<CChar>?, text: UnsafePointer<CChar>?) {
         let facility = facility.map { String(cString: $0) } ?? ""
@@ -185,6 +200,7 @@ private final class ClientEvents: Sendable {
             switch code {
             case RD_KAFKA_RESP_ERR__AUTHENTICATION, RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
                 state.authenticationError = reason
+                state.refusedLogins += 1
             case RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__RESOLVE, RD_KAFKA_RESP_ERR__SSL:
                 state.transportError = reason
             default: break

@@ -15,6 +15,7 @@ package final class OffsetQueries: Sendable {
     package let configuration: KafkaConfiguration
     let client: KafkaClient
     private let groups = Mutex<[String: GroupClient]>([:])
+    private let all = Mutex<OffsetQueries?>(nil)
     let timeoutMillis: Int32
 
     private struct GroupClient {
@@ -48,17 +49,13 @@ package final class OffsetQueries: Sendable {
         }
     }
 
-    /// Whether the topic exists.
+    /// Whether the broker that answers knows the topic now. Another may know it sooner or later.
     package func exists(_ topic: String) throws -> Bool {
-        do {
-            return try !partitions(of: topic).isEmpty
-        } catch let failure as Failure where failure.code == .topicMissing {
-            return false
-        }
+        try client.listedPartitions(of: topic, timeoutMillis: timeoutMillis)?.isEmpty == false
     }
 
     /// The partitions of a topic, sorted.
-    /// - Throws: `topicMissing` when there is no such topic.
+    /// - Throws: `topicMissing` when brokers say, and say again a second later, that there is no such topic.
     package func partitions(of topic: String) throws -> [Int32] {
         try client.partitions(of: topic, timeoutMillis: timeoutMillis)
     }
@@ -71,6 +68,23 @@ package final class OffsetQueries: Sendable {
     /// The first offset that each partition still holds, in one call.
     package func starts(_ partitions: [TopicPartition]) throws -> [TopicPartition: Int64] {
         try ask(partitions, time: Int64(RD_KAFKA_OFFSET_BEGINNING), doing: "tell the starts of the partitions")
+    }
+
+    /// The offset behind the last record of each partition that Kafka counts as stored, in one call: beyond `ends` lies what
+    /// open transactions hide from a reader of committed records.
+    package func highWatermarks(_ partitions: [TopicPartition]) throws -> [TopicPartition: Int64] {
+        try seeingAll().ends(partitions)
+    }
+
+    /// The same questions as who reads uncommitted records gets them answered.
+    func seeingAll() throws -> OffsetQueries {
+        if configuration.isolation == .readUncommitted { return self }
+        return try all.withLock { known in
+            if let known { return known }
+            let made = try OffsetQueries(configuration.with(isolation: .readUncommitted), timeoutMillis: timeoutMillis)
+            known = made
+            return made
+        }
     }
 
     /// The first offset of each partition whose record is not older than the time; the end where there is none.
@@ -88,21 +102,54 @@ package final class OffsetQueries: Sendable {
     }
 
     private func ask(_ partitions: [TopicPartition], time: Int64, doing: String) throws -> [TopicPartition: Int64] {
-        if partitions.isEmpty { return [:] }
+        try ask(partitions.map { ($0, time) }, doing: doing).mapValues(\.offset)
+    }
+
+    /// One look-up for each partition: by a time, or by one of the protocol's numbers for end and start.
+    /// - Returns: offset and, where broker and library tell it, the leader's epoch that belongs to it.
+    /// - Throws: `topicMissing` only when brokers say that a partition is not there.
+    func ask(
+        _ questions: [(partition: TopicPartition, time: Int64)], doing: String
+    ) throws -> [TopicPartition: (offset: Int64, leaderEpoch: Int32?)] {
+        if questions.isEmpty { return [:] }
         client.poll()
-        let list = TopicPartitionList(partitions, offset: time)
+        let list = TopicPartitionList(questions.map(\.partition), offset: 0)
+        for index in questions.indices { list.pointer.pointee.elems[index].offset = questions[index].time }
         let code = rd_kafka_offsets_for_times(client.handle, list.pointer, timeoutMillis)
+        if KafkaTrouble(code: code.rawValue) == .unknownTopic {
+            throw try unknown(questions.map(\.partition), client.failure(code, doing: doing))
+        }
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw client.failure(code, doing: doing) }
-        var answer: [TopicPartition: Int64] = [:]
-        answer.reserveCapacity(partitions.count)
+        var answer: [TopicPartition: (offset: Int64, leaderEpoch: Int32?)] = [:]
+        answer.reserveCapacity(questions.count)
+        var missing: [TopicPartition] = []
         for index in 0..<list.count {
             let entry = list[index]
+            if KafkaTrouble(code: entry.error.rawValue) == .unknownTopic {
+                missing.append(entry.partition)
+                continue
+            }
             guard entry.error == RD_KAFKA_RESP_ERR_NO_ERROR else {
                 throw client.failure(entry.error, doing: "\(doing): \(entry.partition)")
             }
-            answer[entry.partition] = entry.offset
+            answer[entry.partition] = (entry.offset, LeaderEpochs.of(list.pointer, index))
         }
+        if !missing.isEmpty {
+            let names = missing.map(\.description).joined(separator: ", ")
+            throw try unknown(
+                missing, client.failure(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, doing: "\(doing): \(names)"))
+        }
+        client.succeeded()
         return answer
+    }
+
+    /// Somebody said that these are not there. With every broker away the library says so itself, so the brokers are asked.
+    /// - Returns: `weather`, when they list them all the same.
+    private func unknown(_ partitions: [TopicPartition], _ weather: Failure) throws -> Failure {
+        for (topic, wanted) in Dictionary(grouping: partitions, by: \.topic).sorted(by: { $0.key < $1.key }) {
+            _ = try client.partitions(of: topic, expected: wanted.map(\.partition).sorted(), timeoutMillis: timeoutMillis)
+        }
+        return weather
     }
 
     /// The group's committed positions; partitions without one are left out.
@@ -199,13 +246,6 @@ package final class OffsetQueries: Sendable {
             known[group] = GroupClient(client: client)
             return client
         }
-    }
-
-    /// The topic's id in base64; nil where the loaded client or the broker cannot tell it.
-    package func topicID(of topic: String) throws -> String? {
-        // A mock cluster knows no ids and would let the question time out.
-        if client.clusterID(timeoutMillis: timeoutMillis)?.hasPrefix("mockCluster") ?? true { return nil }
-        return try TopicIdentity.ask(client, topic: topic, timeoutMillis: timeoutMillis)
     }
 
     /// What the client last said about a failed connection.

@@ -104,12 +104,12 @@ package final class TopicAdmin: Sendable {
         let deadline = ContinuousClock.now + .milliseconds(Int(timeoutMillis))
         while true {
             do {
-                let found = try queries.partitions(of: topic)
-                _ = try queries.ends(found.map { TopicPartition(topic: topic, partition: $0) })
-                if found.count >= partitions || partitions < 0 { return }
-            } catch let failure as Failure
-                where failure.code == .topicMissing || failure.code == .kafkaTransient
-            {
+                if try queries.exists(topic) {
+                    let found = try queries.partitions(of: topic)
+                    _ = try queries.ends(found.map { TopicPartition(topic: topic, partition: $0) })
+                    if found.count >= partitions || partitions < 0 { return }
+                }
+            } catch let failure as Failure where failure.code == .kafkaTransient {
                 if ContinuousClock.now > deadline { throw failure }
             }
             if ContinuousClock.now > deadline {

@@ -1,11 +1,9 @@
 // Asks for a topic's id, which tells a recreated topic from the one we knew.
 //
-// The calls exist from librdkafka 2.3 on, and the headers we build against may be older: so they are looked up in the
-// running process, and where one is missing the answer is nil. The tail fingerprint guards with any client; the id only
-// adds to it. The signatures below are the library's documented ones and must be kept in step by hand.
+// The calls exist from librdkafka 2.3 on, and the headers we build against may be older (`LibrarySymbol`): where one is
+// missing the answer is nil. The tail fingerprint guards with any client; the id only adds to it.
 
 import CRdKafka
-import Glibc
 
 enum TopicIdentity {
     private typealias MakeTopics = @convention(c) (UnsafeMutablePointer<UnsafePointer<CChar>?>?, Int) -> OpaquePointer?
@@ -16,20 +14,15 @@ enum TopicIdentity {
         @convention(c) (OpaquePointer?, UnsafeMutablePointer<Int>?) -> UnsafeMutablePointer<OpaquePointer?>?
     private typealias Text = @convention(c) (OpaquePointer?) -> UnsafePointer<CChar>?
 
-    private static func symbol<Function>(_ name: String, _ type: Function.Type) -> Function? {
-        guard let process = dlopen(nil, RTLD_NOW), let address = dlsym(process, name) else { return nil }
-        return unsafeBitCast(address, to: type)
-    }
-
     static func ask(_ client: KafkaClient, topic: String, timeoutMillis: Int32) throws -> String? {
-        guard let makeTopics = symbol("rd_kafka_TopicCollection_of_topic_names", MakeTopics.self),
-            let destroyTopics = symbol("rd_kafka_TopicCollection_destroy", DestroyTopics.self),
-            let describe = symbol("rd_kafka_DescribeTopics", Describe.self),
-            let resultOf = symbol("rd_kafka_event_DescribeTopics_result", Result.self),
-            let topicsOf = symbol("rd_kafka_DescribeTopics_result_topics", Topics.self),
-            let errorOf = symbol("rd_kafka_TopicDescription_error", Result.self),
-            let idOf = symbol("rd_kafka_TopicDescription_topic_id", Result.self),
-            let textOf = symbol("rd_kafka_Uuid_base64str", Text.self)
+        guard let makeTopics = LibrarySymbol.find("rd_kafka_TopicCollection_of_topic_names", MakeTopics.self),
+            let destroyTopics = LibrarySymbol.find("rd_kafka_TopicCollection_destroy", DestroyTopics.self),
+            let describe = LibrarySymbol.find("rd_kafka_DescribeTopics", Describe.self),
+            let resultOf = LibrarySymbol.find("rd_kafka_event_DescribeTopics_result", Result.self),
+            let topicsOf = LibrarySymbol.find("rd_kafka_DescribeTopics_result_topics", Topics.self),
+            let errorOf = LibrarySymbol.find("rd_kafka_TopicDescription_error", Result.self),
+            let idOf = LibrarySymbol.find("rd_kafka_TopicDescription_topic_id", Result.self),
+            let textOf = LibrarySymbol.find("rd_kafka_Uuid_base64str", Text.self)
         else { return nil }
         let doing = "describe topic \(topic)"
         return try client.administer(doing, timeoutMillis: timeoutMillis) { options, queue in
@@ -44,6 +37,9 @@ enum TopicIdentity {
             guard let result = resultOf(event), let topics = topicsOf(result, &count), count == 1 else { return nil }
             if let error = errorOf(topics[0]) {
                 let code = rd_kafka_error_code(error)
+                if KafkaTrouble(code: code.rawValue) == .unknownTopic {
+                    _ = try client.partitions(of: topic, timeoutMillis: timeoutMillis)
+                }
                 guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw client.failure(code, doing: doing) }
             }
             guard let id = idOf(topics[0]), let base64 = textOf(id) else { return nil }

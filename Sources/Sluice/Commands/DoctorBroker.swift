@@ -64,7 +64,7 @@ struct DoctorBroker {
             let failure = failure(error)
             return .warn(
                 "transactions", "not available: \(failure.why)",
-                now: "nothing, unless results are to be written to Kafka, which needs them")
+                now: "nothing, unless results are to be written to Kafka; then \(failure.now)")
         }
     }
 
