@@ -102,6 +102,9 @@ package final class BatchLoop {
                 .unknownJob, "there is no job named \(name)", why: "the catalog has no such row",
                 now: "`sluice jobs` lists the ones there are")
         }
+        control.show { $0.jobID = record.jobID }
+        // However it ends: what workers keep for the job under this epoch is nobody's then.
+        defer { pool.release(.all(of: record.jobID, epoch: epoch)) }
         if options.waitForLease, record.desired != .run {
             // While this one waited, somebody asked the job to rest.
             Log.notice("job not started", [("job", name), ("why", "it is meant to \(record.desired.rawValue)")])
@@ -451,15 +454,7 @@ package final class BatchLoop {
 
     /// Small batches go to one worker from here on: the others would go on fetching what they do not read.
     private func release(workersBut used: Set<String>, upTo batch: BatchNumber) {
-        let request = ReleaseBatch(jobID: job.record.jobID, batch: batch)
-        for worker in pool.available where !used.contains(worker.id) {
-            // Best effort: a consumer that is not let go fills its queue and rests.
-            DispatchQueue.global().async {
-                do { try worker.link.release(request) } catch {
-                    Log.debug("release not delivered", [("worker.id", worker.id), ("why", failure(error).why)])
-                }
-            }
-        }
+        pool.release(ReleaseBatch(jobID: job.record.jobID, batch: batch, epoch: epoch), but: used)
     }
 
     private func mode(of plan: BatchPlan) -> BatchRunner.Mode {

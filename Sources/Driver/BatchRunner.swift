@@ -261,7 +261,7 @@ final class BatchRunner {
             if let known = ahead, stage > 0, attempts == [onwardAttempt] {
                 ahead = nil
                 usedWorkers.insert(known.worker)
-                inbox.put(.ran(worker: known.worker, attempts, .success(RunTasksReply(results: [known.result]))))
+                inbox.put(.ran(worker: known.worker, attempts, .success(RunTasksReply(of: asked(stage), results: [known.result]))))
                 continue
             }
             let keys: [TaskPlacement.Key] = attempts.map {
@@ -312,6 +312,10 @@ final class BatchRunner {
 
     private func isWhole(_ attempts: [StageTracker.Attempt]) -> Bool {
         isGathered && attempts.count == plan.taskCounts[0]
+    }
+
+    private func asked(_ stage: Int) -> RunTasksReply.Asked {
+        RunTasksReply.Asked(jobID: spec.jobID, batch: plan.batch, epoch: epoch, stage: stage)
     }
 
     private let onwardAttempt = StageTracker.Attempt(stage: 1, part: 0, attempt: 1)
@@ -410,7 +414,7 @@ final class BatchRunner {
 
     /// Tells every worker that was used to drop the batch.
     private func giveUp() {
-        let request = CancelJob(jobID: spec.jobID, epoch: epoch, run: runNumber)
+        let request = CancelJob(jobID: spec.jobID, epoch: epoch, run: runNumber, isReplay: mode.isReplay)
         for worker in pool.available where usedWorkers.contains(worker.id) {
             // Best effort: a worker that does not hear it finds out by the next epoch.
             callers.async {

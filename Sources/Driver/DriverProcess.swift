@@ -317,6 +317,15 @@ package final class DriverProcess: Sendable {
         runs.withLock { $0.map { ($0.key, $0.value.control.status) } }.sorted { $0.name < $1.name }
     }
 
+    /// The jobs that this driver runs, as its workers must know them.
+    var claims: [JobClaim] {
+        runs.withLock { Array($0.values) }.compactMap { run in
+            let status = run.control.status
+            guard let jobID = status.jobID, !run.wait(timeoutMillis: 0).hasEnded else { return nil }
+            return JobClaim(jobID: jobID, epoch: status.epoch)
+        }
+    }
+
     package var uptimeMillis: Int64 { wallMillis() - startedMillis }
 
     /// Ends every job where it is: what it needs will not come. Open batches stay in the log.

@@ -14,6 +14,7 @@ package struct JobStatus: Sendable {
     package var state: JobState = .starting
     package var reason: Failure?
     package var lastBatch: BatchRecord?
+    package var jobID: JobID?
     package var epoch: Epoch = 0
     package var positions: [PartitionPosition] = []
     package var ends: [TopicPartition: Int64] = [:]

@@ -24,6 +24,8 @@ package final class WorkerPool: Sendable {
     }
 
     private let state: Mutex<State>
+    /// For what is said to workers beside a batch. One that hangs holds a thread for ten seconds at most.
+    private let callers = CallerThreads("to workers", most: 8)
     private let connect: @Sendable (String) -> any WorkerLink
 
     /// - Parameter connect: makes the link to a worker's address.
@@ -38,12 +40,20 @@ package final class WorkerPool: Sendable {
 
     package func register(_ request: RegisterWorker) throws -> Registered {
         let link = connect(request.url)
-        let member = try state.withLock { state in
-            let member = try state.registry.register(request, nowMillis: steadyMillis())
-            state.links = state.links.filter { state.registry.contains($0.key) }
-            state.links[member.id] = link
-            return member
+        // One that hears nobody would be given tasks, lose them, come back, and be given tasks.
+        do { try link.ping() } catch {
+            throw Failure(
+                .workerUnreachable, "worker \(request.url) was refused: the driver does not reach it", why: failure(error).why,
+                now: "give an address in --worker-listen that the driver's host reaches; the worker tries again")
         }
+        let (member, gone) = try state.withLock { state in
+            let member = try state.registry.register(request, nowMillis: steadyMillis())
+            let gone = state.links.filter { !state.registry.contains($0.key) }
+            for id in gone.keys { state.links[id] = nil }
+            state.links[member.id] = link
+            return (member, gone)
+        }
+        for link in gone.values { link.abandon() }
         Log.info(
             "worker joined",
             [("worker.id", member.id), ("url", member.url), ("slots", "\(member.slots)"), ("pid", "\(member.pid)")])
@@ -55,24 +65,35 @@ package final class WorkerPool: Sendable {
     }
 
     package func lost(_ id: String, _ reason: Failure) {
-        let wasThere = state.withLock { state in
-            defer {
-                state.registry.lost(id)
-                state.links[id] = nil
-            }
-            return state.registry.contains(id)
+        let (wasThere, link) = state.withLock { state in
+            let wasThere = state.registry.contains(id)
+            state.registry.lost(id)
+            return (wasThere, state.links.removeValue(forKey: id))
         }
+        link?.abandon()
         if wasThere { Log.warning("worker lost", [("worker.id", id), ("reason", reason.why)]) }
     }
 
     package func expire() {
         let gone = state.withLock { state in
-            let gone = state.registry.expire(nowMillis: steadyMillis())
-            for member in gone { state.links[member.id] = nil }
-            return gone
+            state.registry.expire(nowMillis: steadyMillis()).map { ($0.id, state.links.removeValue(forKey: $0.id)) }
         }
-        for member in gone {
-            Log.warning("worker lost", [("worker.id", member.id), ("reason", "no heartbeat")])
+        for (id, link) in gone {
+            // A worker that is paused answers nothing and closes nothing: who waits for it must not wait on.
+            link?.abandon()
+            Log.warning("worker lost", [("worker.id", id), ("reason", "no heartbeat")])
+        }
+    }
+
+    /// Tells workers to let go, all of them but those in `kept`. Best effort: a worker that does not hear it finds out by time.
+    package func release(_ request: ReleaseBatch, but kept: Set<String> = []) {
+        for worker in available where !kept.contains(worker.id) {
+            let release: @Sendable () -> Void = {
+                do { try worker.link.release(request) } catch {
+                    Log.debug("release not delivered", [("worker.id", worker.id), ("why", failure(error).why)])
+                }
+            }
+            if worker.isHere { release() } else { callers.run(release) }
         }
     }
 
@@ -93,18 +114,4 @@ package final class WorkerPool: Sendable {
     }
 
     package var members: [WorkerRegistry.Member] { state.withLock { $0.registry.all } }
-}
-
-/// Milliseconds of a clock that never jumps.
-package func steadyMillis() -> Int64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
-}
-
-/// Milliseconds since 1970 by the wall clock.
-package func wallMillis() -> Int64 {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
-    return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
 }

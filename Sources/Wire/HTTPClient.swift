@@ -119,11 +119,13 @@ package final class HTTPClient: Sendable {
 
     /// Sends a body that is JSON already and reads the answer as `sendJSON` does.
     package func sendBody<Answer: Decodable>(
-        _ method: String, _ url: String, _ body: [UInt8], as answer: Answer.Type = Answer.self, timeoutMillis: Int
+        _ method: String, _ url: String, _ body: [UInt8], as answer: Answer.Type = Answer.self, timeoutMillis: Int,
+        cancellation: HTTPCancellation? = nil
     ) throws(Failure) -> Answer {
         try read(
-            try send(method, url, body: body, timeoutMillis: timeoutMillis, unreachable: .workerUnreachable), method, url,
-            as: answer)
+            try send(
+                method, url, body: body, timeoutMillis: timeoutMillis, unreachable: .workerUnreachable,
+                cancellation: cancellation), method, url, as: answer)
     }
 
     /// `GET` with an answer as JSON.

@@ -1,8 +1,8 @@
 // The links of `Transport.swift` over HTTP.
 //
 // A task call stays open until the tasks are done, however long that is: a worker that dies breaks it at once, one that
-// falls silent is found by its heartbeats, and its late answer is ignored by attempt. So `taskTimeoutMillis` is only
-// the last resort that frees the thread.
+// falls silent is found by its heartbeats and `abandon`ed, which ends every call to it, and a late answer is ignored by
+// attempt. So `taskTimeoutMillis` is only the last resort that frees the thread.
 
 import Engine
 
@@ -12,6 +12,7 @@ private let shortTimeoutMillis = 10_000
 package struct HTTPWorkerLink: WorkerLink {
     private let client: HTTPClient
     private let url: String
+    private let abandoned = HTTPCancellation()
 
     package init(client: HTTPClient, url: String) {
         self.client = client
@@ -19,10 +20,25 @@ package struct HTTPWorkerLink: WorkerLink {
     }
 
     package func run(_ request: RunTasks) throws -> RunTasksReply {
-        try client.sendBody("POST", url + "/v1/tasks/run", try JobLine.body(request), timeoutMillis: taskTimeoutMillis)
+        let reply: RunTasksReply = try lost {
+            try client.sendBody(
+                "POST", url + "/v1/tasks/run", try JobLine.body(request), timeoutMillis: taskTimeoutMillis,
+                cancellation: abandoned)
+        }
+        guard reply.of == request.asked else {
+            throw Failure(
+                .workerUnreachable, "the worker at \(url) answered another question",
+                why: "its answer names batch \(reply.of.batch), epoch \(reply.of.epoch), stage \(reply.of.stage)",
+                now: "nothing; the tasks run again")
+        }
+        return reply
     }
     package func seal(_ request: SealTasks) throws -> SealTasksReply {
-        try client.sendBody("POST", url + "/v1/tasks/seal", try JobLine.body(request), timeoutMillis: taskTimeoutMillis)
+        try lost {
+            try client.sendBody(
+                "POST", url + "/v1/tasks/seal", try JobLine.body(request), timeoutMillis: taskTimeoutMillis,
+                cancellation: abandoned)
+        }
     }
     package func arrived(_ request: AwaitRecords) throws -> ArrivedRecords {
         // The driver's loop waits for this: a worker that has fallen silent is found by its heartbeats, not here.
@@ -39,6 +55,19 @@ package struct HTTPWorkerLink: WorkerLink {
     package func checkState(_ request: CheckState) throws {
         let _: EmptyMessage = try client.sendJSON(
             "POST", url + "/v1/state/check", request, timeoutMillis: shortTimeoutMillis)
+    }
+    package func ping() throws {
+        _ = try client.bytes(url + "/v1/health", timeoutMillis: 3000, unreachable: .workerUnreachable)
+    }
+    package func abandon() { abandoned.cancel() }
+
+    /// A call that was broken off from this side is one to a worker that is lost.
+    private func lost<Reply>(_ call: () throws -> Reply) throws -> Reply {
+        do { return try call() } catch let reason as Failure where reason.code == .taskCancelled && abandoned.isCancelled {
+            throw Failure(
+                .workerUnreachable, "the worker at \(url) fell silent", why: "no heartbeat",
+                now: "nothing; its tasks run elsewhere")
+        }
     }
 }
 

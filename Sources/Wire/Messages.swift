@@ -16,7 +16,7 @@
 //                      POST /v1/tasks/release           ReleaseBatch        -> {}
 //                      POST /v1/tasks/cancel            CancelJob           -> {}
 //                      POST /v1/state/check             CheckState          -> {}
-//   worker -> worker   GET  /v1/blocks/JOBID/BATCH/EPOCH/STAGE/PART/ATTEMPT/DESTINATION   an encoded chunk
+//   worker -> worker   GET  /v1/blocks/JOBID/BATCH/EPOCH/RUN/STAGE/PART/ATTEMPT/DESTINATION   an encoded chunk
 //
 // When changing a message: raise `wireVersion`; a worker of another build is refused at registration anyway.
 
@@ -24,7 +24,7 @@ import Engine
 import Foundation
 
 /// The version that every registration carries.
-package let wireVersion = 4
+package let wireVersion = 5
 
 // MARK: membership
 
@@ -65,7 +65,22 @@ package struct Heartbeat: Codable, Sendable {
 package struct HeartbeatReply: Codable, Sendable {
     /// False when the driver does not know the worker (any more): register again.
     package var known: Bool
-    package init(known: Bool) { self.known = known }
+    /// The jobs that the driver runs now: what a worker holds of another one is nobody's.
+    package var jobs: [JobClaim]
+    package init(known: Bool, jobs: [JobClaim] = []) {
+        self.known = known
+        self.jobs = jobs
+    }
+}
+
+/// A driver runs this job under this epoch.
+package struct JobClaim: Codable, Sendable, Hashable {
+    package var jobID: JobID
+    package var epoch: Epoch
+    package init(jobID: JobID, epoch: Epoch) {
+        self.jobID = jobID
+        self.epoch = epoch
+    }
 }
 
 // MARK: tasks
@@ -289,12 +304,40 @@ package struct TaskResult: Codable, Sendable {
 }
 
 package struct RunTasksReply: Codable, Sendable {
+    /// What was asked: with part and attempt of each result the six coordinates by which it is accepted (protocol 3).
+    package var of: Asked
     package var results: [TaskResult]
     /// Of the task that `onward` named, if it was run.
     package var onward: TaskResult?
-    package init(results: [TaskResult], onward: TaskResult? = nil) {
+
+    package struct Asked: Codable, Sendable, Hashable {
+        package var jobID: JobID
+        package var batch: BatchNumber
+        package var epoch: Epoch
+        package var stage: Int
+        package init(jobID: JobID, batch: BatchNumber, epoch: Epoch, stage: Int) {
+            self.jobID = jobID
+            self.batch = batch
+            self.epoch = epoch
+            self.stage = stage
+        }
+    }
+
+    package init(of asked: Asked, results: [TaskResult]) {
+        of = asked
+        self.results = results
+    }
+
+    package init(to request: RunTasks, results: [TaskResult], onward: TaskResult? = nil) {
+        of = request.asked
         self.results = results
         self.onward = onward
+    }
+}
+
+extension RunTasks {
+    package var asked: RunTasksReply.Asked {
+        RunTasksReply.Asked(jobID: job.jobID, batch: context.batch, epoch: context.epoch, stage: stage)
     }
 }
 
@@ -375,26 +418,38 @@ package struct ArrivedRecords: Codable, Sendable {
     package init(ends: [Int64]?) { self.ends = ends }
 }
 
-/// The job's next batches are done by another worker as a whole: what is held of its batches up to this one may go, and so
-/// may its consumers, which would fetch what nobody reads here.
+/// This worker is not used for the job any more, or not for what lies before this: what it holds of the job's batches up to
+/// this one, under this epoch or an older one, goes. When nothing newer is there, so does everything else that it keeps for
+/// the job: consumers would fetch what nobody reads here.
 package struct ReleaseBatch: Codable, Sendable {
     package var jobID: JobID
     package var batch: BatchNumber
-    package init(jobID: JobID, batch: BatchNumber) {
+    package var epoch: Epoch
+
+    package init(jobID: JobID, batch: BatchNumber, epoch: Epoch) {
         self.jobID = jobID
         self.batch = batch
+        self.epoch = epoch
+    }
+
+    /// The job has stopped, ended or moved to another driver.
+    package static func all(of jobID: JobID, epoch: Epoch) -> ReleaseBatch {
+        ReleaseBatch(jobID: jobID, batch: .max, epoch: epoch)
     }
 }
 
-/// Stop every attempt of the job up to this epoch and, within it, up to this try; forget what it holds.
+/// Stop every attempt of the job up to this epoch and, within it, up to this try, and drop what they made.
 package struct CancelJob: Codable, Sendable {
     package var jobID: JobID
     package var epoch: Epoch
     package var run: Int64
-    package init(jobID: JobID, epoch: Epoch, run: Int64) {
+    /// Only this one try, which was a replay: what the running job has here stays.
+    package var isReplay: Bool
+    package init(jobID: JobID, epoch: Epoch, run: Int64, isReplay: Bool = false) {
         self.jobID = jobID
         self.epoch = epoch
         self.run = run
+        self.isReplay = isReplay
     }
 }
 

@@ -14,6 +14,16 @@ package protocol WorkerLink: Sendable {
     func release(_ request: ReleaseBatch) throws
     func cancel(_ request: CancelJob) throws
     func checkState(_ request: CheckState) throws
+    /// The worker answers at its address.
+    func ping() throws
+    /// The worker is a member no more: calls that wait for it end within two seconds.
+    func abandon()
+}
+
+extension WorkerLink {
+    // A worker in this process is there as long as this process is.
+    package func ping() throws {}
+    package func abandon() {}
 }
 
 /// The driver as a worker sees it: the bytes that a plan names by digest or name.
@@ -27,38 +37,43 @@ package protocol BlockLink: Sendable {
     func block(_ id: BlockID, at workerURL: String) throws -> [UInt8]
 }
 
-/// The name of a block: who made it, for whom.
+/// The name of a block: who made it, for whom. Two tries at a batch may give other blocks (a probe reads less of a range),
+/// so the try is part of it.
 package struct BlockID: Hashable, Sendable {
     package var jobID: JobID
     package var batch: BatchNumber
     package var epoch: Epoch
+    package var run: Int64
     package var stage: Int
     package var part: Int
     package var attempt: Int
     package var destination: Int
 
     package init(
-        jobID: JobID, batch: BatchNumber, epoch: Epoch, stage: Int, part: Int, attempt: Int, destination: Int
+        jobID: JobID, batch: BatchNumber, epoch: Epoch, run: Int64, stage: Int, part: Int, attempt: Int, destination: Int
     ) {
         self.jobID = jobID
         self.batch = batch
         self.epoch = epoch
+        self.run = run
         self.stage = stage
         self.part = part
         self.attempt = attempt
         self.destination = destination
     }
 
-    package var path: String { "/v1/blocks/\(jobID)/\(batch)/\(epoch)/\(stage)/\(part)/\(attempt)/\(destination)" }
+    package var path: String {
+        "/v1/blocks/\(jobID)/\(batch)/\(epoch)/\(run)/\(stage)/\(part)/\(attempt)/\(destination)"
+    }
 
     package init?(path: String) {
         let pieces = path.split(separator: "/", omittingEmptySubsequences: true)
-        guard pieces.count == 9, pieces[0] == "v1", pieces[1] == "blocks", let batch = Int64(pieces[3]),
-            let epoch = Int64(pieces[4]), let stage = Int(pieces[5]), let part = Int(pieces[6]),
-            let attempt = Int(pieces[7]), let destination = Int(pieces[8])
+        guard pieces.count == 10, pieces[0] == "v1", pieces[1] == "blocks", let batch = Int64(pieces[3]),
+            let epoch = Int64(pieces[4]), let run = Int64(pieces[5]), let stage = Int(pieces[6]), let part = Int(pieces[7]),
+            let attempt = Int(pieces[8]), let destination = Int(pieces[9])
         else { return nil }
         self.init(
-            jobID: JobID(text: String(pieces[2])), batch: batch, epoch: epoch, stage: stage, part: part,
+            jobID: JobID(text: String(pieces[2])), batch: batch, epoch: epoch, run: run, stage: stage, part: part,
             attempt: attempt, destination: destination)
     }
 }

@@ -1,7 +1,7 @@
 // How much a worker holds in memory between a task's report and the end of its batch, and where the rest goes.
 //
 // Blocks and rows share one budget (`block_memory`). What still fits is kept as it is; what does not goes whole into the
-// batch's `SpillFile`. Nothing moves later: what was kept stays, and what was put aside is read when it is asked for. So a
+// try's `SpillFile`. Nothing moves later: what was kept stays, and what was put aside is read when it is asked for. So a
 // batch of any size costs the budget, what is being read or written at the moment, and disk.
 //
 // The sums must come back to zero when everything was let go; `HeldMemoryTests` looks at that.
@@ -10,13 +10,9 @@ import Engine
 import Synchronization
 
 package final class HeldMemory: Sendable {
-    private struct Owner: Hashable {
-        var jobID: JobID
-        var batch: BatchNumber
-    }
     private struct State {
         var residentBytes = 0
-        var files: [Owner: SpillFile] = [:]
+        var files: [BatchTry: SpillFile] = [:]
         var spilledBytes = 0
     }
 
@@ -49,10 +45,9 @@ package final class HeldMemory: Sendable {
         }
     }
 
-    /// Writes bytes of a batch to disk.
-    /// - Throws: `diskFull`.
-    package func putAside(_ bytes: [UInt8], of jobID: JobID, _ batch: BatchNumber) throws -> SpillFile.Place {
-        let owner = Owner(jobID: jobID, batch: batch)
+    /// Writes bytes of a try to disk.
+    /// - Throws: `workerTrouble`.
+    package func putAside(_ bytes: [UInt8], of owner: BatchTry) throws -> SpillFile.Place {
         let file = try state.withLock { state in
             if let known = state.files[owner] { return known }
             let made = try SpillFile(directory: directory)
@@ -64,10 +59,6 @@ package final class HeldMemory: Sendable {
         return place
     }
 
-    /// Forgets the files of a job's batches; each goes with the last place in it.
-    package func closeFiles(_ jobID: JobID, upTo batch: BatchNumber) {
-        state.withLock { state in
-            for owner in state.files.keys where owner.jobID == jobID && owner.batch <= batch { state.files[owner] = nil }
-        }
-    }
+    /// Forgets the file of a try; it goes with the last place in it.
+    package func closeFile(of owner: BatchTry) { state.withLock { $0.files[owner] = nil } }
 }

@@ -1,8 +1,8 @@
 // What a worker holds between a task's report and the end of its batch: blocks for the next stage, rows for the sink.
 //
 // Nothing here has left the worker (protocol 3). Blocks are encoded chunks, fetched by other tasks by their full name;
-// rows wait for the driver's word to seal. Both go when the driver releases the batch, when a newer batch or epoch of
-// the job arrives, or with the process: a lost block is a `blockLost` to whoever asks, and its task is run again.
+// rows wait for the driver's word to seal. Both are kept under the try that made them and go with it, when `WorkerDesk` says
+// so: a lost block is a `blockLost` to whoever asks, and its task is run again.
 //
 // Both may be larger than memory: `HeldMemory` says what stays and what goes to disk. Rows that stay are kept as the
 // columns they are; rows on disk are encoded chunks, read back when they are sealed.
@@ -18,20 +18,20 @@ package final class BlockStore: Sendable {
         case aside(SpillFile.Place)
     }
 
-    private let blocks = Mutex<[BlockID: Block]>([:])
+    private let blocks = Mutex<[BatchTry: [BlockID: Block]]>([:])
     private let memory: HeldMemory
 
     package init(memory: HeldMemory) { self.memory = memory }
 
     package func put(_ id: BlockID, _ bytes: [UInt8]) throws {
         let block: Block =
-            memory.take(bytes.count) ? .memory(bytes) : .aside(try memory.putAside(bytes, of: id.jobID, id.batch))
-        let replaced = blocks.withLock { $0.updateValue(block, forKey: id) }
+            memory.take(bytes.count) ? .memory(bytes) : .aside(try memory.putAside(bytes, of: id.madeBy))
+        let replaced = blocks.withLock { $0[id.madeBy, default: [:]].updateValue(block, forKey: id) }
         if let replaced { letGo(replaced) }
     }
 
     package func get(_ id: BlockID) throws -> [UInt8]? {
-        switch blocks.withLock({ $0[id] }) {
+        switch blocks.withLock({ $0[id.madeBy]?[id] }) {
         case nil: nil
         case .memory(let bytes)?: bytes
         case .aside(let place)?: try place.read()
@@ -41,8 +41,8 @@ package final class BlockStore: Sendable {
     /// Bytes of all blocks, wherever they are.
     package var byteCount: Int {
         blocks.withLock { blocks in
-            blocks.values.reduce(0) { sum, block in
-                switch block {
+            blocks.values.joined().reduce(0) { sum, block in
+                switch block.value {
                 case .memory(let bytes): sum + bytes.count
                 case .aside(let place): sum + place.count
                 }
@@ -50,12 +50,9 @@ package final class BlockStore: Sendable {
         }
     }
 
-    package func remove(_ jobID: JobID, upTo batch: BatchNumber) {
-        let removed = blocks.withLock { blocks in
-            let ids = blocks.keys.filter { $0.jobID == jobID && $0.batch <= batch }
-            return ids.compactMap { blocks.removeValue(forKey: $0) }
-        }
-        for block in removed { letGo(block) }
+    package func remove(_ owner: BatchTry) {
+        let removed = blocks.withLock { $0.removeValue(forKey: owner) }
+        for block in removed?.values ?? [:].values { letGo(block) }
     }
 
     private func letGo(_ block: Block) {
@@ -63,19 +60,19 @@ package final class BlockStore: Sendable {
     }
 }
 
+extension BlockID {
+    package var madeBy: BatchTry { BatchTry(jobID: jobID, batch: batch, epoch: epoch, run: run) }
+}
+
 /// Rows of finished last-stage attempts, waiting to be sealed.
 package final class HeldRows: Sendable {
     package struct Key: Hashable, Sendable {
-        package var jobID: JobID
-        package var batch: BatchNumber
-        package var epoch: Epoch
+        package var madeBy: BatchTry
         package var part: Int
         package var attempt: Int
 
-        package init(jobID: JobID, batch: BatchNumber, epoch: Epoch, part: Int, attempt: Int) {
-            self.jobID = jobID
-            self.batch = batch
-            self.epoch = epoch
+        package init(madeBy: BatchTry, part: Int, attempt: Int) {
+            self.madeBy = madeBy
             self.part = part
             self.attempt = attempt
         }
@@ -109,7 +106,7 @@ package final class HeldRows: Sendable {
         }
     }
 
-    private let rows = Mutex<[Key: Rows]>([:])
+    private let rows = Mutex<[BatchTry: [Key: Rows]]>([:])
     private let memory: HeldMemory
 
     package init(memory: HeldMemory) { self.memory = memory }
@@ -123,25 +120,33 @@ package final class HeldRows: Sendable {
                     value.held.append(.memory(chunk, bytes: bytes))
                 } else {
                     let encoded = ChunkCodec.encode(chunk, compressing: false)
-                    value.held.append(.aside(try memory.putAside(encoded, of: key.jobID, key.batch)))
+                    value.held.append(.aside(try memory.putAside(encoded, of: key.madeBy)))
                 }
             }
         } catch {
             letGo(value)
             throw error
         }
-        let replaced = rows.withLock { $0.updateValue(value, forKey: key) }
+        let replaced = rows.withLock { $0[key.madeBy, default: [:]].updateValue(value, forKey: key) }
         if let replaced { letGo(replaced) }
     }
 
-    package func get(_ key: Key) -> Rows? { rows.withLock { $0[key] } }
+    package func get(_ key: Key) -> Rows? { rows.withLock { $0[key.madeBy]?[key] } }
 
-    package func remove(_ jobID: JobID, upTo batch: BatchNumber) {
-        let removed = rows.withLock { rows in
-            let keys = rows.keys.filter { $0.jobID == jobID && $0.batch <= batch }
-            return keys.compactMap { rows.removeValue(forKey: $0) }
+    /// What the driver's word to seal names. Two tries under one epoch give equal rows, so it does not say which.
+    package func get(_ jobID: JobID, batch: BatchNumber, epoch: Epoch, part: Int, attempt: Int) -> Rows? {
+        rows.withLock { rows in
+            let tries = rows.keys.filter { $0.jobID == jobID && $0.batch == batch && $0.epoch == epoch }
+            for owner in tries.sorted(by: { $0.run > $1.run }) {
+                if let found = rows[owner]?[Key(madeBy: owner, part: part, attempt: attempt)] { return found }
+            }
+            return nil
         }
-        for value in removed { letGo(value) }
+    }
+
+    package func remove(_ owner: BatchTry) {
+        let removed = rows.withLock { $0.removeValue(forKey: owner) }
+        for value in removed?.values ?? [:].values { letGo(value) }
     }
 
     private func letGo(_ rows: Rows) {

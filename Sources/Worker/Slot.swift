@@ -1,9 +1,8 @@
-// One lane of work in a worker: a serial queue and what its tasks keep between batches.
+// One slot of a worker: its lane, and what its tasks keep between batches.
 //
-// Consumers, decoders, sink connections and warm state belong to one slot and are touched on its queue only; that is the
-// reason for `@unchecked Sendable`. All of it can be thrown away at any time: `forget` and `closeIdle` do.
+// Consumers, decoders, sink connections and warm state belong to one slot and are touched inside its lane only; that is
+// the reason for `@unchecked Sendable`. All of it can be thrown away at any time: `forget` and `closeIdle` do.
 
-import Dispatch
 import Engine
 import Foundation
 import Wire
@@ -12,7 +11,9 @@ final class Slot: @unchecked Sendable {
     let number: Int
     /// Slots of this worker; they share its fetch budget.
     private let slotCount: Int
-    let queue: DispatchQueue
+    let lane = Lane()
+    /// For requests that keep several slots busy at once: the caller's own thread is in one of them.
+    let thread: WorkThread
     private var readers: [JobID: (reader: RangeReader, bell: ArrivalBell?, usedAt: ContinuousClock.Instant)] = [:]
     private var decoders: [JobID: (runtime: JobRuntime, decoder: any RowDecoder)] = [:]
     private var sinks: [JobID: (sink: any Sink, usedAt: ContinuousClock.Instant)] = [:]
@@ -21,7 +22,7 @@ final class Slot: @unchecked Sendable {
     init(number: Int, of slotCount: Int) {
         self.number = number
         self.slotCount = slotCount
-        queue = DispatchQueue(label: "sluice.slot.\(number)")
+        thread = WorkThread("slot \(number)", stackBytes: 4 << 20)
     }
 
     func reader(_ runtime: JobRuntime, _ bell: ArrivalBell?) -> RangeReader {
@@ -119,6 +120,9 @@ final class Slot: @unchecked Sendable {
     }
 
     // MARK: giving up
+
+    /// Things that are kept for jobs.
+    var keptCount: Int { readers.count + decoders.count + sinks.count + states.values.reduce(0) { $0 + $1.count } }
 
     func forget(_ jobID: JobID) {
         closeReader(jobID)

@@ -4,7 +4,7 @@
 // records already, and a slot's state is warm. Pure; survives nothing; a wrong choice costs time, never an answer.
 
 /// Sticky, balanced assignment of keys to slots.
-struct SlotMap<Key: Hashable> {
+struct SlotMap<Key: Hashable & Sendable>: Sendable {
     private let slots: Int
     private var slotOf: [Key: Int] = [:]
     private var load: [Int]

@@ -249,16 +249,14 @@ struct TaskRunner {
         if request.returnRows { report.rows = chunks.map { Data(ChunkCodec.encode($0)) } }
         if request.replay { return }
         if report.rowsOut > 0 {
-            let key = HeldRows.Key(
-                jobID: request.job.jobID, batch: request.context.batch, epoch: request.context.epoch, part: part,
-                attempt: task.attempt)
+            let key = HeldRows.Key(madeBy: BatchTry(request), part: part, attempt: task.attempt)
             try holdRows(key, chunks, text, slot.number)
         }
     }
 
     private func blockID(stage: Int, part: Int, attempt: Int, destination: Int) -> BlockID {
         BlockID(
-            jobID: request.job.jobID, batch: request.context.batch, epoch: request.context.epoch, stage: stage,
-            part: part, attempt: attempt, destination: destination)
+            jobID: request.job.jobID, batch: request.context.batch, epoch: request.context.epoch,
+            run: request.context.run, stage: stage, part: part, attempt: attempt, destination: destination)
     }
 }

@@ -1,11 +1,14 @@
 // A worker without its sockets: runs task attempts in slots, holds what they made, seals on the driver's word.
 //
-// It decides nothing. A request names the tasks of one stage; each goes to the slot that holds its partition's consumer
-// or its part's warm state, slots work side by side, and the answer is the list of reports. Requests of several jobs
-// queue up in the slots. `WorkerProcess` puts this behind HTTP; `sluice run --workers 0` calls it directly.
+// It decides nothing: what is taken on, kept and let go says `WorkerDesk`, under a lock; this carries it out. A request
+// names the tasks of one stage; each goes to the slot that holds its partition's consumer or its part's warm state, slots
+// work side by side, and the answer is the list of reports. Requests of several jobs queue up at the slots' lanes.
+// `WorkerProcess` puts this behind HTTP; `sluice run --workers 0` calls it directly.
 //
 // What survives a crash: nothing, on purpose. Blocks, held rows, warm state and consumers are all made again from the
 // log by another attempt.
+//
+// When changing it: whatever is kept for a job, here or in a slot, must go in `carryOut`.
 
 import Dispatch
 import Engine
@@ -27,17 +30,12 @@ package final class WorkerNode: WorkerLink {
     private let shared: Mutex<Shared>
 
     private struct Shared {
+        var desk: WorkerDesk
         /// One a job and lane: other settings of the same job replace the older ones.
         var runtimes: [JobID: JobRuntime] = [:]
-        /// The newest try of each job that was given up.
-        var cancelled: [JobID: (epoch: Epoch, run: Int64)] = [:]
-        var partitionSlots: [JobID: SlotMap<TopicPartition>] = [:]
-        var partSlots: [JobID: SlotMap<Int>] = [:]
-        /// Jobs whose batches come whole, too small to be shared out among the slots: slot 0 reads them.
-        var whole: Set<JobID> = []
-        /// Those of them that are cut as records come.
+        /// Of jobs whose batches come whole and are cut as records come.
         var bells: [JobID: ArrivalBell] = [:]
-        var running = 0
+        var sealing = 0
     }
 
     /// - Parameter blockMemoryBytes: how much of what is held between two stages stays in memory.
@@ -54,7 +52,7 @@ package final class WorkerNode: WorkerLink {
         self.peers = peers
         ownURL = Mutex("local:")
         self.slots = (0..<slots).map { Slot(number: $0, of: slots) }
-        shared = Mutex(Shared())
+        shared = Mutex(Shared(desk: WorkerDesk(slots: slots)))
     }
 
     /// The address under which other workers find this one's blocks.
@@ -71,7 +69,7 @@ package final class WorkerNode: WorkerLink {
     }
 
     /// Requests being worked on now.
-    package var runningRequests: Int { shared.withLock { $0.running } }
+    package var runningRequests: Int { shared.withLock { $0.desk.runningRequests + $0.sealing } }
     package var heldBlockBytes: Int { blocks.byteCount }
     /// Bytes of blocks and rows that are held in memory now, and that went to disk since the start.
     package var heldMemoryBytes: Int { memory.residentBytes }
@@ -82,18 +80,18 @@ package final class WorkerNode: WorkerLink {
     // MARK: requests of the driver
 
     package func run(_ request: RunTasks) throws -> RunTasksReply {
-        let runtime = try runtime(request.job)
-        shared.withLock { $0.running += 1 }
-        defer { shared.withLock { $0.running -= 1 } }
-        // A newer batch of the job means that older ones are decided: whatever is held of them is waste.
-        if !request.replay { drop(request.job.jobID, upTo: request.context.batch - 1) }
-
+        let asked = BatchTry(request)
+        let runtime = try runtime(request.job) { desk in
+            try desk.begin(asked, isReplay: request.replay, nowMillis: steadyMillis())
+        }
+        // What a whole replay made is fetched inside this request and by nobody else.
+        defer { decide { $0.end(asked, isWhole: request.onward != nil, nowMillis: steadyMillis()) } }
         if request.stage == 0, !request.replay { gather(runtime, isWhole: request.isWhole, isSteady: request.isSteady) }
         let results = run(request, runtime)
         guard let next = request.onward, let merge = Self.merge(next, behind: results, of: request, at: url) else {
-            return RunTasksReply(results: results)
+            return RunTasksReply(to: request, results: results)
         }
-        return RunTasksReply(results: results, onward: run(merge, runtime).first)
+        return RunTasksReply(to: request, results: results, onward: run(merge, runtime).first)
     }
 
     /// The request for the stage after the exchange, when every source has succeeded here.
@@ -111,23 +109,16 @@ package final class WorkerNode: WorkerLink {
         return merge
     }
 
-    /// A batch that is here as a whole is read by one slot: each consumer costs a fetch at the log's end again and again,
-    /// more than the few rows it brings. When that changes, the consumers that follow other partitions than before go.
     private func gather(_ runtime: JobRuntime, isWhole: Bool, isSteady: Bool) {
         let jobID = runtime.spec.jobID
-        let hasChanged = shared.withLock { shared in
+        shared.withLock { shared in
             if !isWhole || !isSteady {
                 shared.bells[jobID] = nil
             } else if shared.bells[jobID] == nil {
                 shared.bells[jobID] = ArrivalBell()
             }
-            guard shared.whole.contains(jobID) != isWhole else { return false }
-            if isWhole { shared.whole.insert(jobID) } else { shared.whole.remove(jobID) }
-            shared.partitionSlots[jobID] = SlotMap(slots: isWhole ? 1 : slotCount)
-            return true
         }
-        guard hasChanged else { return }
-        for slot in slots where !isWhole || slot.number > 0 { slot.queue.async { slot.closeReader(jobID) } }
+        decide { $0.gather(jobID, isWhole: isWhole) }
     }
 
     /// Waits on the caller's thread, so that the slot stays free for other jobs.
@@ -138,7 +129,7 @@ package final class WorkerNode: WorkerLink {
         let began = ContinuousClock.now
         func waitedMillis() -> Int { Int((ContinuousClock.now - began) / .milliseconds(1)) }
         func look() throws -> [Int64]? {
-            try slots[0].queue.sync {
+            try slots[0].lane.perform {
                 do {
                     return try slots[0].arrived(request.jobID, bell, request.positions, most: Self.mostArrived)
                 } catch {
@@ -164,22 +155,9 @@ package final class WorkerNode: WorkerLink {
     private static let mostArrived = 4096
     private static let fillingMicros = 100
 
-    /// Runs the tasks on their slots; the results by part.
+    /// Runs the tasks in their slots; the results by part.
     private func run(_ request: RunTasks, _ runtime: JobRuntime) -> [TaskResult] {
-        let bySlot = shared.withLock { shared in
-            var bySlot: [Int: [TaskSpec]] = [:]
-            for task in request.tasks {
-                let slot: Int
-                if let range = task.range {
-                    slot = shared.partitionSlots[request.job.jobID, default: SlotMap(slots: slotCount)]
-                        .slot(of: range.topicPartition)
-                } else {
-                    slot = shared.partSlots[request.job.jobID, default: SlotMap(slots: slotCount)].slot(of: task.part)
-                }
-                bySlot[slot, default: []].append(task)
-            }
-            return bySlot
-        }
+        let bySlot = shared.withLock { $0.desk.slots(for: request.tasks, of: request.job.jobID) }
         let results = Mutex<[TaskResult]>([])
         onSlots(bySlot) { slot, tasks in
             let done = self.runTasks(tasks, of: request, runtime: runtime, on: slot)
@@ -189,16 +167,17 @@ package final class WorkerNode: WorkerLink {
     }
 
     package func seal(_ request: SealTasks) throws -> SealTasksReply {
-        let runtime = try runtime(request.job)
-        shared.withLock { $0.running += 1 }
-        defer { shared.withLock { $0.running -= 1 } }
+        let jobID = request.job.jobID
+        try shared.withLock { shared in
+            try shared.desk.beginSeal(jobID, batch: request.batch, epoch: request.epoch, nowMillis: steadyMillis())
+            shared.sealing += 1
+        }
+        defer { shared.withLock { $0.sealing -= 1 } }
         var bySlot: [Int: [(SealTasks.Part, HeldRows.Rows)]] = [:]
         let results = Mutex<[SealResult]>([])
         for part in request.parts {
-            let key = HeldRows.Key(
-                jobID: request.job.jobID, batch: request.batch, epoch: request.epoch, part: part.part,
-                attempt: part.attempt)
-            if let rows = held.get(key), rows.digest == part.digest {
+            let rows = held.get(jobID, batch: request.batch, epoch: request.epoch, part: part.part, attempt: part.attempt)
+            if let rows, rows.digest == part.digest {
                 bySlot[rows.slot, default: []].append((part, rows))
             } else {
                 let failure = Failure(
@@ -208,6 +187,9 @@ package final class WorkerNode: WorkerLink {
                 results.withLock { $0.append(SealResult(part: part.part, failure: failure)) }
             }
         }
+        // A job of which nothing is held here gets no plan and no connection either.
+        guard !bySlot.isEmpty else { return SealTasksReply(results: results.withLock { $0.sorted { $0.part < $1.part } }) }
+        let runtime = try runtime(request.job) { _ in [] }
         onSlots(bySlot) { slot, parts in
             let sealed = slot.seal(
                 runtime: runtime, batch: request.batch, epoch: request.epoch,
@@ -223,73 +205,92 @@ package final class WorkerNode: WorkerLink {
         return SealTasksReply(results: results.withLock { $0.sorted { $0.part < $1.part } })
     }
 
-    package func release(_ request: ReleaseBatch) throws {
-        drop(request.jobID, upTo: request.batch)
-        for slot in slots { slot.queue.async { slot.closeReader(request.jobID) } }
-    }
+    package func release(_ request: ReleaseBatch) throws { decide { $0.release(request, nowMillis: steadyMillis()) } }
 
-    package func cancel(_ request: CancelJob) throws {
-        shared.withLock { shared in
-            let known = shared.cancelled[request.jobID] ?? (0, 0)
-            if (request.epoch, request.run) > known { shared.cancelled[request.jobID] = (request.epoch, request.run) }
-            shared.runtimes[request.jobID] = nil
-            shared.partitionSlots[request.jobID] = nil
-            shared.partSlots[request.jobID] = nil
-            shared.whole.remove(request.jobID)
-            shared.bells[request.jobID] = nil
-        }
-        drop(request.jobID, upTo: .max)
-        for slot in slots { slot.queue.async { slot.forget(request.jobID) } }
+    package func cancel(_ request: CancelJob) throws { decide { $0.cancel(request, nowMillis: steadyMillis()) } }
+
+    /// What the driver says of its jobs with each heartbeat.
+    package func claimed(_ claims: [JobClaim]) {
+        shared.withLock { $0.desk.claimed(claims, nowMillis: steadyMillis()) }
     }
 
     package func checkState(_ request: CheckState) throws {
         _ = try StateStore(address: request.address).read(request.jobID, name: request.name)
     }
 
-    /// Closes consumers and connections that nothing has used for `idleMillis`.
-    package func closeIdle(olderThanMillis idleMillis: Int) {
-        for slot in slots { slot.queue.async { slot.closeIdle(olderThanMillis: idleMillis) } }
+    /// Lets go of what nobody claims any more, and closes consumers and connections that nothing has used for `idleMillis`.
+    package func tidy(idleMillis: Int) {
+        decide { $0.expire(nowMillis: steadyMillis()) }
+        for slot in slots { slot.lane.put { slot.closeIdle(olderThanMillis: idleMillis) } }
     }
 
     // MARK: inside
 
-    private func drop(_ jobID: JobID, upTo batch: BatchNumber) {
-        blocks.remove(jobID, upTo: batch)
-        held.remove(jobID, upTo: batch)
-        memory.closeFiles(jobID, upTo: batch)
+    /// Asks the desk and does what it says.
+    private func decide(_ ask: (inout WorkerDesk) -> [WorkerDesk.Action]) {
+        for action in shared.withLock({ ask(&$0.desk) }) { carryOut(action) }
     }
 
-    private func runtime(_ spec: JobSpec) throws -> JobRuntime {
+    private func carryOut(_ action: WorkerDesk.Action) {
+        switch action {
+        case .drop(let owner):
+            blocks.remove(owner)
+            held.remove(owner)
+            memory.closeFile(of: owner)
+        case .forget(let jobID):
+            shared.withLock { shared in
+                shared.runtimes[jobID] = nil
+                shared.bells[jobID] = nil
+            }
+            for slot in slots { slot.lane.put { slot.forget(jobID) } }
+        case .closeReaders(let jobID, let first):
+            for slot in slots[first...] { slot.lane.put { slot.closeReader(jobID) } }
+        }
+    }
+
+    /// The job's plan, when the desk takes the request on.
+    private func runtime(_ spec: JobSpec, _ ask: (inout WorkerDesk) throws -> [WorkerDesk.Action]) throws -> JobRuntime {
         guard spec.buildDigest == build else {
             throw Failure(
                 .otherBuild, "this worker is another build than the driver of job \(spec.name)",
                 why: "build \(build) here, \(spec.buildDigest) at the driver",
                 now: "start the worker from the driver's build")
         }
-        if let known = shared.withLock({ $0.runtimes[spec.jobID] }), known.spec == spec { return known }
-        let made = try JobRuntime(spec: spec, jobs: jobs)
-        shared.withLock { $0.runtimes[spec.jobID] = made }
-        return made
-    }
-
-    private func isCancelled(_ jobID: JobID, _ context: BatchContext) -> Bool {
-        shared.withLock { shared in
-            guard let newest = shared.cancelled[jobID] else { return false }
-            return (context.epoch, context.run) <= newest
+        let known = shared.withLock { $0.runtimes[spec.jobID] }
+        let runtime = if let known, known.spec == spec { known } else { try JobRuntime(spec: spec, jobs: jobs) }
+        let actions = try shared.withLock { shared in
+            let actions = try ask(&shared.desk)
+            shared.runtimes[spec.jobID] = runtime
+            return actions
         }
+        for action in actions { carryOut(action) }
+        return runtime
     }
 
+    private func isCancelled(_ request: RunTasks) -> Bool {
+        shared.withLock { $0.desk.isCancelled(BatchTry(request), isReplay: request.replay) }
+    }
+
+    /// What a job keeps here now, for tests and metrics.
+    package var kept: (jobs: Int, plans: Int, inSlots: Int) {
+        let (isEmpty, plans) = shared.withLock { ($0.desk.jobCount, $0.runtimes.count + $0.bells.count) }
+        return (isEmpty, plans, slots.reduce(0) { sum, slot in sum + slot.lane.perform { slot.keptCount } })
+    }
+
+    /// The first slot's work is done on the caller's thread, the others' on their own, side by side.
     private func onSlots<Work>(_ bySlot: [Int: [Work]], _ body: @escaping (Slot, [Work]) -> Void) {
-        if bySlot.count == 1, let (number, work) = bySlot.first {
-            slots[number].queue.sync { body(slots[number], work) }
-            return
-        }
+        let works = bySlot.sorted { $0.key < $1.key }
         let group = DispatchGroup()
-        for (number, work) in bySlot {
+        for (number, work) in works.dropFirst() {
             let slot = slots[number]
             let job = UncheckedWork { body(slot, work) }
-            slot.queue.async(group: group) { job.run() }
+            group.enter()
+            slot.thread.put {
+                slot.lane.perform(job.run)
+                group.leave()
+            }
         }
+        if let (number, work) = works.first { slots[number].lane.perform { body(slots[number], work) } }
         group.wait()
     }
 
@@ -306,7 +307,7 @@ package final class WorkerNode: WorkerLink {
                 }
                 return try peers.block(id, at: workerURL)
             },
-            isCancelled: { [self] in isCancelled(request.job.jobID, request.context) }, compressesBlocks: isReachedFromElsewhere)
+            isCancelled: { [self] in isCancelled(request) }, compressesBlocks: isReachedFromElsewhere)
         return runner.run(
             tasks,
             keepBlock: { [self] id, bytes in try blocks.put(id, bytes) },
@@ -314,7 +315,7 @@ package final class WorkerNode: WorkerLink {
     }
 }
 
-/// Work handed to one slot's queue while the caller waits for it.
+/// Work handed to one slot's thread while the caller waits for it.
 private struct UncheckedWork: @unchecked Sendable {
     let run: () -> Void
 }

@@ -82,6 +82,7 @@ package final class WorkerProcess: Sendable {
                 if let known = id {
                     let reply = try driver.heartbeat(known, Heartbeat(leaving: isLeaving))
                     if !reply.known { id = nil }
+                    node.claimed(reply.jobs)
                 }
                 if id == nil && !isLeaving {
                     let registered = try driver.register(
@@ -95,8 +96,9 @@ package final class WorkerProcess: Sendable {
                 pauseMillis = 20
             } catch {
                 let reason = failure(error)
-                guard reason.code == .driverUnreachable else { throw reason }
-                let now = Int64(DispatchTime.now().uptimeNanoseconds / 1_000_000)
+                // Also when the driver is there and does not reach this worker: that may pass.
+                guard reason.code == .driverUnreachable || reason.code == .workerUnreachable else { throw reason }
+                let now = steadyMillis()
                 let since = awaySinceMillis ?? now
                 awaySinceMillis = since
                 if isLeaving { return }
@@ -111,7 +113,7 @@ package final class WorkerProcess: Sendable {
                 continue
             }
             if isLeaving && node.runningRequests == 0 { return }
-            node.closeIdle(olderThanMillis: Int(options.consumerIdleMillis))
+            node.tidy(idleMillis: Int(options.consumerIdleMillis))
             _ = wake.wait(timeout: .now() + .milliseconds(isLeaving ? 50 : 1000))
         }
     }

@@ -62,6 +62,7 @@ import Wire
         full.state = StateFile(kind: .delta, version: 1, name: "n", inline: true, bytes: 2, rows: 3, digest: "d")
         (full.inlineState, full.stateRows, full.stateBytes, full.millis) = (Data([1]), 14, 15, 16.5)
         full.rows = [Data([1, 2, 3])]
+        (full.leaderEpoch, full.tombstones) = (17, 18)
         func fields(_ report: TaskReport) -> [String] { Mirror(reflecting: report).children.map { "\($0.label!) \($0.value)" } }
         for (one, other) in zip(fields(full), fields(TaskReport())) { #expect(one != other, "set every field here") }
 

@@ -10,8 +10,10 @@ import Worker
 private let job = JobID.random()
 
 private func blockID(_ part: Int, batch: BatchNumber = 1, of jobID: JobID = job) -> BlockID {
-    BlockID(jobID: jobID, batch: batch, epoch: 1, stage: 0, part: part, attempt: 1, destination: 0)
+    BlockID(jobID: jobID, batch: batch, epoch: 1, run: 1, stage: 0, part: part, attempt: 1, destination: 0)
 }
+
+private func owner(batch: BatchNumber = 1) -> BatchTry { BatchTry(jobID: job, batch: batch, epoch: 1, run: 1) }
 
 private func bytes(_ count: Int, _ seed: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ seed) } }
 
@@ -68,8 +70,8 @@ struct HeldMemoryTests {
         try store.put(blockID(0, of: other), [7])
         #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path) == [])
         #expect(try spillFiles(in: directory.path) == 3)
-        store.remove(job, upTo: 1)
-        memory.closeFiles(job, upTo: 1)
+        store.remove(owner())
+        memory.closeFile(of: owner())
         #expect(try spillFiles(in: directory.path) == 2)
         #expect(try store.get(blockID(0)) == nil)
         #expect(try store.get(blockID(0, batch: 2)) == [6])
@@ -86,12 +88,12 @@ struct HeldMemoryTests {
         #expect(memory.residentBytes == 40)
         try store.put(blockID(1), bytes(61, 2))
         #expect(memory.spilledBytes == 61)
-        store.remove(job, upTo: 1)
+        store.remove(owner())
         #expect(memory.residentBytes == 0)
-        let key = HeldRows.Key(jobID: job, batch: 1, epoch: 1, part: 0, attempt: 1)
+        let key = HeldRows.Key(madeBy: owner(), part: 0, attempt: 1)
         try rows.put(key, [chunk(rows: 2, from: 0)], digest: "", slot: 0)
         #expect(memory.residentBytes > 0)
-        rows.remove(job, upTo: 1)
+        rows.remove(owner())
         #expect(memory.residentBytes == 0)
     }
 
@@ -106,7 +108,7 @@ struct HeldMemoryTests {
         for (index, row) in [Int32(1), 50, 99].enumerated() { selection.rows[index] = row }
         selection.commit(3)
         chunks[9].selection = selection
-        let key = HeldRows.Key(jobID: job, batch: 3, epoch: 1, part: 2, attempt: 1)
+        let key = HeldRows.Key(madeBy: owner(batch: 3), part: 2, attempt: 1)
         try rows.put(key, chunks, digest: digest(chunks).text, slot: 1)
         let held = try #require(rows.get(key))
         #expect(digest(try held.chunks()).text == held.digest)
@@ -135,7 +137,7 @@ struct HeldMemoryTests {
 
         let memory = HeldMemory(budgetBytes: 4_000, directory: "/no/such/directory")
         let rows = HeldRows(memory: memory)
-        let key = HeldRows.Key(jobID: job, batch: 3, epoch: 1, part: 2, attempt: 1)
+        let key = HeldRows.Key(madeBy: owner(batch: 3), part: 2, attempt: 1)
         let missing = #expect(throws: Failure.self) {
             try rows.put(key, (0..<10).map { chunk(rows: 100, from: $0) }, digest: "", slot: 0)
         }

@@ -77,7 +77,7 @@ enum DriverRoutes {
                 })
         case ("POST", "workers", 4) where pieces[3] == "heartbeat":
             let beat: Heartbeat = try request.decode()
-            return .json(HeartbeatReply(known: driver.pool.heartbeat(pieces[2], leaving: beat.leaving)))
+            return .json(HeartbeatReply(known: driver.pool.heartbeat(pieces[2], leaving: beat.leaving), jobs: driver.claims))
         case ("GET", "lookups", 3):
             guard let bytes = try driver.catalog.lookup(pieces[2]) else { return .notFound(request) }
             return .bytes(bytes)

@@ -26,6 +26,7 @@ final class SimulatedWorker: WorkerLink {
         counted {
             let destinations = Array(0..<request.context.parts)
             return RunTasksReply(
+                to: request,
                 results: request.tasks.map { task in
                     var report = TaskReport()
                     if let range = task.range {
