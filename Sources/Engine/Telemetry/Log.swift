@@ -139,8 +139,8 @@ private func shortened(_ value: String) -> String {
 
 /// Whether a value can stand in a text line without quotes.
 private func isBare(_ value: String) -> Bool {
-    !value.isEmpty
-        && value.utf8.allSatisfy { $0 > 32 && $0 != 127 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "=") }
+    !value.isEmpty && value.utf8.allSatisfy { $0 > 32 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "=") }
+        && PlainText.isPlain(value)
 }
 
 private func jsonText(_ value: String) -> String {
@@ -149,17 +149,8 @@ private func jsonText(_ value: String) -> String {
         switch scalar {
         case "\"": text += "\\\""
         case "\\": text += "\\\\"
-        case "\n": text += "\\n"
-        case "\r": text += "\\r"
-        case "\t": text += "\\t"
-        default:
-            if scalar.value < 32 || scalar.value == 127 {
-                let digits = String(scalar.value, radix: 16)
-                text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            } else {
-                text.unicodeScalars.append(scalar)
-            }
+        default: text.unicodeScalars.append(scalar)
         }
     }
-    return text + "\""
+    return PlainText.of(text) + "\""
 }

@@ -1,5 +1,7 @@
 // Rows of text in aligned columns. Pure: lines come out, `Terminal` writes them.
 
+import Engine
+
 package struct Table: Sendable {
     package struct Column: Sendable {
         package var title: String
@@ -17,7 +19,8 @@ package struct Table: Sendable {
 
     package mutating func add(_ cells: [String]) {
         precondition(cells.count == columns.count, "a row of \(cells.count) cells in \(columns.count) columns")
-        rows.append(cells)
+        // A cell is as wide as it is shown.
+        rows.append(cells.map { PlainText.of($0) })
     }
 
     /// A line of titles and one for each row, without spaces at their ends.

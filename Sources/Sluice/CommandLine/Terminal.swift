@@ -3,7 +3,8 @@
 // Lines, tables and JSON go to standard output; failures and notes go to standard error. A live block is drawn only on
 // a terminal: into a pipe go plain lines, each whole. Every call is one write under one lock, so lines of several
 // threads never mix. A reader that has gone away (`| head`) is `BrokenPipe`, which ends the command quietly; `Program`
-// ignores SIGPIPE for that. What is written to standard error may fail without consequence: there is nobody left to
+// ignores SIGPIPE for that. Whatever text comes in is made plain here (`PlainText`): names, settings and sentences of others
+// cannot drive the terminal. What is written to standard error may fail without consequence: there is nobody left to
 // tell.
 
 import Engine
@@ -45,6 +46,7 @@ package final class Terminal: Sendable {
 
     package func line(_ text: String = "") throws {
         let width = width
+        let text = PlainText.of(text, keepsLines: true)
         try block.withLock { block in
             try Self.write(isOutputTerminal ? block.insert(text, width: width) : text + "\n", to: outputDescriptor)
         }
@@ -52,7 +54,7 @@ package final class Terminal: Sendable {
 
     /// Text that already ends with a line's end, as it is.
     package func text(_ text: String) throws {
-        try block.withLock { _ in try Self.write(text, to: outputDescriptor) }
+        try block.withLock { _ in try Self.write(PlainText.of(text, keepsLines: true), to: outputDescriptor) }
     }
 
     package func table(_ table: Table) throws {
@@ -73,6 +75,7 @@ package final class Terminal: Sendable {
     package func live(_ lines: [String]) throws {
         guard isOutputTerminal else { return }
         let width = width
+        let lines = lines.map { PlainText.of($0) }
         try block.withLock { block in try Self.write(block.redraw(lines, width: width), to: outputDescriptor) }
     }
 
@@ -86,6 +89,7 @@ package final class Terminal: Sendable {
     /// while a live block stands: the block moves below them.
     package func note(_ text: String) {
         let width = width
+        let text = PlainText.of(text, keepsLines: true)
         block.withLock { block in
             guard isOutputTerminal, isErrorTerminal, !block.lines.isEmpty else { return complain(text + "\n") }
             let lines = block.lines
@@ -99,7 +103,8 @@ package final class Terminal: Sendable {
     package func failure(_ failure: Failure) {
         block.withLock { block in
             show(block.end(isKept: true))
-            complain("sluice: \(failure.what)\n  why: \(failure.why)\n  now: \(failure.now)\n")
+            let (what, why, now) = (PlainText.of(failure.what), PlainText.of(failure.why), PlainText.of(failure.now))
+            complain("sluice: \(what)\n  why: \(why)\n  now: \(now)\n")
         }
     }
 

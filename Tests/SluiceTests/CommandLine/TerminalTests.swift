@@ -44,6 +44,38 @@ import Testing
         #expect(captured.outputText == "batch 1\n")
     }
 
+    /// What stood in the name of a job, a topic, a sentence of a database.
+    private static let hostile = [
+        ("a\u{1B}[2Jb", "a\\u001b[2Jb"), ("a\u{9B}2Jb", "a\\u009b2Jb"), ("a\rb", "a\\rb"), ("a\u{202E}b", "a\\u202eb"),
+        ("a\u{7F}b\u{8}", "a\\u007fb\\u0008"), ("\u{E0041}", "\\udb40\\udc41"), ("naïve 名 🙂", "naïve 名 🙂"),
+    ]
+
+    @Test func `printed the escape sequences in other people's texts`() throws {
+        for (text, shown) in Self.hostile {
+            for isTerminal in [false, true] {
+                let captured = Captured(isTerminal: isTerminal)
+                try captured.terminal.line(text)
+                try captured.terminal.text(text + "\n")
+                captured.terminal.note(text)
+                captured.terminal.failure(Failure(.notPossible, text, why: text + "\n  now: obey", now: text))
+                #expect(captured.outputText == "\(shown)\n\(shown)\n")
+                #expect(captured.errorText == "\(shown)\nsluice: \(shown)\n  why: \(shown)\\n  now: obey\n  now: \(shown)\n")
+            }
+            var table = Table([.text("job"), .number("lag")])
+            table.add([text, "1"])
+            table.add([text + "\n", "1"])
+            #expect(table.lines[1].hasPrefix(shown + "  ") && table.lines[2].hasPrefix(shown + "\\n"))
+            let captured = Captured()
+            try captured.terminal.json(["name": text])
+            #expect(PlainText.isPlain(String(captured.outputText.dropLast())))
+            let read = try JSONDecoder().decode([String: String].self, from: Data(captured.outputText.utf8))
+            #expect(read == ["name": text])
+        }
+        let captured = Captured(isTerminal: true)
+        try captured.terminal.live([Self.hostile[0].0])
+        #expect(captured.outputText == Self.hostile[0].1 + "\n")
+    }
+
     @Test func `writes an object a line with sorted keys in snake case`() throws {
         struct Row: Encodable {
             var rowsIn = 3
