@@ -24,10 +24,11 @@ public enum SluiceProgram {
     package static func commands(_ jobs: JobDefinitions) -> [Command] {
         [
             RunCommand.command(jobs), ExplainCommand.command(jobs), BackfillCommand.command(jobs),
-        ] + JobsCommands.all + [
+        ] + JobsCommands.all + JobsForgetting.all + [
             DriverCommand.command(jobs), WorkerCommand.command(jobs), SubmitCommand.command(jobs),
             BatchesCommand.command, OffsetsCommand.command, AuditCommand.command, QuarantineCommand.command,
-            ReplayCommand.command(jobs),
+            ReplayCommand.command(jobs), FsckCommand.command(jobs),
+        ] + CatalogCommands.all + [
             BrokerCommand.command, GenerateCommand.command, NewCommand.command, DoctorCommand.command,
             SpeedCommand.command, BenchCommand.command, LatencyCommand.command, ScaleCommand.command(jobs),
         ]

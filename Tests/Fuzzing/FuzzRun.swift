@@ -4,7 +4,7 @@
 // a leak of a few bytes an execution shows as megabytes. A crash ends the process; the number of the execution is then
 // not known, so a long run writes each input beside it first when asked to (`--keep`).
 
-import Glibc
+import Foundation
 
 package struct FuzzReport: Sendable {
     package var executions = 0
@@ -79,10 +79,7 @@ package struct FuzzRun {
 
 /// Memory of this process that is in use now.
 package func residentBytes() -> Int {
-    guard let file = fopen("/proc/self/statm", "r") else { return 0 }
-    defer { fclose(file) }
-    var line = [CChar](repeating: 0, count: 256)
-    guard fgets(&line, 256, file) != nil else { return 0 }
-    let words = String(cString: line).split(separator: " ")
+    guard let text = FileManager.default.contents(atPath: "/proc/self/statm") else { return 0 }
+    let words = String(decoding: text, as: UTF8.self).split(separator: " ")
     return words.count > 1 ? (Int(words[1]) ?? 0) * Int(getpagesize()) : 0
 }

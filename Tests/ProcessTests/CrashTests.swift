@@ -27,6 +27,7 @@ import Testing
         #expect(killed.status == 128 + SIGKILL, "the failpoint was not reached: \(killed.errors)")
         try harness.run(workers: 2, extra: extra)
         try harness.expectExact()
+        try harness.expectWhole()
     }
 
     /// A commit may be made although its answer is lost: the driver must ask the log and not its memory.
@@ -86,6 +87,7 @@ import Testing
         }
         try harness.run(workers: 2, extra: extra)
         try harness.expectExact()
+        try harness.expectWhole()
     }
 
     /// Records that come all the time are cut as they arrive at the worker that reads them.

@@ -64,6 +64,16 @@ final class JobHarness: Sendable {
         return result
     }
 
+    /// Log, ledger, sink, state, group and topic say the same of the job.
+    func expectWhole(
+        _ job: String = "campaign-views", deep: Bool = false, sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
+        let result = try SluiceProcess.run(
+            ["fsck", job, "--log-level", "error"] + (deep ? ["--deep"] : []), in: directory.path, environment: environment)
+        #expect(result.status == 0, "\(result.output)\(result.errors)", sourceLocation: sourceLocation)
+        #expect(!result.output.contains("skip"), "\(result.output)", sourceLocation: sourceLocation)
+    }
+
     func start(
         _ job: String = "campaign-views", workers: Int = 2, untilCaughtUp: Bool = true, extra: [String] = [],
         environment: [String: String] = [:]

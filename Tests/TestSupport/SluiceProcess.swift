@@ -41,7 +41,7 @@ package final class SluiceProcess: @unchecked Sendable {
         let stem = directory + "/.out-\(UInt64.random(in: 0...UInt64.max))"
         outputPath = stem + ".stdout"
         errorPath = stem + ".stderr"
-        for path in [outputPath, errorPath] { FileManager.default.createFile(atPath: path, contents: nil) }
+        for path in [outputPath, errorPath] { try Data().write(to: URL(filePath: path)) }
         var variables = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("SLUICE_") }
         variables.merge(environment) { $1 }
         var actions = posix_spawn_file_actions_t()

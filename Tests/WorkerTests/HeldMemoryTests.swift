@@ -36,9 +36,11 @@ private func digest(_ chunks: [Chunk]) -> RowDigest {
 /// Descriptors of this process whose file has lost its name.
 private func spillFiles(in directory: String) throws -> Int {
     try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count { name in
-        var target = [CChar](repeating: 0, count: 4096)
-        let length = readlink("/proc/self/fd/\(name)", &target, target.count - 1)
-        return length > 0 && String(cString: target).hasPrefix(directory + "/sluice-spill-")
+        var target = [UInt8](repeating: 0, count: 4096)
+        let length = target.withUnsafeMutableBytes { bytes in
+            readlink("/proc/self/fd/\(name)", bytes.baseAddress!.assumingMemoryBound(to: CChar.self), bytes.count)
+        }
+        return length > 0 && String(decoding: target[..<length], as: UTF8.self).hasPrefix(directory + "/sluice-spill-")
     }
 }
 

@@ -1,7 +1,7 @@
 // Whether every offset counted once: what the recorded ranges prove, as a value.
 //
-// Takes what the folded batches covered, the jumps, and then the ranges of DONE batches in ascending order of batch.
-// Each partition must go on where it stopped: later is a gap, earlier an overlap, unless a jump says so. A jump moves
+// Takes what the checkpoint covered, the jumps, then the hours of folded batches and the ranges of DONE batches, both in
+// ascending order. An hour is one step: where each partition stood before it and after it, jumps in between included. Each partition must go on where it stopped: later is a gap, earlier an overlap, unless a jump says so. A jump moves
 // the partition between its batch `afterBatch` and the next one. A partition's first range may start anywhere: a job
 // starts where it was told to.
 //
@@ -75,6 +75,8 @@ package struct AuditReport: Sendable, Codable, Equatable {
     package var partitions: [Partition]
     /// DONE batches, folded ones included.
     package var batches: Int64
+    /// Batches among them that read again what was read: repairs, redrives and the like, by kind. They cover nothing.
+    package var again: [String: Int64]?
 
     /// Declared jumps are permitted, unless `strict`.
     package func passes(strict: Bool) -> Bool { findings.isEmpty && (!strict || jumps.isEmpty) }
@@ -100,6 +102,8 @@ package struct Audit {
         var next: Int64
         var batch: BatchNumber
         var batches: Int64
+        /// Where it stood when `takeCovered` was last asked.
+        var taken: Int64
     }
 
     private let foldedUntil: BatchNumber
@@ -115,7 +119,8 @@ package struct Audit {
         self.foldedUntil = foldedUntil
         self.jumps = jumps
         for range in checkpoints {
-            standings[range.topicPartition] = Standing(from: range.from, next: range.until, batch: 0, batches: 0)
+            standings[range.topicPartition] = Standing(
+                from: range.from, next: range.until, batch: 0, batches: 0, taken: range.until)
         }
         for jump in jumps.reversed() where jump.afterBatch >= foldedUntil {
             pending[jump.topicPartition, default: []].append(jump)
@@ -128,20 +133,11 @@ package struct Audit {
         let place = range.topicPartition
         if !pending.isEmpty { applyJumps(of: place, before: logged.batch) }
         guard var standing = standings[place] else {
-            standings[place] = Standing(from: range.from, next: range.until, batch: logged.batch, batches: 1)
+            standings[place] = Standing(
+                from: range.from, next: range.until, batch: logged.batch, batches: 1, taken: range.from)
             return
         }
-        if range.from > standing.next {
-            findings.append(
-                AuditFinding(
-                    kind: .gap, topicPartition: place, from: standing.next, until: range.from,
-                    afterBatch: standing.batch, atBatch: logged.batch))
-        } else if range.from < standing.next {
-            findings.append(
-                AuditFinding(
-                    kind: .overlap, topicPartition: place, from: range.from, until: min(standing.next, range.until),
-                    afterBatch: standing.batch, atBatch: logged.batch))
-        }
+        compare(range, with: standing, at: logged.batch)
         // The larger, so that every batch that reads again what was read is found, and not only the first.
         standing.next = max(standing.next, range.until)
         standing.batch = logged.batch
@@ -149,16 +145,56 @@ package struct Audit {
         standings[place] = standing
     }
 
-    /// What the ranges covered so far, with the jumps before `batch`: the checkpoints of a fold up to `batch`.
-    package mutating func covered(before batch: BatchNumber) -> [OffsetRange] {
-        for place in Array(pending.keys) { applyJumps(of: place, before: batch) }
-        return standings.map { place, standing in
-            OffsetRange(topic: place.topic, partition: place.partition, from: standing.from, until: standing.next)
-        }.sorted { $0.topicPartition < $1.topicPartition }
+    /// The next folded hour; of kinds that cover nothing, nothing is looked at.
+    package mutating func add(_ hour: LogHour) {
+        guard hour.kind.movesPositions else { return }
+        for range in hour.ranges {
+            let place = range.topicPartition
+            if let standing = standings[place] { compare(range, with: standing, at: hour.firstBatch) }
+            let (from, batches) = (standings[place]?.from ?? range.from, standings[place]?.batches ?? 0)
+            standings[place] = Standing(
+                from: from, next: range.until, batch: hour.lastBatch, batches: batches, taken: range.until)
+        }
+        // The fold that made the row applied them.
+        for (place, jumps) in pending {
+            let left = jumps.filter { $0.afterBatch >= hour.lastBatch }
+            pending[place] = left.isEmpty ? nil : left
+        }
     }
 
-    /// Ends the audit: batch numbers without holes, positions where the ranges ended.
-    package mutating func report(done: DoneBatches?, positions: [PartitionPosition]) -> AuditReport {
+    /// Where each partition that moved since the last call stood then and stands now, with the jumps before `batch`: what
+    /// a fold up to `batch` keeps of these ranges.
+    package mutating func takeCovered(before batch: BatchNumber) -> [OffsetRange] {
+        for place in Array(pending.keys) { applyJumps(of: place, before: batch) }
+        var covered: [OffsetRange] = []
+        for (place, standing) in standings where standing.next != standing.taken {
+            covered.append(
+                OffsetRange(topic: place.topic, partition: place.partition, from: standing.taken, until: standing.next))
+            standings[place]?.taken = standing.next
+        }
+        return covered.sorted { $0.topicPartition < $1.topicPartition }
+    }
+
+    private mutating func compare(_ range: OffsetRange, with standing: Standing, at batch: BatchNumber) {
+        let place = range.topicPartition
+        if range.from > standing.next {
+            findings.append(
+                AuditFinding(
+                    kind: .gap, topicPartition: place, from: standing.next, until: range.from,
+                    afterBatch: standing.batch, atBatch: batch))
+        } else if range.from < standing.next {
+            findings.append(
+                AuditFinding(
+                    kind: .overlap, topicPartition: place, from: range.from, until: min(standing.next, range.until),
+                    afterBatch: standing.batch, atBatch: batch))
+        }
+    }
+
+    /// Ends the audit: batch numbers without holes behind those that were folded, positions where the ranges ended.
+    package mutating func report(
+        done: DoneBatches?, foldedUntil: BatchNumber? = nil, positions: [PartitionPosition]
+    ) -> AuditReport {
+        let foldedUntil = foldedUntil ?? self.foldedUntil
         for place in Array(pending.keys) { applyJumps(of: place, before: .max) }
         if let done {
             if done.first > foldedUntil + 1 {
@@ -193,7 +229,8 @@ package struct Audit {
             pending[place]?.removeLast()
             if pending[place]?.isEmpty == true { pending[place] = nil }
             guard var standing = standings[place] else {
-                standings[place] = Standing(from: jump.newPosition, next: jump.newPosition, batch: 0, batches: 0)
+                standings[place] = Standing(
+                    from: jump.newPosition, next: jump.newPosition, batch: 0, batches: 0, taken: jump.newPosition)
                 continue
             }
             if jump.oldPosition != standing.next {

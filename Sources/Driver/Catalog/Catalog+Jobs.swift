@@ -14,6 +14,8 @@ extension Catalog {
     /// Adds a job; its times become the database's. Fails with `jobExists` when the name or the id is taken.
     @discardableResult
     package func insertJob(_ job: JobRecord) throws -> JobRecord {
+        // A backfill's name is made from its job's, which may be of an earlier build.
+        if job.kind == .live { try JobName.require(job.name) }
         let settings = try jsonText(job.settings)
         let reason = try job.reason.map { try jsonText($0) }
         return try write { database in
@@ -107,6 +109,10 @@ extension Catalog {
             "SELECT \(columns) FROM sluice_registry WHERE job_id = $1", [.text(jobID)])
         guard let row = rows.first else { throw unknownJob(jobID.text) }
         return row
+    }
+
+    static func requiredRecord(_ jobID: JobID, in database: any SQLDatabase) throws -> JobRecord {
+        try record(requiredRow(jobID, in: database))
     }
 
     private static func record(_ row: [SQLValue]) throws -> JobRecord {

@@ -42,14 +42,33 @@ extension Catalog {
     package func renewLease(
         _ name: String, holderID: String, epoch: Epoch, leaseMillis: Int64 = Catalog.leaseMillis
     ) throws -> Bool {
+        try renewedLease(name, holderID: holderID, epoch: epoch, leaseMillis: leaseMillis) != nil
+    }
+
+    /// Holds the lease for another length from now on, and tells the time by which that counts.
+    /// - Returns: the catalog's clock in milliseconds since 1970; nil when the lease is no longer ours.
+    package func renewedLease(
+        _ name: String, holderID: String, epoch: Epoch, leaseMillis: Int64 = Catalog.leaseMillis
+    ) throws -> Int64? {
         try write { database in
             try database.execute(
                 """
                 UPDATE sluice_leases SET until_millis = \(clock) + $4
-                WHERE name = $1 AND holder_id = $2 AND epoch = $3
+                WHERE name = $1 AND holder_id = $2 AND epoch = $3 RETURNING until_millis
                 """,
-                [.text(name), .text(holderID), .int(epoch), .int(leaseMillis)])
-            return database.changedRows == 1
+                [.text(name), .text(holderID), .int(epoch), .int(leaseMillis)]
+            ).first.map { row in
+                var cells = CellReader(row, of: "sluice_leases")
+                return try cells.int() - leaseMillis
+            }
+        }
+    }
+
+    /// The catalog's clock in milliseconds since 1970.
+    package func clockMillis() throws -> Int64 {
+        try read { database in
+            var cells = CellReader(try database.execute("SELECT \(clock)").first ?? [], of: "the database's clock")
+            return try cells.int()
         }
     }
 

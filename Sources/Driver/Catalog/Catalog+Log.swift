@@ -19,8 +19,8 @@ private struct PlanTexts: Sendable {
     let plan: String
     let ranges: String
 
-    init(_ plan: BatchPlan) {
-        self.plan = planText(plan)
+    init(_ plan: BatchPlan, past: LogPast) {
+        self.plan = planText(plan, past: past)
         ranges = RangeText.text(plan.ranges)
     }
 }
@@ -28,24 +28,32 @@ private struct PlanTexts: Sendable {
 extension Catalog {
     /// Adds the plan of the next batch. Nothing is ever overwritten.
     package func appendPlan(_ plan: BatchPlan) throws {
-        let text = PlanTexts(plan)
-        try write { database in
-            try requireLease(plan.jobID, plan.epoch, in: database)
-            try insertPlan(plan, text, in: database)
-        }
+        let before = memory(plan.jobID, epoch: plan.epoch)
+        let text = PlanTexts(plan, past: before.past)
+        remember(
+            try write { database in
+                var memory = before
+                try requireLease(plan.jobID, plan.epoch, in: database)
+                try insertPlan(plan, text, &memory, in: database)
+                return memory
+            }, of: plan.jobID)
     }
 
     /// Plans an open batch again, over the same ranges, under a higher epoch (protocol 2).
     package func replacePlan(_ plan: BatchPlan) throws {
-        let text = PlanTexts(plan)
-        try write { database in
-            try requireLease(plan.jobID, plan.epoch, in: database)
-            let open = try openBatch(plan, in: database)
-            guard open.ranges == plan.ranges else {
-                throw Self.broken("batch \(plan.batch) was planned over other ranges", "a plan's ranges never change")
-            }
-            try overwriteOpenPlan(open, with: plan, text, in: database)
-        }
+        let before = memory(plan.jobID, epoch: plan.epoch)
+        let text = PlanTexts(plan, past: before.past)
+        remember(
+            try write { database in
+                var memory = before
+                try requireLease(plan.jobID, plan.epoch, in: database)
+                let open = try openBatch(plan, in: database)
+                guard open.ranges == plan.ranges else {
+                    throw Self.broken("batch \(plan.batch) was planned over other ranges", "a plan's ranges never change")
+                }
+                try overwriteOpenPlan(open.epoch, with: plan, text, &memory, in: database)
+                return memory
+            }, of: plan.jobID)
     }
 
     /// Marks a batch DONE: its outcome, where its partitions stand now, what it rejected, its small state deltas, and
@@ -54,12 +62,16 @@ extension Catalog {
         _ jobID: JobID, batch: BatchNumber, epoch: Epoch, outcome: BatchOutcome, positions: [PartitionPosition],
         quarantine: [QuarantinedRecord] = [], inlineState: [InlineState] = [], next: BatchPlan? = nil
     ) throws {
-        let outcomeText = outcomeText(outcome)
+        let before = memory(jobID, epoch: epoch)
+        let outcomeText = outcomeText(outcome, past: before.past)
         let handedOver = Dictionary(
             positions.map { (TopicPartition(topic: $0.topic, partition: $0.partition), $0.position) }) { $1 }
-        let nextText = next.map { PlanTexts($0) }
+        let past = before.past.after(batch, outcome)
+        let nextText = next.map { PlanTexts($0, past: past) }
         try Self.requireHandedOver(outcome.state, batch: batch, inlineState)
-        try write { database in
+        let after = try write { database in
+            var memory = before
+            memory.past = past
             try requireLease(jobID, epoch, in: database)
             try database.execute(
                 """
@@ -82,8 +94,9 @@ extension Catalog {
             for record in quarantine {
                 try database.execute(
                     """
-                    INSERT INTO sluice_quarantine (job_id, batch, topic, partition, record_offset, reason, raw)
-                    VALUES ($1, $2, $3, $4, $5, $6, $7)
+                    INSERT INTO sluice_quarantine
+                        (job_id, batch, topic, partition, record_offset, reason, raw, kept_at_millis)
+                    VALUES ($1, $2, $3, $4, $5, $6, $7, \(clock))
                     """,
                     [
                         .text(jobID), .int(batch), .text(record.topic), .int(Int64(record.partition)),
@@ -96,9 +109,11 @@ extension Catalog {
                     throw Self.broken(
                         "the next plan is of another epoch or job", "batch \(batch) is done under \(epoch)")
                 }
-                try insertPlan(next, nextText, in: database)
+                try insertPlan(next, nextText, &memory, in: database)
             }
+            return memory
         }
+        remember(after, of: jobID)
     }
 
     /// Records accepted losses or moves and sets the partitions to where they go on. While a plan is open it must be
@@ -109,8 +124,10 @@ extension Catalog {
         guard let jobID = jumps.first?.jobID, jumps.allSatisfy({ $0.jobID == jobID }),
             Set(jumps.map(\.topicPartition)).count == jumps.count
         else { throw Self.broken("the jumps are not of one job's different partitions", "each moves one partition") }
-        let planText = plan.map { PlanTexts($0) }
-        try write { database in
+        let before = memory(jobID, epoch: epoch)
+        let planText = plan.map { PlanTexts($0, past: before.past) }
+        let after = try write { database in
+            var memory = before
             try requireLease(jobID, epoch, in: database)
             let latest = try latestBatch(jobID, in: database)
             guard (latest?.state == .planned) == (plan != nil) else {
@@ -136,10 +153,12 @@ extension Catalog {
                     throw Self.broken("the replacing plan is of another epoch or job", "the jump is under \(epoch)")
                 }
                 let open = try openBatch(plan, in: database)
-                try overwriteOpenPlan(open, with: plan, planText, in: database)
+                try overwriteOpenPlan(open.epoch, with: plan, planText, &memory, in: database)
                 try requireStartsFit(plan, in: database)
             }
+            return memory
         }
+        remember(after, of: jobID)
     }
 
     /// Keeps the bytes of a lookup under their digest, so that a replay sees what the batch saw.
@@ -156,7 +175,9 @@ extension Catalog {
 
     // MARK: - Inside a transaction
 
-    private func insertPlan(_ plan: BatchPlan, _ texts: PlanTexts, in database: any SQLDatabase) throws {
+    private func insertPlan(
+        _ plan: BatchPlan, _ texts: PlanTexts, _ memory: inout LogMemory, in database: any SQLDatabase
+    ) throws {
         let latest = try latestBatch(plan.jobID, in: database)
         if let latest, latest.state == .planned {
             throw Self.broken(
@@ -169,13 +190,13 @@ extension Catalog {
         try database.execute(
             """
             INSERT INTO sluice_batches (job_id, batch, state, epoch, planned_at_millis, batch_time_millis,
-                watermark_before_millis, build_digest, settings_digest, plan_digest, plan, ranges, kind)
-            VALUES ($1, $2, 'planned', $3, \(clock), $4, $5, $6, $7, $8, $9, $10, $11)
+                watermark_before_millis, frame, plan, ranges, kind)
+            VALUES ($1, $2, 'planned', $3, \(clock), $4, $5, $6, $7, $8, $9)
             """,
             [
                 .text(plan.jobID), .int(plan.batch), .int(plan.epoch), .int(plan.batchTimeMillis),
-                .int(plan.watermarkBeforeMillis), .text(plan.buildDigest), .text(plan.settingsDigest),
-                .text(plan.planDigest), .text(texts.plan), .text(texts.ranges), .text((plan.kind ?? .live).rawValue),
+                .int(plan.watermarkBeforeMillis), .int(try frameNumber(plan, &memory, in: database)), .text(texts.plan),
+                .text(texts.ranges), .text((plan.kind ?? .live).rawValue),
             ])
         if plan.movesPositions { try requireStartsFit(plan, in: database) }
     }
@@ -212,24 +233,24 @@ extension Catalog {
     }
 
     private func overwriteOpenPlan(
-        _ open: BatchPlan, with plan: BatchPlan, _ texts: PlanTexts, in database: any SQLDatabase
+        _ openEpoch: Epoch, with plan: BatchPlan, _ texts: PlanTexts, _ memory: inout LogMemory,
+        in database: any SQLDatabase
     ) throws {
-        guard plan.epoch > open.epoch else {
+        guard plan.epoch > openEpoch else {
             throw Self.broken(
                 "batch \(plan.batch) is planned again under epoch \(plan.epoch)",
-                "it must be higher than \(open.epoch), the open plan's")
+                "it must be higher than \(openEpoch), the open plan's")
         }
         try database.execute(
             """
             UPDATE sluice_batches SET epoch = $3, planned_at_millis = \(clock), batch_time_millis = $4,
-                watermark_before_millis = $5, build_digest = $6, settings_digest = $7, plan_digest = $8, plan = $9,
-                ranges = $10
+                watermark_before_millis = $5, frame = $6, plan = $7, ranges = $8, kind = $9
             WHERE job_id = $1 AND batch = $2 AND state = 'planned'
             """,
             [
                 .text(plan.jobID), .int(plan.batch), .int(plan.epoch), .int(plan.batchTimeMillis),
-                .int(plan.watermarkBeforeMillis), .text(plan.buildDigest), .text(plan.settingsDigest),
-                .text(plan.planDigest), .text(texts.plan), .text(texts.ranges),
+                .int(plan.watermarkBeforeMillis), .int(try frameNumber(plan, &memory, in: database)), .text(texts.plan),
+                .text(texts.ranges), .text((plan.kind ?? .live).rawValue),
             ])
     }
 
@@ -357,17 +378,17 @@ extension Catalog {
         return (try cells.int(), try cells.named(BatchState.self))
     }
 
-    private func openBatch(_ plan: BatchPlan, in database: any SQLDatabase) throws -> BatchPlan {
+    private func openBatch(
+        _ plan: BatchPlan, in database: any SQLDatabase
+    ) throws -> (epoch: Epoch, ranges: [OffsetRange]) {
         let rows = try database.execute(
-            "SELECT plan, ranges FROM sluice_batches WHERE job_id = $1 AND batch = $2 AND state = 'planned'",
+            "SELECT epoch, ranges FROM sluice_batches WHERE job_id = $1 AND batch = $2 AND state = 'planned'",
             [.text(plan.jobID), .int(plan.batch)])
         guard let row = rows.first else {
             throw Self.broken("batch \(plan.batch) is not open", "only an open plan can be replaced")
         }
         var cells = CellReader(row, of: "sluice_batches")
-        var open = try cells.json(BatchPlan.self)
-        open.ranges = try cells.ranges()
-        return open
+        return (try cells.int(), try cells.ranges())
     }
 
     private static func requireHandedOver(

@@ -19,10 +19,7 @@ extension Catalog {
     /// Who holds the job's lease now, by the database's clock; nil when it is free, over, or its process is dead.
     package func liveHolder(of name: String) throws -> LeaseHolder? {
         guard let lease = try lease(name), let holder = lease.holder else { return nil }
-        let nowMillis = try read { database in
-            var cells = CellReader(try database.execute("SELECT \(clock)").first ?? [], of: "the database's clock")
-            return try cells.int()
-        }
+        let nowMillis = try clockMillis()
         let looker = LeaseHolder.thisProcess(id: "a looker, which never holds a lease", address: "")
         let answer = lease.answer(to: looker, nowMillis: nowMillis, holderLife: HostProcesses.life(of: holder))
         guard case .held(let present, _) = answer else { return nil }

@@ -5,28 +5,29 @@
 import Engine
 
 extension Catalog {
-    private static let batchColumns = "plan, ranges, state, outcome, planned_at_millis, done_at_millis"
+    /// The kinds whose ranges cover the input, for a condition.
+    static let moving = BatchKind.allCases.filter(\.movesPositions).map { "'\($0.rawValue)'" }.joined(separator: ", ")
     /// With 10,000 partitions a page is 15 MB.
     private static let pageBatches = 64
 
     /// The batch that is planned and not done; there is one at most.
     package func openPlan(_ jobID: JobID) throws -> BatchRecord? {
-        try batches(where: "job_id = $1 AND state = 'planned'", [.text(jobID)]).first
+        try batches(where: "b.job_id = $1 AND b.state = 'planned'", [.text(jobID)]).first
     }
 
     package func lastDone(_ jobID: JobID) throws -> BatchRecord? {
-        try batches(where: "job_id = $1 AND state = 'done' ORDER BY batch DESC LIMIT 1", [.text(jobID)]).first
+        try batches(where: "b.job_id = $1 AND b.state = 'done' ORDER BY b.batch DESC LIMIT 1", [.text(jobID)]).first
     }
 
     package func batch(_ jobID: JobID, _ batch: BatchNumber) throws -> BatchRecord? {
-        try batches(where: "job_id = $1 AND batch = $2", [.text(jobID), .int(batch)]).first
+        try batches(where: "b.job_id = $1 AND b.batch = $2", [.text(jobID), .int(batch)]).first
     }
 
     /// The newest `last` batches that the log still has, oldest first; each with its commit time, when the batch after
     /// it has told that.
     package func batches(_ jobID: JobID, last: Int) throws -> [BatchRecord] {
         var records: [BatchRecord] = try batches(
-            where: "job_id = $1 ORDER BY batch DESC LIMIT $2", [.text(jobID), .int(Int64(last))]
+            where: "b.job_id = $1 ORDER BY b.batch DESC LIMIT $2", [.text(jobID), .int(Int64(last))]
         ).reversed()
         for index in records.indices.dropLast() where records[index + 1].plan.batch == records[index].plan.batch + 1 {
             let commitMillis = records[index + 1].outcome?.timings.previousCommitMillis
@@ -35,16 +36,23 @@ extension Catalog {
         return records
     }
 
-    /// Totals of the batches that `fold` took away; zero when it took none.
+    /// Totals of the batches that `fold` took away, into hours and further; zero when it took none.
     package func foldedTotals(_ jobID: JobID) throws -> FoldedTotals {
         try read { database in
             var totals = FoldedTotals()
             let rows = try database.execute(
                 """
-                SELECT until_batch, rows_in, rows_out, late, rejected, unmatched FROM sluice_folded WHERE job_id = $1
+                SELECT coalesce((SELECT until_batch FROM sluice_folded WHERE job_id = $1), 0),
+                    coalesce(max(until_batch), 0), CAST(coalesce(sum(rows_in), 0) AS BIGINT),
+                    CAST(coalesce(sum(rows_out), 0) AS BIGINT), CAST(coalesce(sum(late), 0) AS BIGINT),
+                    CAST(coalesce(sum(rejected), 0) AS BIGINT), CAST(coalesce(sum(unmatched), 0) AS BIGINT)
+                FROM (SELECT until_batch, rows_in, rows_out, late, rejected, unmatched FROM sluice_folded WHERE job_id = $1
+                    UNION ALL SELECT last_batch, rows_in, rows_out, late, rejected, unmatched FROM sluice_hours
+                    WHERE job_id = $1) AS folded
                 """, [.text(jobID)])
             guard let row = rows.first else { return totals }
             var cells = CellReader(row, of: "sluice_folded")
+            totals.checkpointUntil = try cells.int()
             totals.untilBatch = try cells.int()
             totals.rowsIn = try cells.int()
             totals.rowsOut = try cells.int()
@@ -52,6 +60,18 @@ extension Catalog {
             totals.rejected = try cells.int()
             totals.unmatched = try cells.int()
             return totals
+        }
+    }
+
+    /// The hours that batches were folded into, by the batches that they hold.
+    package func hours(_ jobID: JobID) throws -> [LogHour] {
+        try read { database in
+            try database.execute(
+                """
+                SELECT hour_millis, kind, first_batch, last_batch, batches, rows_in, rows_out, late, rejected, unmatched, ranges
+                FROM sluice_hours WHERE job_id = $1 ORDER BY first_batch
+                """, [.text(jobID)]
+            ).map(LogHour.init(row:))
         }
     }
 
@@ -103,7 +123,8 @@ extension Catalog {
             let page = try read { database in
                 try database.execute(
                     """
-                    SELECT batch, ranges FROM sluice_batches WHERE job_id = $1 AND batch < $2
+                    SELECT batch, ranges FROM sluice_batches
+                    WHERE job_id = $1 AND batch < $2 AND kind IN (\(Self.moving))
                     ORDER BY batch DESC LIMIT \(Self.pageBatches)
                     """, [.text(jobID), .int(below)])
             }
@@ -114,7 +135,11 @@ extension Catalog {
                 if range.until == offset || range.from == offset { return true }
                 if range.until < offset && !hasJumped { return false }
             }
-            if page.count < Self.pageBatches { return false }
+            if page.count < Self.pageBatches { break }
+        }
+        return try hours(jobID).contains { hour in
+            hour.kind.movesPositions
+                && hour.ranges.contains { $0.topicPartition == topicPartition && ($0.from == offset || $0.until == offset) }
         }
     }
 
@@ -153,7 +178,7 @@ extension Catalog {
     }
 
     /// Hands the ranges of DONE batches to `body`, ascending by batch, then topic and partition; of the batches in
-    /// `after + 1 ... until`.
+    /// `after + 1 ... until` that read on where their partitions stood. What a repair or a redrive read again is not theirs.
     package func doneRanges(
         _ jobID: JobID, after: BatchNumber = 0, until: BatchNumber = .max, _ body: (LoggedRange) throws -> Void
     ) throws {
@@ -164,7 +189,7 @@ extension Catalog {
                 try database.execute(
                     """
                     SELECT batch, ranges FROM sluice_batches
-                    WHERE job_id = $1 AND batch > $2 AND batch <= $3 AND state = 'done'
+                    WHERE job_id = $1 AND batch > $2 AND batch <= $3 AND state = 'done' AND kind IN (\(Self.moving))
                     ORDER BY batch LIMIT \(Self.pageBatches)
                     """, [.text(jobID), .int(behind), .int(until)])
             }
@@ -193,7 +218,7 @@ extension Catalog {
         try read { database in
             try database.execute(
                 """
-                SELECT batch, topic, partition, record_offset, reason, raw FROM sluice_quarantine
+                SELECT batch, topic, partition, record_offset, reason, raw, erased_at_millis FROM sluice_quarantine
                 WHERE job_id = $1 \(batch == nil ? "" : "AND batch = $3")
                 ORDER BY batch DESC, topic, partition, record_offset LIMIT $2
                 """, [.text(jobID), .int(Int64(limit))] + (batch.map { [.int($0)] } ?? [])
@@ -204,7 +229,8 @@ extension Catalog {
                     batch: batch,
                     record: QuarantinedRecord(
                         topic: try cells.text(), partition: Int32(truncatingIfNeeded: try cells.int()),
-                        offset: try cells.int(), reason: try cells.named(RejectReason.self), raw: try cells.bytes()))
+                        offset: try cells.int(), reason: try cells.named(RejectReason.self), raw: try cells.bytes()),
+                    erasedAtMillis: try cells.optionalInt())
             }
         }
     }
@@ -220,17 +246,54 @@ extension Catalog {
     }
 
     private func batches(where condition: String, _ parameters: [SQLValue]) throws -> [BatchRecord] {
-        let rows = try read { database in
-            try database.execute("SELECT \(Self.batchColumns) FROM sluice_batches WHERE \(condition)", parameters)
+        guard case .text(let id)? = parameters.first else { preconditionFailure("the first parameter is the job") }
+        let jobID = JobID(text: id)
+        var attempt = 1
+        while true {
+            let rows = try read { database in
+                try database.execute("SELECT \(LogRow.columns) FROM \(LogRow.tables) WHERE \(condition)", parameters)
+            }
+            do {
+                // Ascending, so that each finds what it refers to among those that were read already.
+                let parsed = try rows.map { try LogRow($0, jobID: jobID) }
+                let isAscending = (parsed.first?.record.plan.batch ?? 0) <= (parsed.last?.record.plan.batch ?? 0)
+                var past = pastReader(jobID)
+                let whole = try (isAscending ? parsed : parsed.reversed()).map { try $0.completed(by: &past) }
+                return isAscending ? whole : whole.reversed()
+            } catch let failure as Failure where failure.code == .catalogFailed && attempt < 3 {
+                // A fold may have taken what a row refers to since the row was read: then the row is gone, too.
+                attempt += 1
+            }
         }
-        return try rows.map { row in
-            var cells = CellReader(row, of: "sluice_batches")
-            var plan = try cells.json(BatchPlan.self)
-            plan.ranges = try cells.ranges()
-            return BatchRecord(
-                plan: plan, state: try cells.named(BatchState.self),
-                outcome: try cells.optionalJSON(BatchOutcome.self), plannedAtMillis: try cells.int(),
-                doneAtMillis: try cells.optionalInt())
+    }
+
+    /// Completes rows of a job from others of its log.
+    func pastReader(_ jobID: JobID) -> LogPast.Reader {
+        func outcome(_ batch: BatchNumber) throws -> OutcomeText? {
+            try read { database in
+                try database.execute(
+                    "SELECT outcome FROM sluice_batches WHERE job_id = $1 AND batch = $2 AND state = 'done'",
+                    [.text(jobID), .int(batch)]
+                ).first.map { row in
+                    var cells = CellReader(row, of: "sluice_batches")
+                    return try cells.json(OutcomeText.self)
+                }
+            }
         }
+        return LogPast.Reader(
+            stored: { batch in
+                if let state = try outcome(batch)?.state, state.version == batch { return state }
+                return try self.read { database in
+                    try database.execute(
+                        """
+                        SELECT state FROM sluice_folded WHERE job_id = $1 AND state_version = $2
+                        UNION ALL SELECT state FROM sluice_hour_states WHERE job_id = $1 AND version = $2
+                        """, [.text(jobID), .int(batch)]
+                    ).first.map { row in
+                        var cells = CellReader(row, of: "sluice_folded")
+                        return try cells.json(StateText.self)
+                    }
+                }
+            }, parts: { try outcome($0)?.parts })
     }
 }

@@ -10,6 +10,10 @@
 // than a lease), with the lock of ours released in between; then the process that has it is named. A lost connection is opened again by the next call; a call that had begun its transaction fails with
 // `databaseUnreachable`, because nobody can know whether its COMMIT arrived: read the log before you go on.
 //
+// A catalog that was opened once may be away at any time, and comes back: no connection, locked, out of space or connections,
+// read-only while a server fails over. All of these are failures from outside that do not end a job (protocol 14): whoever
+// drives one waits and asks again. Only at the opening is a place that cannot be written a mistake of the one who named it.
+//
 // What survives a crash: exactly the committed transactions. Checklist when changing a write: one transaction; the
 // lease first; nothing overwritten that is DONE; a test with an old epoch.
 
@@ -34,6 +38,8 @@ package final class Catalog: Sendable {
     private static let openingPatienceMillis: Int64 = 6000
 
     private let connection: Mutex<Connection>
+    /// What was written last of each job, so that the next row need not repeat it.
+    let memories = Mutex<[JobID: LogMemory]>([:])
     private let connect: @Sendable () throws -> any SQLDatabase
     private let access: Access
     /// The file of a SQLite catalog.
@@ -121,10 +127,14 @@ package final class Catalog: Sendable {
                         connection.database = database
                         do {
                             return try body(database, &begun)
-                        } catch let failure as Failure where failure.code == .databaseUnreachable {
-                            database.close()
-                            connection.database = nil
-                            throw failure
+                        } catch let failure as Failure {
+                            let met = away(failure)
+                            // A server that fails over takes writes on another connection only.
+                            if met.code == .databaseUnreachable || met.code == .catalogAway {
+                                database.close()
+                                connection.database = nil
+                            }
+                            throw met
                         }
                     }
                 } catch let failure as Failure where failure.code == .databaseUnreachable && !begun && !reconnected {
@@ -132,6 +142,17 @@ package final class Catalog: Sendable {
                 }
             }
         }
+    }
+
+    /// What a database that was open once says of itself, as something that passes.
+    private func away(_ failure: Failure) -> Failure {
+        let what: String
+        switch failure.code {
+        case .diskFull: what = "the catalog has no space left"
+        case .catalogReadOnly where access == .readWrite: what = "the catalog cannot be written now"
+        default: return failure
+        }
+        return Failure(.catalogAway, what, why: failure.why, now: failure.now)
     }
 
     /// Tries again while the database is locked, then says so as `catalogLocked`.
@@ -148,10 +169,11 @@ package final class Catalog: Sendable {
                 guard clock.now < deadline else {
                     let lock = file.flatMap { SQLiteLock.holder(of: $0) }
                     throw Failure(
-                        .catalogLocked, "the catalog is locked by another process",
-                        why: "it stayed locked for \(formatDuration(patienceMillis)): \(lock?.why ?? failure.why)",
+                        .catalogLocked, file == nil ? "the catalog is busy" : "the catalog is locked by another process",
+                        why: "it stayed \(file == nil ? "so" : "locked") for \(formatDuration(patienceMillis)): \(lock?.why ?? failure.why)",
                         now: lock?.now
-                            ?? "end the process that holds it (a backup, an open database shell), then start again")
+                            ?? (file == nil
+                                ? failure.now : "end the process that holds it (a backup, an open database shell), then start again"))
                 }
                 Thread.sleep(forTimeInterval: pauseSeconds)
                 pauseSeconds = min(pauseSeconds * 1.5, 0.02)

@@ -7,13 +7,17 @@
 //   sluice_catalog    one row per applied migration
 //   sluice_registry   jobs: who they are, what they do now (state) and shall do (desired)
 //   sluice_leases     per job name: holder, epoch, end of the lease by the database's clock
-//   sluice_batches    the log: one row a batch, `planned` then `done`; plan and outcome as JSON and as plain columns;
-//                     what it reads as `ranges` (`RangeText`) and nowhere else
+//   sluice_batches    the log: one row a batch, `planned` then `done`; what it reads as `ranges` (`RangeText`), what plain
+//                     columns do not hold as JSON, without what stands elsewhere (`LogText`)
+//   sluice_frames     what all plans of a job have in common: digests, lookups, topic ids
+//   sluice_log        a view: one row a batch with its job's name and digests, for people
 //   sluice_ranges     a view of that: [from_offset, until_offset) per batch and topic partition
 //   sluice_positions  where each topic partition stands: the next offset to read, the last record's hash
 //   sluice_jumps      accepted losses and moves
-//   sluice_folded     per job: totals of the batches that were folded away
-//   sluice_checkpoints per topic partition: the offsets that the folded batches covered; an audit starts there
+//   sluice_hours      batches that were folded: a row an hour and kind, with totals and what they covered
+//   sluice_hour_states the state at the end of an hour
+//   sluice_folded     per job: totals of the hours that were folded in turn, and the newest state without a batch of its own
+//   sluice_checkpoints per topic partition: the offsets that those hours covered; an audit starts there
 //   sluice_quarantine records that did not become rows, with raw bytes
 //   sluice_state      small state deltas, stored with DONE
 //   sluice_lookups    bytes of lookup files by digest
@@ -45,7 +49,9 @@ package enum CatalogSchema {
     package static let migrations = [
         CatalogMigration(version: 1, script: firstVersion),
         CatalogMigration(version: 2, script: rangesAsText, postgres: rangesAsTextInPostgres),
-        CatalogMigration(version: 3, script: sealsAndKinds),
+        CatalogMigration(
+            version: 3, script: sealsAndKinds { "json_extract(\($0), '$.\($1)')" },
+            postgres: sealsAndKinds { "(CAST(\($0) AS json) ->> '\($1)')" }),
     ]
 
     /// Version of the catalog in `database`; 0 when it holds none.
@@ -80,12 +86,48 @@ package enum CatalogSchema {
             }
             let present = try version(of: database)
             try refuseNewer(present, newest: newest)
-            for migration in migrations where migration.version > present {
-                try database.executeScript(spell(database.dialect == .postgres ? migration.postgres ?? migration.script : migration.script, for: database.dialect))
-                try database.execute(
-                    "INSERT INTO sluice_catalog (version, applied_at_millis) VALUES ($1, \(clock(database.dialect)))",
-                    [.int(migration.version)])
+            try apply(migrations.filter { $0.version > present }, to: database)
+        }
+    }
+
+    /// Makes the newest catalog in a database that holds none, inside the caller's transaction.
+    static func create(in database: any SQLDatabase) throws { try apply(migrations, to: database) }
+
+    private static func apply(_ migrations: [CatalogMigration], to database: any SQLDatabase) throws {
+        for migration in migrations {
+            let script = database.dialect == .postgres ? migration.postgres ?? migration.script : migration.script
+            try database.executeScript(spell(script, for: database.dialect))
+            try database.execute(
+                "INSERT INTO sluice_catalog (version, applied_at_millis) VALUES ($1, \(clock(database.dialect)))",
+                [.int(migration.version)])
+        }
+    }
+
+    /// The columns of a table, in its order.
+    package static func columns(of table: String, in database: any SQLDatabase) throws -> [String] {
+        let question =
+            switch database.dialect {
+            case .sqlite: "SELECT name FROM pragma_table_info($1) ORDER BY cid"
+            case .postgres: "SELECT column_name FROM information_schema.columns WHERE table_name = $1 "
+                + "AND table_schema = ANY (current_schemas(false)) ORDER BY ordinal_position"
             }
+        return try database.execute(question, [.text(table)]).map { row in
+            var cells = CellReader(row, of: table)
+            return try cells.text()
+        }
+    }
+
+    /// The tables of the catalog that are in `database`, by name.
+    package static func tables(in database: any SQLDatabase) throws -> [String] {
+        let question =
+            switch database.dialect {
+            case .sqlite: "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'sluice\\_%' ESCAPE '\\' ORDER BY name"
+            case .postgres: "SELECT tablename FROM pg_tables WHERE tablename LIKE 'sluice\\_%' "
+                + "AND schemaname = ANY (current_schemas(false)) ORDER BY tablename"
+            }
+        return try database.execute(question).map { row in
+            var cells = CellReader(row, of: "the table list")
+            return try cells.text()
         }
     }
 
@@ -143,20 +185,57 @@ package enum CatalogSchema {
             FROM sluice_batches b, json_each(CAST(b.ranges AS json)) t, json_array_elements(t.value) r;
         """
 
-    /// What a sink must hold is known to the log, whatever was folded since; a batch says why it is there.
-    private static let sealsAndKinds = """
-        ALTER TABLE sluice_batches ADD COLUMN kind TEXT NOT NULL DEFAULT 'live';
-        ALTER TABLE sluice_positions ADD COLUMN leader_epoch INTEGER;
-        ALTER TABLE sluice_positions ADD COLUMN found_millis BIGINT;
+    /// What a sink must hold is known to the log, whatever was folded since; a batch says why it is there; a row does not
+    /// repeat what stands elsewhere, and batches become hours before they become nothing.
+    /// - Parameter field: a field of a column with JSON.
+    private static func sealsAndKinds(field: (_ column: String, _ name: String) -> String) -> String {
+        func digest(_ name: String) -> String { "coalesce(\(field("f.plan", name)), \(field("b.plan", name)))" }
+        return """
+            ALTER TABLE sluice_batches ADD COLUMN kind TEXT NOT NULL DEFAULT 'live';
+            ALTER TABLE sluice_batches ADD COLUMN frame BIGINT;
+            ALTER TABLE sluice_batches DROP COLUMN build_digest;
+            ALTER TABLE sluice_batches DROP COLUMN settings_digest;
+            ALTER TABLE sluice_batches DROP COLUMN plan_digest;
+            ALTER TABLE sluice_positions ADD COLUMN leader_epoch INTEGER;
+            ALTER TABLE sluice_positions ADD COLUMN found_millis BIGINT;
 
-        CREATE TABLE sluice_seals (
-            job_id TEXT NOT NULL, sink INTEGER NOT NULL, part INTEGER NOT NULL, batch BIGINT NOT NULL,
-            digest TEXT NOT NULL, PRIMARY KEY (job_id, sink, part)){clustered};
+            CREATE TABLE sluice_seals (
+                job_id TEXT NOT NULL, sink INTEGER NOT NULL, part INTEGER NOT NULL, batch BIGINT NOT NULL,
+                digest TEXT NOT NULL, PRIMARY KEY (job_id, sink, part)){clustered};
 
-        CREATE TABLE sluice_tables (
-            job_id TEXT NOT NULL, sink INTEGER NOT NULL, place TEXT NOT NULL, identity TEXT,
-            begun_at_millis BIGINT NOT NULL, PRIMARY KEY (job_id, sink)){clustered};
-        """
+            CREATE TABLE sluice_tables (
+                job_id TEXT NOT NULL, sink INTEGER NOT NULL, place TEXT NOT NULL, identity TEXT,
+                begun_at_millis BIGINT NOT NULL, PRIMARY KEY (job_id, sink)){clustered};
+
+            CREATE TABLE sluice_frames (
+                job_id TEXT NOT NULL, frame BIGINT NOT NULL, plan TEXT NOT NULL, PRIMARY KEY (job_id, frame)){clustered};
+            CREATE VIEW sluice_log AS
+                SELECT r.name AS job, b.job_id, b.batch, b.state, b.kind, b.epoch, b.done_epoch, b.planned_at_millis, b.done_at_millis,
+                    b.batch_time_millis, b.watermark_before_millis, b.watermark_after_millis, b.rows_in, b.rows_out, b.late,
+                    b.rejected, b.unmatched, b.bytes_in, b.digest, \(digest("buildDigest")) AS build_digest,
+                    \(digest("settingsDigest")) AS settings_digest, \(digest("planDigest")) AS plan_digest, b.ranges
+                FROM sluice_batches b LEFT JOIN sluice_registry r ON r.job_id = b.job_id
+                LEFT JOIN sluice_frames f ON f.job_id = b.job_id AND f.frame = b.frame;
+
+            CREATE TABLE sluice_hours (
+                job_id TEXT NOT NULL, hour_millis BIGINT NOT NULL, kind TEXT NOT NULL, first_batch BIGINT NOT NULL,
+                last_batch BIGINT NOT NULL, batches BIGINT NOT NULL, rows_in BIGINT NOT NULL, rows_out BIGINT NOT NULL,
+                late BIGINT NOT NULL, rejected BIGINT NOT NULL, unmatched BIGINT NOT NULL, ranges TEXT NOT NULL,
+                PRIMARY KEY (job_id, hour_millis, kind)){clustered};
+            CREATE TABLE sluice_hour_states (
+                job_id TEXT NOT NULL, hour_millis BIGINT NOT NULL, version BIGINT NOT NULL, state TEXT NOT NULL,
+                PRIMARY KEY (job_id, hour_millis)){clustered};
+            ALTER TABLE sluice_folded ADD COLUMN state_version BIGINT;
+            ALTER TABLE sluice_folded ADD COLUMN state TEXT;
+
+            ALTER TABLE sluice_quarantine ADD COLUMN kept_at_millis BIGINT NOT NULL DEFAULT 0;
+            ALTER TABLE sluice_quarantine ADD COLUMN erased_at_millis BIGINT;
+            UPDATE sluice_quarantine SET kept_at_millis = coalesce((
+                SELECT done_at_millis FROM sluice_batches b
+                WHERE b.job_id = sluice_quarantine.job_id AND b.batch = sluice_quarantine.batch), 0);
+            CREATE INDEX sluice_quarantine_age ON sluice_quarantine (job_id, kept_at_millis);
+            """
+    }
 
     private static let firstVersion = """
         CREATE TABLE sluice_catalog (version BIGINT PRIMARY KEY, applied_at_millis BIGINT NOT NULL);

@@ -50,3 +50,25 @@ package struct JobRecord: Sendable, Codable, Equatable {
         self.updatedAtMillis = updatedAtMillis
     }
 }
+
+/// What a job may be called. Its name becomes part of a Kafka group, of transactional ids, of table rows and of commands.
+package enum JobName {
+    package static let longest = 128
+
+    /// Catalogs of earlier builds hold other names, too: they are listed and run, only not made any more.
+    package static func isAllowed(_ name: String) -> Bool {
+        !name.isEmpty && name.utf8.count <= longest
+            && name.utf8.allSatisfy { byte in
+                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
+                    || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || [".", "_", "-"].contains(UnicodeScalar(byte))
+            }
+    }
+
+    package static func require(_ name: String) throws {
+        guard !isAllowed(name) else { return }
+        throw Failure(
+            .invalidSetting, name.isEmpty ? "a job has no name" : "a job cannot be called `\(name.prefix(longest))`",
+            why: "names of jobs have letters, digits, dots, dashes and underscores, and at most \(longest) of them",
+            now: "choose another --name")
+    }
+}

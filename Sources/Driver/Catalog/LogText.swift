@@ -1,10 +1,16 @@
-// The JSON of plans, outcomes and positions as the log holds it, written by hand.
+// The JSON of plans, outcomes and positions as the log holds it, written by hand, and without what stands elsewhere.
 //
 // Every batch writes three of these, fifty times a second in a standing job at interval 0, and one object for each of
 // 10,000 partitions in a large one. The general encoder takes 0.15 ms for a small outcome (a sixth of the driver's time) and
-// 54 ms for those positions; this takes a tenth. The text is byte for byte what that encoder writes with sorted keys, so
-// equal values have equal text whatever wrote them; reading stays with the general decoder. A field that is added to one
-// of the types and not here would be lost: LogTextTests compares both with every field set, and goes red.
+// 54 ms for those positions; this takes a tenth. And the log of a job with five batches a second would grow by 2 GB a day if
+// each row repeated what the one before says. So a row leaves out what
+//   - columns of the row hold: number, epoch, times, counts, digest, ranges (`LogRow` puts them back),
+//   - all plans of a job have in common: `LogFrame`, a row of its own that is named by number,
+//   - the batch before says: the state that it left, files of state that stay, digests of its parts (`StateText`, `LogPast`).
+// What is read is a whole plan and a whole outcome again. Rows of earlier builds hold everything and are read by the same code.
+//
+// A field that is added to one of the types and not here would be lost: LogTextTests compares what was written with what
+// is read, with every field set, and goes red.
 
 import Engine
 
@@ -86,85 +92,67 @@ struct JSONText {
     }
 }
 
-/// A plan without its ranges, which have a column of their own.
-package func planText(_ plan: BatchPlan) -> String {
+/// What a plan's row holds beside its columns and its frame.
+/// - Parameter past: what the log holds of the batches before; nil writes everything down.
+func planText(_ plan: BatchPlan, past: LogPast?) -> String {
     var json = JSONText()
-    json.field("{\"batch\":", plan.batch)
-    json.field(",\"batchTimeMillis\":", plan.batchTimeMillis)
-    json.field(",\"buildDigest\":", plan.buildDigest)
-    json.field(",\"epoch\":", plan.epoch)
+    json.field("{\"seed\":", plan.seed)
+    json.raw(",\"taskCounts\":")
+    json.list(plan.taskCounts) { $0.value($1) }
     if let excluded = plan.excluded {
         json.raw(",\"excluded\":")
         json.ranges(excluded)
     }
-    json.field(",\"job\":", plan.job)
-    json.field(",\"jobID\":", plan.jobID.text)
-    json.field(",\"keyGroups\":", plan.keyGroups)
     if let kind = plan.kind { json.field(",\"kind\":", kind.rawValue) }
-    json.raw(",\"lookups\":")
-    json.object(plan.lookups) { $0.value($1) }
     if let marks = plan.marks {
         json.raw(",\"marks\":")
         json.object(Dictionary(uniqueKeysWithValues: marks.map { (String($0.key), $0.value) })) { $0.mark($1) }
     }
-    if let output = plan.output {
-        json.field(",\"output\":", output.rawValue)
-    }
-    json.field(",\"planDigest\":", plan.planDigest)
+    if let output = plan.output { json.field(",\"output\":", output.rawValue) }
     if let predecessors = plan.predecessors {
         json.raw(",\"predecessors\":")
-        json.list(predecessors) { $0.value($1.line) }
+        json.list(predecessors) { json, mark in
+            json.value(past?.holds(mark) == true ? "\(mark.sink) \(mark.part) \(mark.batch)" : mark.line)
+        }
     }
-    json.field(",\"ranges\":[],\"schemaDigest\":", plan.schemaDigest)
-    json.field(",\"seed\":", plan.seed)
-    json.field(",\"settingsDigest\":", plan.settingsDigest)
-    json.raw(",\"splits\":")
-    json.object(Dictionary(uniqueKeysWithValues: plan.splits.map { (String($0.key), $0.value) })) { json, points in
-        json.list(points) { $0.value($1) }
+    if !plan.splits.isEmpty {
+        json.raw(",\"splits\":")
+        json.object(Dictionary(uniqueKeysWithValues: plan.splits.map { (String($0.key), $0.value) })) { json, points in
+            json.list(points) { $0.value($1) }
+        }
     }
     if let state = plan.stateBefore {
         json.raw(",\"stateBefore\":")
-        json.manifest(state)
-    }
-    json.raw(",\"taskCounts\":")
-    json.list(plan.taskCounts) { $0.value($1) }
-    json.raw(",\"topicIDs\":")
-    json.object(plan.topicIDs) { $0.value($1) }
-    if let watermark = plan.watermarkBeforeMillis {
-        json.field(",\"watermarkBeforeMillis\":", watermark)
+        if state == past?.state {
+            json.field("{\"version\":", state.version)
+            json.raw("}")
+        } else {
+            json.manifest(state)
+        }
     }
     json.raw("}")
     return json.text
 }
 
-/// What came of a batch.
-package func outcomeText(_ outcome: BatchOutcome) -> String {
+/// What came of a batch, beside the columns of its row.
+func outcomeText(_ outcome: BatchOutcome, past: LogPast?) -> String {
     var json = JSONText()
-    json.field("{\"bytesIn\":", outcome.bytesIn)
-    json.field(",\"digest\":", outcome.digest)
-    json.field(",\"late\":", outcome.late)
-    json.raw(",\"lateRanges\":")
-    json.ranges(outcome.lateRanges)
+    json.raw("{\"parts\":")
+    json.list(outcome.parts) { $0.part($1) }
     if let due = outcome.nextDueMillis { json.field(",\"nextDueMillis\":", due) }
-    json.raw(",\"parts\":")
-    json.list(outcome.parts) { json, part in
-        json.field("{\"digest\":", part.digest)
-        json.field(",\"part\":", part.part)
-        if let refused = part.refused { json.field(",\"refused\":", refused) }
-        json.field(",\"rows\":", part.rows)
-        if let sink = part.sink { json.field(",\"sink\":", sink) }
-        json.raw("}")
-    }
     if let refused = outcome.refused { json.field(",\"refused\":", refused) }
-    json.field(",\"rejected\":", outcome.rejected)
-    json.raw(",\"rejectedRanges\":")
-    json.ranges(outcome.rejectedRanges)
-    json.field(",\"retries\":", outcome.retries)
-    json.field(",\"rowsIn\":", outcome.rowsIn)
-    json.field(",\"rowsOut\":", outcome.rowsOut)
+    if !outcome.lateRanges.isEmpty {
+        json.raw(",\"lateRanges\":")
+        json.ranges(outcome.lateRanges)
+    }
+    if !outcome.rejectedRanges.isEmpty {
+        json.raw(",\"rejectedRanges\":")
+        json.ranges(outcome.rejectedRanges)
+    }
+    if outcome.retries != 0 { json.field(",\"retries\":", outcome.retries) }
     if let state = outcome.state {
         json.raw(",\"state\":")
-        json.manifest(state)
+        if let before = past?.stateToBuildOn { json.changes(from: before, to: state) } else { json.manifest(state) }
     }
     json.raw(",\"timings\":{")
     if let millis = outcome.timings.commitMillis {
@@ -179,12 +167,15 @@ package func outcomeText(_ outcome: BatchOutcome) -> String {
     json.field(",\"sealMillis\":", outcome.timings.sealMillis)
     json.raw("}")
     if let tombstones = outcome.tombstones { json.field(",\"tombstones\":", tombstones) }
-    json.field(",\"unmatched\":", outcome.unmatched)
-    if let watermark = outcome.watermarkAfterMillis {
-        json.field(",\"watermarkAfterMillis\":", watermark)
-    }
     json.field(",\"workers\":", outcome.workers)
     json.raw("}")
+    return json.text
+}
+
+/// A manifest that says everything itself, for a place that outlives the batches before.
+func manifestText(_ state: StateManifest) -> String {
+    var json = JSONText()
+    json.manifest(state)
     return json.text
 }
 
@@ -224,7 +215,7 @@ extension JSONText {
         raw("{\"entries\":")
         list(state.entries) { json, entry in
             json.raw("{\"files\":")
-            json.list(entry.files) { $0.value($1.line) }
+            json.list(entry.files) { $0.file($1) }
             json.field(",\"firstGroup\":", entry.firstGroup)
             if let operatorID = entry.operatorID { json.field(",\"operatorID\":", operatorID) }
             json.field(",\"untilGroup\":", entry.untilGroup)
@@ -234,6 +225,73 @@ extension JSONText {
         raw(",\"version\":")
         value(state.version)
         raw("}")
+    }
+
+    /// The entries that differ from those of `before`, each with how many of its first files stay and which follow; the
+    /// whole manifest where key groups were divided anew.
+    fileprivate mutating func changes(from before: StateManifest, to state: StateManifest) {
+        let isSameDivision = before.keyGroups == state.keyGroups && before.entries.count == state.entries.count
+            && zip(before.entries, state.entries).allSatisfy {
+                $0.firstGroup == $1.firstGroup && $0.untilGroup == $1.untilGroup && $0.operatorID == $1.operatorID
+            }
+        guard isSameDivision else { return manifest(state) }
+        let changed = state.entries.indices.filter { before.entries[$0].files != state.entries[$0].files }
+        raw("{\"changed\":")
+        list(changed) { json, index in
+            let (old, new) = (before.entries[index].files, state.entries[index].files)
+            let kept = zip(old, new).prefix { $0 == $1 }.count
+            json.field("{\"at\":", index)
+            json.raw(",\"files\":")
+            json.list(new[kept...]) { $0.file($1) }
+            if kept > 0 { json.field(",\"kept\":", kept) }
+            json.raw("}")
+        }
+        field(",\"since\":", before.version)
+        field(",\"version\":", state.version)
+        raw("}")
+    }
+
+    /// A file's line; its digest as `=` where the name ends with it.
+    fileprivate mutating func file(_ file: StateFile) {
+        guard file.name.hasSuffix("-" + file.digest), !file.digest.isEmpty, !file.digest.contains("-") else {
+            return value(file.line)
+        }
+        var short = file
+        short.digest = "="
+        value(short.line)
+    }
+
+    /// `PART ROWS DIGEST`, then the sink and the refused rows where there are such.
+    fileprivate mutating func part(_ part: SealedPart) {
+        guard !part.digest.contains(" ") else {
+            field("{\"digest\":", part.digest)
+            field(",\"part\":", part.part)
+            if let refused = part.refused { field(",\"refused\":", refused) }
+            field(",\"rows\":", part.rows)
+            if let sink = part.sink { field(",\"sink\":", sink) }
+            return raw("}")
+        }
+        var line = "\(part.part) \(part.rows) \(part.digest)"
+        if part.sink != nil || part.refused != nil { line += " \(part.sink.map { "\($0)" } ?? "-")" }
+        if let refused = part.refused { line += " \(refused)" }
+        value(line)
+    }
+
+    /// `["topic",partition,from,until]`, without the topic where it is the one before.
+    fileprivate mutating func ranges(_ ranges: [OffsetRange]) {
+        var topic: String?
+        list(ranges) { json, range in
+            json.raw("[")
+            if range.topic != topic {
+                json.value(range.topic)
+                json.raw(",")
+                topic = range.topic
+            }
+            json.value(range.partition)
+            json.field(",", range.from)
+            json.field(",", range.until)
+            json.raw("]")
+        }
     }
 
     fileprivate mutating func mark(_ mark: RangeMark) {
@@ -259,15 +317,5 @@ extension JSONText {
         text(&self, "\"until\":", mark.until)
         if isFirst { raw("{") }
         raw("}")
-    }
-
-    fileprivate mutating func ranges(_ ranges: [OffsetRange]) {
-        list(ranges) { json, range in
-            json.field("{\"from\":", range.from)
-            json.field(",\"partition\":", range.partition)
-            json.field(",\"topic\":", range.topic)
-            json.field(",\"until\":", range.until)
-            json.raw("}")
-        }
     }
 }

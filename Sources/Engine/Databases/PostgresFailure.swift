@@ -16,7 +16,7 @@ enum PostgresFailure {
         default: break
         }
         switch state.prefix(2) {
-        case "08", "57": return .databaseUnreachable
+        case "08", "57", "58": return .databaseUnreachable
         case "40": return .databaseBusy
         case "22", "23", "42", "3D", "3F": return .sinkMismatch
         default: return .catalogFailed

@@ -38,6 +38,10 @@ package struct EngineSettings: Sendable {
     package let stateKeepBatches: Int64
     package let stateKeepMillis: Int64
     package let logKeepMillis: Int64
+    /// Bytes that single batches may take in the log; beyond them the oldest are folded into hours.
+    package let logBytes: Int64
+    /// Age up to which raw bytes of bad records are kept.
+    package let quarantineKeepMillis: Int64
     package let keyGroups: Int
     package let quarantine: QuarantineLimits
     /// Rows that a source task decodes at a time: big enough to spread per-chunk costs, small enough that a message is
@@ -105,6 +109,9 @@ package struct EngineSettings: Sendable {
         stateKeepBatches = try integer("state_keep")
         stateKeepMillis = try duration("state_keep_time")
         logKeepMillis = try duration("log_keep")
+        // Jobs of earlier builds have neither.
+        logBytes = try values["log_bytes"] == nil ? 256 << 20 : integer("log_bytes")
+        quarantineKeepMillis = try duration(values["quarantine_keep"] == nil ? "log_keep" : "quarantine_keep")
         keyGroups = Int(try integer("key_groups"))
         guard (1...32_768).contains(keyGroups) else { throw wrong("key_groups", "\(keyGroups)", "1 to 32768") }
         quarantine = QuarantineLimits(

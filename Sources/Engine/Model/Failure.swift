@@ -18,7 +18,7 @@ public struct Failure: Error, Hashable, Sendable, Codable, CustomStringConvertib
         // Guards of the protocol: the job must not go on as it is.
         case offsetsGone, topicRecreated, offsetsMoved, offsetsWithoutLog, sinkOwnedByOther, sinkMismatch, ledgerConflict
         case staleEpoch, leaseHeld, leaseLost, otherBuild, otherSettings, planSealedByOther, tooManyRejected, limitExceeded
-        case catalogLocked, catalogReadOnly, catalogNewer, catalogFailed, auditFailed, digestMismatch, stateMissing
+        case clockBack, catalogLocked, catalogAway, catalogReadOnly, catalogNewer, catalogFailed, auditFailed, digestMismatch, stateMissing
         // Inside a batch.
         case blockLost, taskCancelled
         // A defect of ours.
@@ -46,11 +46,11 @@ public struct Failure: Error, Hashable, Sendable, Codable, CustomStringConvertib
         case .wrongUsage, .unknownSetting, .invalidSetting, .fileMissing, .fileInvalid, .schemaMismatch, .unknownJob,
             .jobExists, .portTaken, .unauthorized, .notAllowed, .notPossible, .offsetsMoved, .offsetsWithoutLog,
             .sinkOwnedByOther, .sinkMismatch, .otherBuild, .otherSettings, .planSealedByOther, .tooManyRejected,
-            .limitExceeded, .catalogReadOnly, .catalogNewer, .leaseHeld:
+            .limitExceeded, .catalogReadOnly, .catalogNewer, .leaseHeld, .clockBack:
             .user
         case .brokerUnreachable, .topicMissing, .kafkaTransient, .kafkaFatal, .databaseUnreachable, .databaseBusy,
             .driverUnreachable, .workerUnreachable, .diskFull, .readTimeout, .stateUnreachable, .offsetsGone,
-            .topicRecreated, .staleEpoch, .leaseLost, .catalogLocked, .catalogFailed, .blockLost, .taskCancelled,
+            .topicRecreated, .staleEpoch, .leaseLost, .catalogLocked, .catalogAway, .catalogFailed, .blockLost, .taskCancelled,
             .stateMissing:
             .external
         case .ledgerConflict, .auditFailed, .digestMismatch, .internal:
@@ -65,13 +65,13 @@ public struct Failure: Error, Hashable, Sendable, Codable, CustomStringConvertib
             .retryTask
         case .blockLost:
             .rerunParentStage
-        case .catalogLocked, .driverUnreachable:
+        case .catalogLocked, .catalogAway, .driverUnreachable:
             .failBatch
         case .wrongUsage, .unknownSetting, .invalidSetting, .fileMissing, .fileInvalid, .schemaMismatch, .unknownJob,
             .jobExists, .portTaken, .unauthorized, .notAllowed, .notPossible, .topicMissing, .kafkaFatal, .diskFull,
             .offsetsGone, .topicRecreated, .offsetsMoved, .offsetsWithoutLog, .sinkOwnedByOther, .sinkMismatch,
             .ledgerConflict, .staleEpoch, .leaseHeld, .leaseLost, .otherBuild, .otherSettings, .planSealedByOther,
-            .tooManyRejected, .limitExceeded, .catalogReadOnly, .catalogNewer, .catalogFailed, .auditFailed,
+            .tooManyRejected, .limitExceeded, .clockBack, .catalogReadOnly, .catalogNewer, .catalogFailed, .auditFailed,
             .digestMismatch, .stateMissing, .internal:
             .stopJob
         }

@@ -2,6 +2,8 @@
 //
 // Bytes are shown as text when all of them are printable UTF-8, otherwise in hexadecimal, so that whatever stood in a
 // record can neither drive a terminal nor be taken for something else. Long ones are cut in the table, never in JSON.
+//
+// `--forget` erases the bytes, and nothing else: what was rejected stays listed by its coordinates and counted.
 
 import Driver
 import Engine
@@ -13,18 +15,22 @@ enum QuarantineCommand {
         "quarantine", .batches, summary: "show records that could not be read",
         about: """
             Shows bad records that a job has put aside, newest batch first: where they stand in Kafka, why they were rejected, \
-            and their bytes. Of many bad records only some are kept; every one is counted by its batch.
+            and their bytes. Of many bad records only some are kept; every one is counted by its batch. Bytes are kept for \
+            quarantine_keep; --forget erases them now, and --plan says how many without doing it.
             """,
         positionals: [OneJob.positional],
         options: [
             Option("batch", .integer(1...Int64.max), help: "only of this batch"),
             Option("limit", .integer(1...100_000), fallback: "50", help: "how many to show"),
+            Option(flag: "forget", help: "erase the bytes instead of showing them"),
+            Option(flag: "plan", help: "with --forget: say what would be erased, and erase nothing"),
             .json,
         ],
         settingFlags: .some([.catalog]),
         examples: [
             Command.Example("sluice quarantine campaign-views --limit 5", "the five newest"),
             Command.Example("sluice quarantine campaign-views --batch 3 --json", "those of batch 3, with all their bytes"),
+            Command.Example("sluice quarantine campaign-views --forget", "erase all bytes; offsets and reasons stay"),
         ],
         run: run)
 
@@ -39,10 +45,42 @@ enum QuarantineCommand {
         /// Only when all bytes are printable.
         var text: String?
         var hex: String
+        /// When the bytes were erased.
+        var erasedAt: String?
+    }
+
+    private struct Erased: Encodable {
+        var job: String
+        var batch: BatchNumber?
+        var records: Int64
+        var bytes: Int64
+        /// False for a plan.
+        var isErased: Bool
+    }
+
+    private static func forget(_ parsed: ParsedArguments, _ terminal: Terminal) throws -> Int32 {
+        let settings = try parsed.settings()
+        let isPlan = parsed.flag("plan")
+        let catalog = try ExistingCatalog.open(settings, isPlan ? .readOnly : .readWrite)
+        defer { catalog.close() }
+        let record = try JobView.record(parsed.required(OneJob.positional.name), catalog)
+        let batch = parsed.integer("batch").map { BatchNumber($0) }
+        let (records, bytes) = try catalog.quarantinedBytes(record.jobID, batch: batch)
+        if !isPlan { try catalog.forgetQuarantine(record.jobID, batch: batch) }
+        if parsed.flag("json") {
+            try terminal.json(Erased(job: record.name, batch: batch, records: records, bytes: bytes, isErased: !isPlan))
+            return 0
+        }
+        let what = "\(grouped(bytes)) bytes of \(grouped(records)) record\(records == 1 ? "" : "s") of job \(record.name)"
+            + (batch.map { ", batch \($0)," } ?? "")
+        try terminal.line(
+            isPlan ? "would erase \(what)" : "erased \(what); offsets and reasons stay. Kafka still has what its retention keeps")
+        return 0
     }
 
     private static func run(_ parsed: ParsedArguments, _ terminal: Terminal) throws -> Int32 {
-        try OneJob.look(parsed, terminal) { catalog, record, _ in
+        if parsed.flag("forget") { return try forget(parsed, terminal) }
+        return try OneJob.look(parsed, terminal) { catalog, record, _ in
             let batch = parsed.integer("batch").map { BatchNumber($0) }
             let limit = parsed.integer("limit") ?? 50
             let entries = try catalog.quarantined(record.jobID, batch: batch, limit: limit)
@@ -62,7 +100,7 @@ enum QuarantineCommand {
                 let bad = entry.record
                 table.add([
                     "\(entry.batch)", "\(bad.topic)/\(bad.partition)", "\(bad.offset)", bad.reason.rawValue,
-                    "\(bad.raw.count)", shown(bad.raw),
+                    "\(bad.raw.count)", entry.erasedAtMillis.map { "(erased at \(formatTime($0)))" } ?? shown(bad.raw),
                 ])
             }
             try terminal.table(table)
@@ -77,7 +115,8 @@ enum QuarantineCommand {
         let bad = entry.record
         return Line(
             job: job, batch: entry.batch, topic: bad.topic, partition: bad.partition, offset: bad.offset,
-            reason: bad.reason.rawValue, bytes: bad.raw.count, text: printable(bad.raw), hex: hex(bad.raw[...]))
+            reason: bad.reason.rawValue, bytes: bad.raw.count, text: printable(bad.raw), hex: hex(bad.raw[...]),
+            erasedAt: entry.erasedAtMillis.map { formatTime($0) })
     }
 
     private static func shown(_ raw: [UInt8]) -> String {
@@ -91,13 +130,7 @@ enum QuarantineCommand {
     /// The bytes as text, if they are UTF-8 without anything that acts on a terminal.
     private static func printable(_ raw: [UInt8]) -> String? {
         guard let text = String(validating: raw, as: UTF8.self) else { return nil }
-        let isPrintable = text.unicodeScalars.allSatisfy { scalar in
-            switch scalar.properties.generalCategory {
-            case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator: false
-            default: true
-            }
-        }
-        return isPrintable ? text : nil
+        return PlainText.isPlain(text) ? text : nil
     }
 
     private static func hex(_ bytes: ArraySlice<UInt8>) -> String {

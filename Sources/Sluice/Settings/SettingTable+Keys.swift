@@ -78,6 +78,10 @@ extension SettingKey {
         "quarantine_batch_bytes", .badRecords, .size(anySize), fallback: "1MiB",
         what: "most bytes of bad records kept for one batch",
         why: "Keeps the catalog small when everything is bad; beyond it only offsets are kept.")
+    package static let quarantineKeep = SettingKey(
+        "quarantine_keep", .badRecords, .duration(upTo(days: 36_500, from: 60_000)), fallback: "30d",
+        what: "age up to which the bytes of bad records are kept",
+        why: "They may be personal. What was rejected stays counted, with its offsets; `quarantine --forget` erases earlier.")
 
     package static let sink = SettingKey(
         "sink", .places, .address(["sqlite", "postgres", "postgresql", "kafka", "console", "discard"]),
@@ -121,6 +125,10 @@ extension SettingKey {
         "log_keep", .places, .duration(upTo(days: 36_500, from: 60_000)), fallback: "30d",
         what: "age up to which single batches are kept in the log",
         why: "Older ones are folded into one row, from which an audit starts.")
+    package static let logBytes = SettingKey(
+        "log_bytes", .places, .size(1 << 20...Int64.max), fallback: "256MiB",
+        what: "most bytes of single batches in the log of a job",
+        why: "A batch takes about 1 KiB. The oldest beyond it become a row an hour, which an audit still proves from.")
 
     package static let bootstrap = SettingKey(
         "bootstrap", .kafka, .hostPort(many: true),
@@ -220,8 +228,8 @@ extension SettingTable {
     static let engineKeys: [SettingKey] = [
         .name, .topic, .format, .schema, .ads, .from, .lateness, .maxFuture,
         .interval, .poll, .maxBatchRecords,
-        .maxRejectedShare, .maxRejectedMin, .quarantineRecords, .quarantineRecordBytes, .quarantineBatchBytes,
-        .sink, .sinkFormat, .sinkSchemaID, .sinkRenew, .catalog, .state, .stateInline, .stateKeep, .stateKeepTime, .logKeep,
+        .maxRejectedShare, .maxRejectedMin, .quarantineRecords, .quarantineRecordBytes, .quarantineBatchBytes, .quarantineKeep,
+        .sink, .sinkFormat, .sinkSchemaID, .sinkRenew, .catalog, .state, .stateInline, .stateKeep, .stateKeepTime, .logKeep, .logBytes,
         .bootstrap, .isolation, .readTimeout, .fetchBudget, .consumerIdle, .kafka,
         .workers, .slots, .blockMemory, .keyGroups, .driver, .workerTimeout, .driverTimeout,
         .listen, .workerListen, .secretFile, .tlsCert, .tlsKey, .tlsCA,

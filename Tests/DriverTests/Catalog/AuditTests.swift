@@ -127,6 +127,42 @@ struct AuditTests {
     @Test func `what was covered includes the jumps before the batch and no later ones`() {
         var audit = Audit(jumps: [Self.jump(0, 10, 50, after: 1), Self.jump(0, 50, 90, after: 2)])
         audit.add(LoggedRange(batch: 1, range: OffsetRange(topic: "t", partition: 0, from: 4, until: 10)))
-        #expect(audit.covered(before: 2) == [OffsetRange(topic: "t", partition: 0, from: 4, until: 50)])
+        #expect(audit.takeCovered(before: 2) == [OffsetRange(topic: "t", partition: 0, from: 4, until: 50)])
+        #expect(audit.takeCovered(before: 2) == [])
+        audit.add(LoggedRange(batch: 2, range: OffsetRange(topic: "t", partition: 0, from: 50, until: 50)))
+        #expect(audit.takeCovered(before: 3) == [OffsetRange(topic: "t", partition: 0, from: 50, until: 90)])
+    }
+
+    /// Hours of two batches each: what the row of an hour says goes on where the one before ended.
+    private func hour(_ first: BatchNumber, _ kind: BatchKind, _ from: Int64, _ until: Int64) -> LogHour {
+        LogHour(
+            hourMillis: first, kind: kind, firstBatch: first, lastBatch: first + 1, batches: 2,
+            ranges: [OffsetRange(topic: "t", partition: 0, from: from, until: until)])
+    }
+
+    @Test func `hours prove what their batches proved`() {
+        // The jump after batch 2 lies between the hours, the one after batch 3 within the second, the last behind it.
+        var audit = Audit(
+            checkpoints: [OffsetRange(topic: "t", partition: 0, from: 0, until: 10)],
+            jumps: [Self.jump(0, 20, 30, after: 2), Self.jump(0, 35, 5, after: 3), Self.jump(0, 9, 50, after: 4)])
+        audit.add(hour(1, .live, 10, 20))
+        // A redrive reads again what was read, by right.
+        audit.add(hour(2, .redrive, 0, 20))
+        audit.add(hour(3, .live, 20, 9))
+        audit.add(LoggedRange(batch: 5, range: OffsetRange(topic: "t", partition: 0, from: 50, until: 60)))
+        let report = audit.report(
+            done: DoneBatches(first: 5, last: 5, count: 1), foldedUntil: 4,
+            positions: [PartitionPosition(topic: "t", partition: 0, position: 60)])
+        #expect(report.findings == [] && report.batches == 5)
+        #expect(report.partitions.map(\.range) == [OffsetRange(topic: "t", partition: 0, from: 0, until: 60)])
+    }
+
+    @Test func `an hour that does not go on where the one before ended is found`() {
+        for (from, kind) in [(19, AuditFinding.Kind.overlap), (21, .gap)] as [(Int64, AuditFinding.Kind)] {
+            var audit = Audit()
+            audit.add(hour(1, .live, 10, 20))
+            audit.add(hour(3, .live, from, 30))
+            #expect(audit.findings.map(\.kind) == [kind])
+        }
     }
 }

@@ -23,9 +23,11 @@ struct CatalogFoldTests {
         #expect(report.foldedBatches == 5 && report.foldedUntil == 5 && report.stateKeptFrom == 6)
         #expect(report.findings.isEmpty && report.namedFiles == ["snapshot-0"])
         #expect(try fixture.catalog.batches(jobID, last: 99).map(\.plan.batch) == [6, 7, 8, 9])
-        #expect(
-            try fixture.catalog.checkpoints(jobID).sorted { $0.partition < $1.partition }
-                == (0..<2).map { OffsetRange(topic: "events", partition: $0, from: 0, until: 50) })
+        let hours = try fixture.catalog.hours(jobID)
+        #expect(hours.count == 1 && hours.first?.kind == .live && hours.first?.batches == 5)
+        #expect(hours.first?.ranges == (0..<2).map { OffsetRange(topic: "events", partition: $0, from: 0, until: 50) })
+        // Batch 6 refers to the state that batch 5 left.
+        #expect(try fixture.catalog.batch(jobID, 6)?.plan == .sample(jobID, 6, epoch: epoch))
         let totals = try fixture.catalog.foldedTotals(jobID)
         #expect(totals.rowsIn == 100 && totals.rowsOut == 25 && totals.late == 5)
         #expect(totals.rejected == 10 && totals.unmatched == 15 && totals.untilBatch == 5)
@@ -145,5 +147,119 @@ struct CatalogFoldTests {
         #expect(failureCode { _ = try fixture.catalog.fold(jobID, epoch: old, Self.nothingKept) } == .leaseLost)
         #expect(try fixture.catalog.batches(jobID, last: 9).count == 4)
         #expect(try fixture.catalog.inlineState(jobID, name: "delta-1") != nil)
+    }
+
+    /// Puts `batches` batches into each hour, long ago.
+    private func spread(_ fixture: CatalogFixture, batches: Int64) throws {
+        let database = try fixture.database()
+        defer { database.close() }
+        try database.execute(
+            "UPDATE sluice_batches SET done_at_millis = 1772366400000 + (batch - 1) / $1 * 3600000 + batch WHERE state = 'done'",
+            [.int(batches)])
+    }
+
+    @Test(arguments: CatalogPlace.available)
+    func `a log beyond its size becomes a row an hour and audit still proves every offset`(_ place: CatalogPlace) throws {
+        let fixture = try CatalogFixture(place)
+        let (jobID, epoch) = try fixture.job()
+        try fixture.run(jobID, epoch, batches: 1...20)
+        let before = try fixture.catalog.audit(jobID)
+        try spread(fixture, batches: 4)
+        // Nothing is old: size alone folds. Two of the newest fit in.
+        var retention = LogRetention(logKeepMillis: .max / 4, logBytes: 1700, stateKeepBatches: 1, stateKeepMillis: .max / 4)
+        let report = try fixture.catalog.fold(jobID, epoch: epoch, retention)
+        #expect(report.findings == [] && report.foldedUntil >= 17 && report.foldedUntil < 20)
+        var hours = try fixture.catalog.hours(jobID)
+        #expect(hours.map(\.batches) == [4, 4, 4, 4, report.foldedUntil - 16])
+        #expect(hours.map(\.firstBatch) == [1, 5, 9, 13, 17] && hours[1].rowsIn == 80)
+        #expect(hours[1].ranges == (0..<2).map { OffsetRange(topic: "events", partition: $0, from: 40, until: 80) })
+        let after = try fixture.catalog.audit(jobID)
+        #expect(after.passes(strict: true) && after.batches == 20 && after.partitions.map(\.range) == before.partitions.map(\.range))
+
+        // The hour goes on where the fold stopped in it.
+        try fixture.run(jobID, epoch, batches: 21...23)
+        try spread(fixture, batches: 4)
+        _ = try fixture.catalog.fold(jobID, epoch: epoch, retention)
+        hours = try fixture.catalog.hours(jobID)
+        #expect(hours[4].batches == 4 && hours[4].ranges.first?.until == 200)
+        #expect(try fixture.catalog.audit(jobID).passes(strict: true))
+
+        // Hours that are old become the checkpoint.
+        retention.logKeepMillis = 60_000
+        retention.stateKeepMillis = 60_000
+        _ = try fixture.catalog.fold(jobID, epoch: epoch, retention)
+        #expect(try fixture.catalog.hours(jobID) == [])
+        #expect(try fixture.catalog.checkpoints(jobID).map(\.until).allSatisfy { $0 >= 200 })
+        let last = try fixture.catalog.audit(jobID)
+        #expect(last.passes(strict: true) && last.batches == 23)
+        #expect(last.partitions.map(\.range).allSatisfy { $0.from == 0 && $0.until == 230 })
+    }
+
+    @Test(arguments: CatalogPlace.available)
+    func `the state at the end of an hour is kept for log_keep and the others are not`(_ place: CatalogPlace) throws {
+        let fixture = try CatalogFixture(place)
+        let (jobID, epoch) = try fixture.job()
+        try fixture.run(jobID, epoch, batches: 1...10)
+        try spread(fixture, batches: 4)
+        var retention = LogRetention(logKeepMillis: .max / 4, logBytes: 1, stateKeepBatches: 1, stateKeepMillis: .max / 4)
+        let report = try fixture.catalog.fold(jobID, epoch: epoch, retention)
+        func kept() throws -> [Int] {
+            try (1...10).filter { try fixture.catalog.inlineState(jobID, name: "delta-\($0)") != nil }
+        }
+        #expect(report.deletedStates == 7 && report.namedFiles == ["snapshot-0"])
+        #expect(try kept() == [4, 8, 10])
+        #expect(try fixture.catalog.keptHourStates(jobID).map(\.state) == [.sample(version: 4), .sample(version: 8)])
+        // The batch behind a folded one still knows the state that it starts from.
+        #expect(try fixture.catalog.batches(jobID, last: 9).first?.plan.stateBefore == .sample(version: 9))
+        retention.logKeepMillis = 60_000
+        _ = try fixture.catalog.fold(jobID, epoch: epoch, retention)
+        #expect(try kept() == [10])
+        #expect(try fixture.catalog.keptHourStates(jobID).isEmpty)
+    }
+
+    @Test(arguments: CatalogPlace.available)
+    func `a redrive overlaps what was read by right and is counted apart, folded or not`(_ place: CatalogPlace) throws {
+        let fixture = try CatalogFixture(place)
+        let (jobID, epoch) = try fixture.job()
+        try fixture.run(jobID, epoch, batches: 1...2)
+        var redrive = BatchPlan.sample(
+            jobID, 3, epoch: epoch, ranges: [OffsetRange(topic: "events", partition: 0, from: 3, until: 4)])
+        redrive.kind = .redrive
+        try fixture.catalog.appendPlan(redrive)
+        var outcome = BatchOutcome.sample(3)
+        outcome.state = nil
+        try fixture.catalog.finishBatch(jobID, batch: 3, epoch: epoch, outcome: outcome, positions: [])
+        for batch in 4...5 as ClosedRange<BatchNumber> {
+            let plan = BatchPlan.sample(
+                jobID, batch, epoch: epoch,
+                ranges: [OffsetRange(topic: "events", partition: 0, from: (batch - 2) * 10, until: (batch - 1) * 10)])
+            try fixture.catalog.appendPlan(plan)
+            try fixture.catalog.finishBatch(plan, epoch: epoch)
+        }
+        for isFolded in [false, true] {
+            if isFolded {
+                #expect(try fixture.catalog.fold(jobID, epoch: epoch, Self.nothingKept).foldedUntil == 4)
+                #expect(try fixture.catalog.hours(jobID).map(\.kind) == [.live, .redrive])
+            }
+            let report = try fixture.catalog.audit(jobID)
+            #expect(report.findings == [] && report.again == ["redrive": 1] && report.batches == 5)
+            #expect(report.partitions.map(\.range.until) == [40, 20])
+        }
+    }
+
+    @Test(arguments: CatalogPlace.available)
+    func `an hour that was tampered with is found`(_ place: CatalogPlace) throws {
+        let fixture = try CatalogFixture(place)
+        let (jobID, epoch) = try fixture.job()
+        try fixture.run(jobID, epoch, batches: 1...12)
+        try spread(fixture, batches: 4)
+        _ = try fixture.catalog.fold(
+            jobID, epoch: epoch, LogRetention(logKeepMillis: .max / 4, logBytes: 1, stateKeepBatches: 1, stateKeepMillis: .max / 4))
+        let database = try fixture.database()
+        defer { database.close() }
+        try database.execute("UPDATE sluice_hours SET ranges = replace(ranges, '[1,40,80]', '[1,45,80]')")
+        #expect(try fixture.catalog.audit(jobID).findings.map(\.kind) == [.gap])
+        try database.execute("DELETE FROM sluice_hours WHERE first_batch = 5")
+        #expect(try fixture.catalog.audit(jobID).findings.map(\.kind).contains(.batchMissing))
     }
 }

@@ -66,4 +66,26 @@ struct CatalogJobTests {
         #expect(failureCode { try fixture.catalog.setJobState(.random(), epoch: 1, state: .failed) } == .leaseLost)
         #expect(failureCode { try fixture.catalog.appendPlan(.sample(.random(), 1, epoch: 1)) } == .leaseLost)
     }
+
+    @Test(arguments: CatalogPlace.available)
+    func `a job was called with an escape sequence`(_ place: CatalogPlace) throws {
+        let fixture = try CatalogFixture(place)
+        for name in ["a\u{1b}[2Jb", "two words", "naïve", "a/b", "a~b", "", "a\nb", String(repeating: "x", count: 129)] {
+            #expect(failureCode { _ = try fixture.job(name) } == .invalidSetting, "\(name)")
+        }
+        for name in ["A-z_0.9", String(repeating: "x", count: 128), "-"] { _ = try fixture.job(name) }
+    }
+
+    @Test(arguments: CatalogPlace.available)
+    func `a name of an earlier build is still listed and found`(_ place: CatalogPlace) throws {
+        let fixture = try CatalogFixture(place)
+        let (jobID, epoch) = try fixture.job("views")
+        let database = try fixture.database()
+        defer { database.close() }
+        try database.execute("UPDATE sluice_registry SET name = 'a' || $1", [.text("\u{1b}[2J b")])
+        try database.execute("UPDATE sluice_leases SET name = 'a' || $1", [.text("\u{1b}[2J b")])
+        #expect(try fixture.catalog.jobs().map(\.name) == ["a\u{1b}[2J b"])
+        #expect(try fixture.catalog.job(named: "a\u{1b}[2J b")?.jobID == jobID)
+        try fixture.run(jobID, epoch, batches: 1...1)
+    }
 }

@@ -34,13 +34,13 @@ struct CatalogLogTests {
         let rows = try database.execute(
             """
             SELECT state, epoch, done_epoch, rows_in, rows_out, late, rejected, unmatched, bytes_in, digest,
-                watermark_before_millis, watermark_after_millis, build_digest FROM sluice_batches
+                watermark_before_millis, watermark_after_millis, build_digest, settings_digest, plan_digest, job FROM sluice_log
             """)
         #expect(
             rows == [
                 [
                     .text("done"), .int(epoch), .int(epoch), .int(20), .int(5), .int(1), .int(2), .int(3), .int(4096),
-                    .text("o1"), .int(1000), .int(2000), .text("b1"),
+                    .text("o1"), .int(1000), .int(2000), .text("b1"), .text("s1"), .text("p1"), .text("views"),
                 ]
             ])
         let ranges = try database.execute(

@@ -69,9 +69,14 @@ struct CatalogOpeningTests {
         let text = String(decoding: try JSONEncoder().encode(plan), as: UTF8.self)
         try database.execute(
             """
-            INSERT INTO sluice_batches (job_id, batch, state, epoch, planned_at_millis, batch_time_millis, build_digest,
-                settings_digest, plan_digest, plan) VALUES ($1, 1, 'planned', 1, 1, 1, 'b', 's', 'p', $2)
-            """, [.text(jobID.text), .text(text)])
+            INSERT INTO sluice_batches (job_id, batch, state, epoch, planned_at_millis, batch_time_millis,
+                watermark_before_millis, build_digest, settings_digest, plan_digest, plan)
+            VALUES ($1, 1, 'planned', $3, 1, $4, $5, 'b1', 's1', 'p1', $2)
+            """,
+            [
+                .text(jobID.text), .text(text), .int(plan.epoch), .int(plan.batchTimeMillis),
+                plan.watermarkBeforeMillis.map { .int($0) } ?? .null,
+            ])
         for range in plan.ranges {
             try database.execute(
                 """
@@ -197,7 +202,7 @@ struct CatalogOpeningTests {
             batch += 1
             code = failureCode { try fixture.finish(cramped, jobID, epoch, batch) }
         }
-        #expect(code == .diskFull)
+        #expect(code == .catalogAway)
         let last = try #require(try fixture.catalog.lastDone(jobID)?.plan.batch)
         #expect(last == batch || last == batch - 1)
         #expect(try fixture.catalog.audit(jobID).findings.isEmpty)

@@ -1,9 +1,9 @@
-import Driver
+@testable import Driver
 import Engine
 import Foundation
 import Testing
 
-/// The hand-written JSON against the general encoder's.
+/// What the log holds of plans, outcomes and positions, written and read back.
 struct LogTextTests {
     private let hostile = "a\"b\\c/d\u{1}\u{8}\t\n\u{c}\r\u{1f}\u{7f}é\u{1F600}"
 
@@ -60,42 +60,137 @@ struct LogTextTests {
         return plan
     }
 
-    @Test(arguments: [true, false]) func `a plan is written as the general encoder writes it`(full: Bool) throws {
-        let plan = plan(full: full)
-        if full { #expect(emptyFields(plan) == []) }
-        var bare = plan
-        bare.ranges = []
-        #expect(planText(plan) == (try general(bare)))
+    private func outcome(full: Bool) -> BatchOutcome {
+        var outcome = BatchOutcome()
+        guard full else { return outcome }
+        outcome.rowsIn = 1
+        outcome.rowsOut = 2
+        outcome.late = 3
+        outcome.rejected = 4
+        outcome.unmatched = 5
+        outcome.bytesIn = .max
+        outcome.digest = hostile
+        outcome.parts = [
+            SealedPart(part: 0, rows: 9, digest: "d"), SealedPart(part: 1, rows: 0, digest: hostile, sink: 1, refused: 2),
+            SealedPart(part: 2, rows: 3, digest: "e", refused: 4), SealedPart(part: 3, rows: 3, digest: "f", sink: 5),
+            SealedPart(part: 4, rows: 3, digest: "", sink: 5),
+        ]
+        outcome.watermarkAfterMillis = .min
+        outcome.state = state
+        outcome.rejectedRanges = ranges
+        outcome.lateRanges = Array(ranges.reversed())
+        outcome.retries = 6
+        outcome.workers = 7
+        outcome.tombstones = 8
+        outcome.refused = 9
+        outcome.nextDueMillis = .max
+        outcome.timings.planMillis = 0.1
+        outcome.timings.runMillis = 1e-7
+        outcome.timings.sealMillis = 12345678.5
+        outcome.timings.commitMillis = 3
+        outcome.timings.previousCommitMillis = 1e22
+        return outcome
     }
 
-    @Test(arguments: [true, false]) func `an outcome is written as the general encoder writes it`(full: Bool) throws {
-        var outcome = BatchOutcome()
+    /// The cells that a row would have, in the order of `LogRow.columns`.
+    private func cells(_ plan: BatchPlan, _ planText: String, frame: String?, _ outcome: BatchOutcome?, _ outcomeText: String?) -> [SQLValue] {
+        func int(_ value: Int64?) -> SQLValue { value.map { .int($0) } ?? .null }
+        func text(_ value: String?) -> SQLValue { value.map { .text($0) } ?? .null }
+        return [
+            .int(plan.batch), .text(outcome == nil ? "planned" : "done"), .int(plan.epoch), .int(1), int(outcome.map { _ in 2 }),
+            .int(plan.batchTimeMillis), int(plan.watermarkBeforeMillis), int(outcome?.watermarkAfterMillis), int(outcome?.rowsIn),
+            int(outcome?.rowsOut), int(outcome?.late), int(outcome?.rejected), int(outcome?.unmatched), int(outcome?.bytesIn),
+            text(outcome?.digest), .text(planText), text(outcomeText), .text(RangeText.text(plan.ranges)), text(frame),
+        ]
+    }
+
+    private func read(
+        _ cells: [SQLValue], _ jobID: JobID, states: [BatchNumber: StateManifest] = [:], parts: [BatchNumber: [SealedPart]] = [:]
+    ) throws -> BatchRecord {
+        var past = LogPast.Reader(
+            stored: { version in
+                try states[version].map { try JSONDecoder().decode(StateText.self, from: Data(manifestText($0).utf8)) }
+            }, parts: { parts[$0] })
+        return try LogRow(cells, jobID: jobID).completed(by: &past)
+    }
+
+    @Test(arguments: [true, false]) func `a plan and its outcome are read as they were written`(full: Bool) throws {
+        let (plan, outcome) = (plan(full: full), outcome(full: full))
         if full {
-            outcome.rowsIn = 1
-            outcome.rowsOut = 2
-            outcome.late = 3
-            outcome.rejected = 4
-            outcome.unmatched = 5
-            outcome.bytesIn = .max
-            outcome.digest = hostile
-            outcome.parts = [SealedPart(part: 0, rows: 9, digest: "d"), SealedPart(part: 1, rows: 0, digest: hostile, sink: 1, refused: 2)]
-            outcome.watermarkAfterMillis = .min
-            outcome.state = state
-            outcome.rejectedRanges = ranges
-            outcome.lateRanges = Array(ranges.reversed())
-            outcome.retries = 6
-            outcome.workers = 7
-            outcome.tombstones = 8
-            outcome.refused = 9
-            outcome.nextDueMillis = .max
-            outcome.timings.planMillis = 0.1
-            outcome.timings.runMillis = 1e-7
-            outcome.timings.sealMillis = 12345678.5
-            outcome.timings.commitMillis = 3
-            outcome.timings.previousCommitMillis = 1e22
+            #expect(emptyFields(plan) == [])
             #expect(emptyFields(outcome) + emptyFields(outcome.timings) == [])
         }
-        #expect(outcomeText(outcome) == (try general(outcome)))
+        let frame = try general(LogFrame(plan))
+        let record = try read(
+            cells(plan, planText(plan, past: nil), frame: frame, outcome, outcomeText(outcome, past: nil)), plan.jobID)
+        #expect(record.plan == plan)
+        #expect(record.outcome == outcome)
+        let open = try read(cells(plan, planText(plan, past: nil), frame: frame, nil, nil), plan.jobID)
+        #expect(open.plan == plan && open.outcome == nil)
+    }
+
+    @Test(arguments: [true, false]) func `rows of earlier builds repeat everything and are read`(full: Bool) throws {
+        let (plan, outcome) = (plan(full: full), outcome(full: full))
+        let record = try read(cells(plan, general(plan), frame: nil, outcome, general(outcome)), plan.jobID)
+        #expect(record.plan == plan)
+        #expect(record.outcome == outcome)
+    }
+
+    @Test func `a row names what the batch before says and does not repeat it`() throws {
+        var before = outcome(full: true)
+        before.parts = [SealedPart(part: 1, rows: 3, digest: "16d24f44f0788c198b157e466c71b2c9", sink: 2)]
+        let digest = "2ef20310224d7f4e63e7e81570c6fa23"
+        func file(_ version: BatchNumber) -> StateFile {
+            StateFile(
+                kind: .delta, version: version, name: "v\(version)-0-64-1-1-\(digest)", inline: true, bytes: 5, rows: 1, digest: digest)
+        }
+        let entries = (0..<64).map { part in
+            StateManifest.Entry(firstGroup: part, untilGroup: part + 1, files: (1...8).map { file($0) }, operatorID: part)
+        }
+        before.state = StateManifest(version: 8, entries: entries, keyGroups: 64)
+        let past = LogPast(epoch: 2).after(8, before)
+        var plan = plan(full: true)
+        plan.stateBefore = before.state
+        plan.predecessors = [
+            SealMark(sink: 2, part: 1, batch: 8, digest: before.parts[0].digest), SealMark(sink: 2, part: 3, batch: 7, digest: "x"),
+            // The log says otherwise: it stands as it is.
+            SealMark(sink: 1, part: 1, batch: 8, digest: "y"),
+        ]
+        var after = outcome(full: true)
+        var state = try #require(before.state)
+        state.version = 9
+        state.entries[3].files = [StateFile(kind: .snapshot, version: 9, name: "odd name", inline: false, bytes: 5, rows: 1, digest: "=")]
+        state.entries[7].files.append(file(9))
+        state.entries[9].files.removeLast()
+        after.state = state
+        let (planText, outcomeText) = (planText(plan, past: past), outcomeText(after, past: past))
+        #expect(!planText.contains("v8-0-64") && planText.contains("\"2 1 8\""))
+        #expect(!outcomeText.contains("v8-0-64") && outcomeText.contains("v9-0-64") && outcomeText.utf8.count < 1200)
+        let record = try read(
+            cells(plan, planText, frame: general(LogFrame(plan)), after, outcomeText), plan.jobID,
+            states: [8: before.state!], parts: [8: before.parts])
+        #expect(record.plan == plan)
+        #expect(record.outcome == after)
+        // Without the batch before, nothing is guessed.
+        #expect(throws: Failure.self) {
+            try read(cells(plan, planText, frame: general(LogFrame(plan)), after, outcomeText), plan.jobID)
+        }
+    }
+
+    @Test func `key groups that were divided anew are written whole`() throws {
+        var before = outcome(full: true)
+        before.state = state
+        before.state?.version = 8
+        let past = LogPast(epoch: 1).after(8, before)
+        for change in [
+            { (state: inout StateManifest) in state.keyGroups = 64 }, { $0.entries[0].untilGroup = 63 },
+            { $0.entries.removeLast() }, { $0.entries[1].operatorID = 4 },
+        ] as [(inout StateManifest) -> Void] {
+            var after = outcome(full: true)
+            change(&after.state!)
+            #expect(outcomeText(after, past: past).contains("firstGroup"))
+        }
+        #expect(!outcomeText(outcome(full: true), past: past).contains("firstGroup"))
     }
 
     @Test func `positions are written as the general encoder writes them`() throws {

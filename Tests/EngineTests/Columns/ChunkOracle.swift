@@ -26,7 +26,7 @@ func oracleChunk(_ random: inout SeededRandom, rows count: Int, nullRate: Double
             case .text: return .text(String(repeating: random.pick(["a", "é", "日", "0"]), count: random.below(40)))
             case .int64: return .int64(Int64(bitPattern: random.next()) >> Int64(random.below(64)))
             case .timestamp: return .timestamp(Int64(random.below(1_000_000)) - 500_000)
-            case .float64: return .float64(random.pick([0, -0.0, 1.5, -.infinity, .greatestFiniteMagnitude, 1e-310]))
+            case .float64: return .float64(random.pick([0, -0.0, 1.5, -.infinity, .greatestFiniteMagnitude, .leastNonzeroMagnitude]))
             case .bool: return .bool(random.chance(0.5))
             }
         }

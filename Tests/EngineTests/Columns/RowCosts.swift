@@ -71,7 +71,7 @@ struct RowCosts {
         let fields = [Field("ad_id", .text), Field("event_type", .text), Field("event_time", .timestamp), Field("n", .int64)]
         let rows = 8192
         let lookups = ["ads": try lookupTable("ads", ads)]
-        var chunk = Chunk(schema: Schema(fields))
+        let chunk = Chunk(schema: Schema(fields))
         for row in 0..<rows {
             chunk.columns[0].append(.text(Wire.adID(row * 7919 % 1000)))
             chunk.columns[1].append(.text(["view", "click", "purchase"][row % 3]))

@@ -11,7 +11,7 @@ import Testing
         [.int64(-10), .int64(9), .float64(1), .bool(false), .timestamp(1_772_366_400_007), .text("plain text, longer than a word")],
         [.int64(99), .int64(10), .float64(1.0 / 3), .bool(true), .timestamp(253_402_300_799_999), .text("\u{1}\n\"\\/\u{1f}\u{7f}")],
         [.int64(100), .null, .null, .null, .null, .null],
-        [.int64(999_999_999_999_999_999), .int64(1_000_000_000_000_000_000), .float64(5e-324), .null, .null, .text("x")],
+        [.int64(999_999_999_999_999_999), .int64(1_000_000_000_000_000_000), .float64(.leastNonzeroMagnitude), .null, .null, .text("x")],
     ]
     static let all = values + hostileTexts.map { [.int64(1), .null, .null, .null, .null, .text($0)] }
 

@@ -174,4 +174,22 @@ import Testing
         }
         #expect(!FileManager.default.fileExists(atPath: path))
     }
+
+    @Test func `the bytes of bad records could not be erased`() throws {
+        let job = try JobCatalog()
+        try job.add(1, [0...10], rejected: Self.bad)
+        try job.add(2, [10...20], rejected: [QuarantinedRecord(topic: "events", partition: 0, offset: 12, reason: .wrongType, raw: Array("secret name".utf8))])
+        let plan = job.sluice("quarantine", "views", "--forget", "--plan")
+        #expect(plan.status == 0 && plan.output.hasPrefix("would erase 22 bytes of 4 records of job views"))
+        #expect(job.sluice("quarantine", "views").output.contains("secret name"))
+        #expect(job.sluice("quarantine", "views", "--forget", "--batch", "2").output.hasPrefix("erased 11 bytes of 1 record"))
+        let shown = try objects(job.sluice("quarantine", "views", "--json").output)
+        #expect(shown.count == 4)
+        #expect(shown.map { $0["hex"] as? String } == ["", "7b2261223a317d", "1b5b324a", ""])
+        #expect(shown[0]["erased_at"] != nil && shown[1]["erased_at"] == nil && shown[0]["offset"] as? Int == 12)
+        let table = job.sluice("quarantine", "views", "--batch", "2").output
+        #expect(table.contains("(erased at ") && !table.contains("secret"))
+        #expect(job.sluice("quarantine", "views", "--forget", "--json").output.contains("\"is_erased\":true"))
+        #expect(try job.holdsText("secret name") == false)
+    }
 }

@@ -42,7 +42,7 @@ final class JobCatalog {
     /// Adds a batch over `ranges` of partition 0, 1, ...; PLANNED unless `isDone`.
     func add(
         _ batch: BatchNumber, _ ranges: [ClosedRange<Int64>], isDone: Bool = true, rejected: [QuarantinedRecord] = [],
-        previousCommitMillis: Double? = nil
+        previousCommitMillis: Double? = nil, rows: Int64 = 0
     ) throws {
         guard case .acquired(let epoch) = try catalog.acquireLease("views", holder: holder, leaseMillis: 600_000) else {
             throw Failure(.leaseHeld, "the test's own lease is held", why: "it cannot be", now: "look at the test")
@@ -65,6 +65,7 @@ final class JobCatalog {
             outcome.late = 7
             outcome.rejected = Int64(rejected.count)
             outcome.digest = "d\(batch)"
+            if rows > 0 { outcome.parts = [SealedPart(part: 0, rows: rows, digest: "d\(batch)")] }
             outcome.timings.runMillis = 12.345
             outcome.timings.previousCommitMillis = previousCommitMillis
             try catalog.finishBatch(
@@ -75,6 +76,13 @@ final class JobCatalog {
                 quarantine: rejected)
         }
         try free()
+    }
+
+    /// Whether any file of the catalog holds these bytes.
+    func holdsText(_ text: String) throws -> Bool {
+        try FileManager.default.contentsOfDirectory(atPath: directory.path).contains { name in
+            FileManager.default.contents(atPath: directory.file(name))?.range(of: Data(text.utf8)) != nil
+        }
     }
 
     /// Changes the log behind the catalog's back, which refuses every wrong range itself.
