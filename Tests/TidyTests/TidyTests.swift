@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// What a review should not have to look for.
@@ -46,11 +47,32 @@ import Testing
     }
 
     @Test func `every script is executable, strict, and explains itself`() throws {
-        for name in ["setup", "build", "test", "quickstart", "fuzz"] {
+        for name in ["setup", "build", "test", "lint", "quickstart", "fuzz"] {
             let path = Self.root.appending(path: "scripts/" + name).path
             #expect(FileManager.default.isExecutableFile(atPath: path), "\(name)")
             let text = try String(contentsOfFile: path, encoding: .utf8)
             #expect(text.contains("set -euo pipefail") && text.contains("usage:"), "\(name)")
         }
+    }
+
+    @Test func `the first page is short, names every other page, and every page's commands are run`() throws {
+        let readme = try String(contentsOf: Self.root.appending(path: "README.md"), encoding: .utf8)
+        #expect(readme.split(separator: "\n", omittingEmptySubsequences: false).count < 200)
+        let script = try String(contentsOf: Self.root.appending(path: "scripts/readme"), encoding: .utf8)
+        let pages = try FileManager.default.contentsOfDirectory(atPath: Self.root.appending(path: "docs").path).filter { $0.hasSuffix(".md") }
+        #expect(pages.count > 5)
+        for page in pages {
+            #expect(readme.contains("(docs/\(page))"), "README.md does not name docs/\(page)")
+            #expect(script.contains("\"\(page.dropLast(3))\""), "scripts/readme does not run docs/\(page)")
+        }
+    }
+
+    @Test func `what a killed test left is taken away by the next one`() throws {
+        let folder = try TemporaryDirectory("sweep")
+        // No process has a number beyond the kernel's bound.
+        let names = ["sluice-test-4194399-x-AbCdEf", "sluice-test-\(getpid())-x-AbCdEf", "sluice-test-x", "other-4194399"]
+        for name in names { try FileManager.default.createDirectory(atPath: folder.file(name), withIntermediateDirectories: false) }
+        TemporaryDirectory.sweep(folder.path)
+        #expect(Set(try FileManager.default.contentsOfDirectory(atPath: folder.path)) == Set(names.dropFirst()))
     }
 }
