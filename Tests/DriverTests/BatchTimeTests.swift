@@ -11,7 +11,7 @@ struct BatchTimeTests {
 
     private func next(
         last: Int64?, own: Int64 = noon, catalog: Int64 = noon, passed: Int64? = 500
-    ) throws(Failure) -> BatchTime {
+    ) throws -> BatchTime {
         try BatchTime.next(job: "views", lastMillis: last, ownMillis: own, catalogMillis: catalog, passedMillis: passed)
     }
 

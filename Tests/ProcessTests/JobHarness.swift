@@ -172,7 +172,8 @@ final class JobHarness: Sendable {
         let found = try campaignViews()
         let missing = Set(expected).subtracting(found).sorted()
         let extra = Set(found).subtracting(expected).sorted()
-        #expect(missing.isEmpty && extra.isEmpty && found.count == expected.count,
+        #expect(
+            missing.isEmpty && extra.isEmpty && found.count == expected.count,
             "missing \(missing.prefix(3)) (\(missing.count)), extra \(extra.prefix(3)) (\(extra.count)), rows \(found.count) of \(expected.count)",
             sourceLocation: sourceLocation)
         try sluice("audit", "campaign-views")

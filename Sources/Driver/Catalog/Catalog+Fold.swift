@@ -466,7 +466,8 @@ private struct LogSlice {
         let moving = hours.keys.first(where: \.movesPositions) ?? .live
         if let last, !covered.isEmpty || hours[moving] != nil {
             // Jumps may lie between batches that cover nothing; the row holds all that lie before the slice's end.
-            var hour = hours[moving]
+            var hour =
+                hours[moving]
                 ?? LogHour(hourMillis: hourMillis, kind: moving, firstBatch: last, lastBatch: last, batches: 0, ranges: [])
             hour.ranges = covered
             hour.lastBatch = last

@@ -65,7 +65,8 @@ extension Catalog {
         let before = memory(jobID, epoch: epoch)
         let outcomeText = outcomeText(outcome, past: before.past)
         let handedOver = Dictionary(
-            positions.map { (TopicPartition(topic: $0.topic, partition: $0.partition), $0.position) }) { $1 }
+            positions.map { (TopicPartition(topic: $0.topic, partition: $0.partition), $0.position) }
+        ) { $1 }
         let past = before.past.after(batch, outcome)
         let nextText = next.map { PlanTexts($0, past: past) }
         try Self.requireHandedOver(outcome.state, batch: batch, inlineState)

@@ -153,7 +153,8 @@ extension Catalog {
 
         if let plan = try openPlan(job.jobID)?.plan, plan.movesPositions {
             let positions = Dictionary(
-                try positions(job.jobID).map { (TopicPartition(topic: $0.topic, partition: $0.partition), $0.position) }) { $1 }
+                try positions(job.jobID).map { (TopicPartition(topic: $0.topic, partition: $0.partition), $0.position) }
+            ) { $1 }
             for range in plan.ranges {
                 guard let position = positions[range.topicPartition], position != range.from else { continue }
                 fault(

@@ -59,8 +59,9 @@ package enum CatalogSchema {
         let question =
             switch database.dialect {
             case .sqlite: "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'sluice_catalog'"
-            case .postgres: "SELECT count(*) FROM pg_tables WHERE tablename = 'sluice_catalog' "
-                + "AND schemaname = ANY (current_schemas(false))"
+            case .postgres:
+                "SELECT count(*) FROM pg_tables WHERE tablename = 'sluice_catalog' "
+                    + "AND schemaname = ANY (current_schemas(false))"
             }
         var found = CellReader(try database.execute(question).first ?? [], of: "the table list")
         guard try found.int() > 0 else { return 0 }
@@ -108,8 +109,9 @@ package enum CatalogSchema {
         let question =
             switch database.dialect {
             case .sqlite: "SELECT name FROM pragma_table_info($1) ORDER BY cid"
-            case .postgres: "SELECT column_name FROM information_schema.columns WHERE table_name = $1 "
-                + "AND table_schema = ANY (current_schemas(false)) ORDER BY ordinal_position"
+            case .postgres:
+                "SELECT column_name FROM information_schema.columns WHERE table_name = $1 "
+                    + "AND table_schema = ANY (current_schemas(false)) ORDER BY ordinal_position"
             }
         return try database.execute(question, [.text(table)]).map { row in
             var cells = CellReader(row, of: table)
@@ -122,8 +124,9 @@ package enum CatalogSchema {
         let question =
             switch database.dialect {
             case .sqlite: "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'sluice\\_%' ESCAPE '\\' ORDER BY name"
-            case .postgres: "SELECT tablename FROM pg_tables WHERE tablename LIKE 'sluice\\_%' "
-                + "AND schemaname = ANY (current_schemas(false)) ORDER BY tablename"
+            case .postgres:
+                "SELECT tablename FROM pg_tables WHERE tablename LIKE 'sluice\\_%' "
+                    + "AND schemaname = ANY (current_schemas(false)) ORDER BY tablename"
             }
         return try database.execute(question).map { row in
             var cells = CellReader(row, of: "the table list")

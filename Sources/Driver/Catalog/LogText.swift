@@ -230,7 +230,8 @@ extension JSONText {
     /// The entries that differ from those of `before`, each with how many of its first files stay and which follow; the
     /// whole manifest where key groups were divided anew.
     fileprivate mutating func changes(from before: StateManifest, to state: StateManifest) {
-        let isSameDivision = before.keyGroups == state.keyGroups && before.entries.count == state.entries.count
+        let isSameDivision =
+            before.keyGroups == state.keyGroups && before.entries.count == state.entries.count
             && zip(before.entries, state.entries).allSatisfy {
                 $0.firstGroup == $1.firstGroup && $0.untilGroup == $1.untilGroup && $0.operatorID == $1.operatorID
             }

@@ -38,8 +38,8 @@ enum PostgresFailure {
             state == "22021"
             ? "a text contains U+0000 or is not UTF-8, and PostgreSQL stores neither (SQLSTATE 22021)"
             : state.hasPrefix("22")
-            ? "a value does not fit its column (SQLSTATE \(state); the value is in the server's log)"
-            : state.isEmpty ? sentence : "\(sentence) (SQLSTATE \(state))"
+                ? "a value does not fit its column (SQLSTATE \(state); the value is in the server's log)"
+                : state.isEmpty ? sentence : "\(sentence) (SQLSTATE \(state))"
         return Failure(meaning, "the database \(address) could not \(action)", why: why, now: now)
     }
 }

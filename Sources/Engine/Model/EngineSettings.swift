@@ -83,7 +83,8 @@ package struct EngineSettings: Sendable {
             throw wrong("isolation", isolation, "read_committed or read_uncommitted")
         }
         kafka = try KafkaConfiguration(
-            bootstrap: try text("bootstrap"), properties: KafkaSecrets.resolved(properties)).with(isolation: level)
+            bootstrap: try text("bootstrap"), properties: KafkaSecrets.resolved(properties)
+        ).with(isolation: level)
         sink = try text("sink")
         let written = try text(values["sink_format"] == nil ? "format" : "sink_format")
         guard let format = RecordFormat(rawValue: written) else { throw wrong("sink_format", written, "avro or json") }

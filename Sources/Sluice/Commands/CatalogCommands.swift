@@ -78,7 +78,7 @@ enum CatalogCommands {
         options: [.json, planOption],
         examples: [
             Command.Example(
-                "sluice catalog copy sqlite:.sluice/catalog.db postgres://sluice@db/sluice", "before a second host joins"),
+                "sluice catalog copy sqlite:.sluice/catalog.db postgres://sluice@db/sluice", "before a second host joins")
         ],
         run: { parsed, terminal in
             let (from, to) = (parsed.required("FROM"), parsed.required("TO"))

@@ -71,7 +71,8 @@ enum QuarantineCommand {
             try terminal.json(Erased(job: record.name, batch: batch, records: records, bytes: bytes, isErased: !isPlan))
             return 0
         }
-        let what = "\(grouped(bytes)) bytes of \(grouped(records)) record\(records == 1 ? "" : "s") of job \(record.name)"
+        let what =
+            "\(grouped(bytes)) bytes of \(grouped(records)) record\(records == 1 ? "" : "s") of job \(record.name)"
             + (batch.map { ", batch \($0)," } ?? "")
         try terminal.line(
             isPlan ? "would erase \(what)" : "erased \(what); offsets and reasons stay. Kafka still has what its retention keeps")

@@ -91,9 +91,10 @@ struct CatalogOpeningTests {
         let seen = try database.execute(
             "SELECT topic, partition, from_offset, until_offset FROM sluice_ranges ORDER BY topic, partition")
         #expect(
-            seen == plan.ranges.map {
-                [.text($0.topic), .int(Int64($0.partition)), .int($0.from), .int($0.until)] as [SQLValue]
-            })
+            seen
+                == plan.ranges.map {
+                    [.text($0.topic), .int(Int64($0.partition)), .int($0.from), .int($0.until)] as [SQLValue]
+                })
     }
 
     @Test(arguments: CatalogPlace.available)

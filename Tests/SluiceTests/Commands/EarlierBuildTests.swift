@@ -129,8 +129,8 @@ final class EarlierBuild {
                 }),
             committed: [:], recordedEnds: [], openPlan: try earlier.catalog.openPlan(record.jobID)?.plan, sealed: sealed,
             buildDigest: "another", settingsDigest: record.settingsDigest, planDigest: graph.digest, adopt: false, offsets: nil)
-        let refusal = #expect(throws: Failure.self) { try RecoveryPlan.decide(facts) }
-        #expect(refusal?.code == .planSealedByOther && refusal?.what.contains(EarlierBuild.build) == true)
+        let refusal = try failure { _ = try RecoveryPlan.decide(facts) }
+        #expect(refusal.code == .planSealedByOther && refusal.what.contains(EarlierBuild.build))
     }
 
     @Test func `the next batch of an earlier build's job is written short and read whole`() throws {
