@@ -55,6 +55,10 @@ package final class BatchLoop {
     var positions: [TopicPartition: PartitionPosition] = [:]
     private var targets: [TopicPartition: Int64]?
     private var lastWatermark: Int64?
+    /// The watermark in the last plan: what is closed.
+    private var closedWatermark: Int64?
+    /// The open plan is finished without being confirmed, then the start is made once more.
+    private var decidesAgain = false
     private var lastState: StateManifest?
     private var lastBatch: BatchNumber = 0
     /// Sink parts that may hold rows of the open plan already.
@@ -182,14 +186,20 @@ package final class BatchLoop {
         if let last = try catalog.lastDone(job.record.jobID) {
             lastBatch = last.plan.batch
             lastWatermark = last.outcome?.watermarkAfterMillis
+            closedWatermark = last.plan.watermarkBeforeMillis
             lastState = last.outcome?.state
         }
+        decidesAgain = begun.decidesAgain
         // A jump back that no batch followed yet: state and watermark are those of the batch that ended there.
-        if job.isStateful, begun.openPlan == nil, try catalog.jumps(job.record.jobID).last?.afterBatch == lastBatch,
-            let restored = try catalog.batch(job.record.jobID, whosePositionsAre: positions.mapValues(\.position))
+        if job.isStateful, begun.openPlan == nil,
+            let target = OffsetJump.restored(
+                try catalog.jumps(job.record.jobID), after: lastBatch, positions: positions.mapValues(\.position)),
+            let restored = try begun.version ?? catalog.version(
+                job.record.jobID, atOrBefore: target, starts: [:], isKept: { _ in true })
         {
-            lastState = restored.outcome?.state
-            lastWatermark = restored.outcome?.watermarkAfterMillis
+            lastState = restored.state
+            lastWatermark = restored.watermarkMillis
+            closedWatermark = restored.watermarkMillis
         }
         if job.record.kind == .backfill { lastWatermark = nil }
         if options.untilCaughtUp { targets = options.targets ?? begun.ends }
@@ -252,6 +262,7 @@ package final class BatchLoop {
                     next = plan
                 }
                 next = try runBatch(plan)
+                if decidesAgain { next = try start() }
                 foundNothing = false
                 outsideSinceMillis = nil
             } catch {
@@ -325,7 +336,15 @@ package final class BatchLoop {
     /// - Parameter arrived: where the partitions end as far as the worker has their records that reads the next batch, too.
     private func planNext(arrived: [TopicPartition: Int64]? = nil) throws -> BatchPlan? {
         let start = ContinuousClock.now
-        try discoverPartitions()
+        let tracker = WatermarkTracker(
+            latenessMillis: job.settings.latenessMillis, partitionWaitMillis: job.settings.partitionWaitMillis)
+        let batchTime = wallMillis()
+        try discoverPartitions(
+            batchTimeMillis: batchTime,
+            isDue: WatermarkTracker.needsLook(
+                closed: closedWatermark, reached: lastWatermark, windowMillis: job.graph.window?.lengthMillis))
+        let watermark = tracker.closing(
+            closed: closedWatermark, reached: lastWatermark, positions: positions.values, batchTimeMillis: batchTime)
         let ends = try ends.ends(of: positions, arrived: arrived)
         control.show { $0.ends.merge(ends) { arrived == nil ? $1 : max($0, $1) } }
         let cut = try BatchCut(
@@ -339,9 +358,9 @@ package final class BatchLoop {
         isCutOfArrived = arrived?.count == positions.count
         isGathered = fixedParts == nil && job.record.kind == .live && spread.isGathered(records: cut.recordCount)
         let frame = PlanFrame(
-            job: job, epoch: epoch, batch: lastBatch + 1, watermarkBeforeMillis: lastWatermark, topicIDs: topicIDs,
+            job: job, epoch: epoch, batch: lastBatch + 1, watermarkBeforeMillis: watermark, topicIDs: topicIDs,
             stateBefore: lastState, parts: fixedParts ?? (isGathered ? 1 : max(1, pool.available.reduce(0) { $0 + $1.slots })))
-        var plan = frame.plan(cut.ranges, batchTimeMillis: wallMillis(), seed: .random(in: 0...UInt64.max))
+        var plan = frame.plan(cut.ranges, batchTimeMillis: batchTime, seed: .random(in: 0...UInt64.max))
         if job.record.kind == .backfill {
             // A backfill writes once, at its end, when every window has its whole total (protocol 9).
             let isLast = targets.map { cut.reaches($0, from: positions) } ?? false
@@ -371,9 +390,9 @@ package final class BatchLoop {
     private var hasBacklog = false
 
     /// Partitions that were added since the last look start at their earliest offset, through the log.
-    private func discoverPartitions() throws {
+    private func discoverPartitions(batchTimeMillis: Int64, isDue: Bool) throws {
         let now = steadyMillis()
-        guard job.record.kind == .live, now - partitionsSeenMillis >= 5000 else { return }
+        guard job.record.kind == .live, isDue || now - partitionsSeenMillis >= 5000 else { return }
         partitionsSeenMillis = now
         let there = try queries.partitions(of: job.settings.topic).map {
             TopicPartition(topic: job.settings.topic, partition: $0)
@@ -381,7 +400,10 @@ package final class BatchLoop {
         let new = there.filter { positions[$0] == nil }
         guard !new.isEmpty else { return }
         let starts = try queries.starts(new)
-        let added = new.map { PartitionPosition(topic: $0.topic, partition: $0.partition, position: starts[$0] ?? 0) }
+        let added = new.map {
+            PartitionPosition(
+                topic: $0.topic, partition: $0.partition, position: starts[$0] ?? 0, foundMillis: batchTimeMillis)
+        }
         try catalog.startAt(job.record.jobID, epoch: epoch, positions: added)
         for position in added { positions[TopicPartition(topic: position.topic, partition: position.partition)] = position }
         Log.notice("partitions added", [("job", name), ("partitions", new.map(\.description).joined(separator: ","))])
@@ -408,7 +430,8 @@ package final class BatchLoop {
         var isDone = false
         defer { sealedBefore = isDone ? [] : runner.partsWithRows }
         let finished = try runner.run(placement: &placement)
-        let tracker = WatermarkTracker(latenessMillis: job.settings.latenessMillis)
+        let tracker = WatermarkTracker(
+            latenessMillis: job.settings.latenessMillis, partitionWaitMillis: job.settings.partitionWaitMillis)
         let result = finished.builder.outcome(
             watermark: tracker, positions: Array(positions.values), unread: unread)
         var outcome = result.outcome
@@ -424,11 +447,12 @@ package final class BatchLoop {
         }
         lastBatch = plan.batch
         lastWatermark = job.record.kind == .backfill ? nil : outcome.watermarkAfterMillis
+        closedWatermark = plan.watermarkBeforeMillis
         lastState = outcome.state ?? lastState
         planMillis = 0
 
         wholeWorker = isWhole && finished.workers.count == 1 ? finished.workers.first : nil
-        let next = try nextTogether()
+        let next = decidesAgain ? nil : try nextTogether()
         isSteady = next != nil
         steadyInARow = isSteady && clock.intervalMillis == 0 && clock.paceMillis > 0 ? steadyInARow + 1 : 0
         let commitStart = ContinuousClock.now
@@ -442,9 +466,7 @@ package final class BatchLoop {
         previousCommitMillis = commitMillis
         Failpoint.reach("done")
 
-        confirmer.confirm(
-            Dictionary(uniqueKeysWithValues: plan.ranges.map { ($0.topicPartition, $0.until) }), batch: plan.batch,
-            epoch: epoch)
+        if !decidesAgain { confirmer.confirm(positions.mapValues(\.position), batch: plan.batch, epoch: epoch) }
         report(plan, outcome, tookMillis: (ContinuousClock.now - begun) / .milliseconds(1))
         if isWhole && !wasWhole { release(workersBut: finished.workers, upTo: plan.batch) }
         wasWhole = isWhole

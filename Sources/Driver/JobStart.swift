@@ -19,6 +19,10 @@ struct JobStart {
         var openPlan: BatchPlan?
         /// Sink parts that hold rows of the open plan already.
         var sealedParts: Set<Int> = []
+        /// State and watermark to go on from, where they are not those of the last batch.
+        var version: KeptVersion?
+        /// When the open plan is DONE, which is not confirmed, the start is made once more.
+        var decidesAgain = false
     }
 
     private var job: RunningJob { loop.job }
@@ -40,43 +44,51 @@ struct JobStart {
         let sink = try openSink(job.settings, table: job.graph.sink)
         defer { sink.close() }
         let identity = SinkIdentity(job: job.record.name, jobID: jobID, epoch: loop.epoch, sink: job.graph.sink.name)
-        var step = try RecoveryPlan.decide(
-            facts(sink: sink, identity: identity, partitions: partitions, positions: positions, open: open))
+        var steps = try RecoveryPlan.decide(
+            facts(
+                sink: sink, identity: identity, partitions: partitions, positions: positions, open: open, starts: starts))
         let last = try catalog.lastDone(jobID)?.plan.batch ?? 0
         try sink.claim(identity, adopt: loop.options.adopt, after: last)
         loop.fixedParts = sink.fixedParts
-        if case .planAgain = step {
+        if case .planAgain? = steps.first {
             // Until the claim an older driver's task could still seal a part of the plan that is to be replaced.
-            step = try RecoveryPlan.decide(
-                facts(sink: sink, identity: identity, partitions: partitions, positions: positions, open: open))
+            steps = try RecoveryPlan.decide(
+                facts(
+                    sink: sink, identity: identity, partitions: partitions, positions: positions, open: open,
+                    starts: starts))
         }
         try checkParts(partitions)
 
         var begun = Begun(positions: positions, ends: ends, topicIDs: topicIDs)
-        switch step {
-        case .resume: break
-        case .startFromSetting:
-            begun.positions = try startPositions(partitions, starts: starts, ends: ends)
-        case .startFromKafka(let committed):
-            var initial = committed
-            for partition in partitions where initial[partition] == nil { initial[partition] = starts[partition] ?? 0 }
-            begun.positions = try begin(at: initial)
-        case .jump(let moved):
-            begun = try jump(to: moved, begun)
-        case .finish(let plan):
-            begun.openPlan = plan
-        case .planAgain(let plan):
-            let again = loop.planAgain(plan)
-            try catalog.replacePlan(again)
-            Log.notice(
-                "batch planned again", [("job", job.record.name), ("batch.id", "\(plan.batch)"), ("why", "build or settings changed; no part was sealed")])
-            begun.openPlan = again
+        for step in steps {
+            switch step {
+            case .resume, .confirmAll: break
+            case .startFromSetting:
+                begun.positions = try startPositions(partitions, starts: starts, ends: ends)
+            case .startFromKafka(let committed):
+                var initial = committed
+                for partition in partitions where initial[partition] == nil { initial[partition] = starts[partition] ?? 0 }
+                begun.positions = try begin(at: initial)
+            case .jump(let jump):
+                try carryOut(jump, &begun)
+            case .finish(let plan):
+                begun.openPlan = plan
+            case .planAgain(let plan):
+                let again = loop.planAgain(plan)
+                try catalog.replacePlan(again)
+                Log.notice(
+                    "batch planned again", [("job", job.record.name), ("batch.id", "\(plan.batch)"), ("why", "build or settings changed; no part was sealed")])
+                begun.openPlan = again
+            case .decideAgain:
+                begun.decidesAgain = true
+            }
         }
         let sealed = try sink.sealedBatches(identity).filter { $0.value >= open?.batch ?? .max }
         begun.sealedParts = Set(sealed.keys)
         try acceptOrRefuseLoss(&begun, starts: starts, isUnsealed: sealed.isEmpty)
         try addNewPartitions(&begun, partitions, starts: starts)
-        if step == .resume || begun.openPlan != nil { try checkTails(begun.positions) }
+        try checkTails(begun.positions)
+        if steps.contains(.confirmAll) { confirmAll(begun.positions, after: last) }
         return begun
     }
 
@@ -89,30 +101,58 @@ struct JobStart {
             now: "give the output topic at least \(partitions.count) partitions, then start the job again")
     }
 
+    /// Once a person has accepted them, the positions are the group's, too: the next start finds nothing moved.
+    private func confirmAll(_ positions: [TopicPartition: PartitionPosition], after batch: BatchNumber) {
+        do {
+            try loop.queries.commit(
+                group: job.group, positions: positions.mapValues(\.position),
+                mark: OffsetMark(batch: batch, epoch: loop.epoch))
+        } catch {
+            Log.warning(
+                "accepted positions not written to Kafka",
+                [("group", job.group), ("why", failure(error).description), ("then", "the next batch sends them")])
+        }
+    }
+
     // MARK: facts
 
     private func facts(
         sink: any Sink, identity: SinkIdentity, partitions: [TopicPartition],
-        positions: [TopicPartition: PartitionPosition], open: BatchPlan?
+        positions: [TopicPartition: PartitionPosition], open: BatchPlan?, starts: [TopicPartition: Int64]
     ) throws -> RecoveryPlan.Facts {
-        var committed: [TopicPartition: Int64] = [:]
+        var committed: [TopicPartition: RecoveryPlan.Committed] = [:]
         if job.record.kind == .live {
             for (partition, entry) in try loop.queries.committed(group: job.group, partitions) {
-                committed[partition] = entry.offset
+                let isRecorded = try positions[partition] != nil
+                    && catalog.isRecordedEnd(jobID, partition, offset: entry.offset)
+                committed[partition] = .init(offset: entry.offset, metadata: entry.metadata, isRecorded: isRecorded)
             }
-        }
-        var recorded = Set<TopicPartition>()
-        for (partition, offset) in committed where positions[partition] != nil {
-            if try catalog.isRecordedEnd(jobID, partition, offset: offset) { recorded.insert(partition) }
         }
         let owner = try sink.owner(job: job.record.name)
         var sealed: [Int: BatchNumber] = [:]
         if open != nil { sealed = try sink.sealedBatches(identity) }
-        return RecoveryPlan.Facts(
+        var facts = RecoveryPlan.Facts(
             job: job.record.name, jobID: jobID, isStateful: job.isStateful, group: job.group, sinkOwner: owner,
-            positions: positions.mapValues(\.position), committed: committed, recordedEnds: recorded, openPlan: open,
+            positions: positions.mapValues(\.position), committed: committed, openPlan: open,
             sealed: sealed, buildDigest: loop.buildDigest, settingsDigest: job.settingsDigest,
             planDigest: job.graph.digest, adopt: loop.options.adopt, offsets: loop.options.offsets)
+        facts.replacesRows = sinkReplacesRows(address: job.settings.sink, table: job.graph.sink)
+        if let target = OffsetJump.needsVersion(facts) {
+            let store = try StateStore(address: job.settings.state)
+            facts.version = try catalog.version(jobID, atOrBefore: target, starts: starts) { manifest in
+                try isKept(manifest, in: store)
+            }
+        }
+        return facts
+    }
+
+    /// Whether every file that the manifest names is still there.
+    private func isKept(_ manifest: StateManifest, in store: StateStore) throws -> Bool {
+        let folder = store.folder(jobID)
+        return try manifest.entries.lazy.flatMap(\.files).allSatisfy { file in
+            guard file.inline else { return FileManager.default.fileExists(atPath: folder + "/" + file.name) }
+            return try catalog.inlineState(jobID, name: file.name) != nil
+        }
     }
 
     /// The topic is still the one that the log knows: by id where the client can tell it, by its end always.
@@ -189,47 +229,30 @@ struct JobStart {
         }
     }
 
-    private func begin(at offsets: [TopicPartition: Int64]) throws -> [TopicPartition: PartitionPosition] {
-        let positions = offsets.map { PartitionPosition(topic: $0.key.topic, partition: $0.key.partition, position: $0.value) }
+    /// - Parameter foundMillis: the batch time at which partitions were found that the job did not begin with.
+    private func begin(
+        at offsets: [TopicPartition: Int64], foundMillis: Int64? = nil
+    ) throws -> [TopicPartition: PartitionPosition] {
+        let positions = offsets.map {
+            PartitionPosition(
+                topic: $0.key.topic, partition: $0.key.partition, position: $0.value, foundMillis: foundMillis)
+        }
         try catalog.startAt(jobID, epoch: loop.epoch, positions: positions)
         return Dictionary(
             uniqueKeysWithValues: positions.map { (TopicPartition(topic: $0.topic, partition: $0.partition), $0) })
     }
 
-    /// Moves to where Kafka stands, as declared jumps; backwards only where the answer stays right (protocol 8).
-    private func jump(to moved: [TopicPartition: Int64], _ begun: Begun) throws -> Begun {
-        var begun = begun
-        var target = begun.positions.mapValues(\.position)
-        target.merge(moved) { $1 }
-        let backwards = moved.contains { partition, offset in offset < begun.positions[partition]!.position }
-        if backwards && job.isStateful {
-            guard try catalog.batch(jobID, whosePositionsAre: target) != nil else {
-                throw Failure(
-                    .notPossible, "job \(job.record.name) cannot go back to where Kafka stands",
-                    why: "its state fits the positions after whole batches only, and these are the ends of no kept batch: "
-                        + moved.sorted { $0.key < $1.key }.map { "\($0.key) at \($0.value)" }.joined(separator: ", "),
-                    now: "set the group to the ends of a batch that `sluice batches \(job.record.name)` lists, or go on with --offsets log")
-            }
+    /// Writes the jump down and stands behind it.
+    private func carryOut(_ jump: OffsetJump, _ begun: inout Begun) throws {
+        let after = jump.after(begun.positions.values.sorted { ($0.topic, $0.partition) < ($1.topic, $1.partition) },
+            latenessMillis: job.settings.latenessMillis)
+        for position in after {
+            begun.positions[TopicPartition(topic: position.topic, partition: position.partition)] = position
         }
-        if backwards && !job.isStateful && !sinkReplacesRows(address: job.settings.sink, table: job.graph.sink) {
-            throw Failure(
-                .notPossible, "job \(job.record.name) cannot go back to where Kafka stands",
-                why: "its sink appends without a unique key, so rows would be doubled", now: "go on with --offsets log")
-        }
-        let changes = moved.sorted { $0.key < $1.key }
-        var after: [PartitionPosition] = []
-        let moves = changes.map { ($0.key, begun.positions[$0.key]!.position, $0.value) }
-        for (partition, offset) in changes {
-            var position = begun.positions[partition]!
-            position.position = offset
-            // The remembered tail lies elsewhere now; event times seen stay seen.
-            position.tailOffset = nil
-            position.tailHash = nil
-            after.append(position)
-            begun.positions[partition] = position
-        }
-        try record(moves, flag: "--offsets kafka", positions: after)
-        return begun
+        begun.version = jump.version
+        for line in jump.says { Log.warning("offsets of Kafka taken", [("job", job.record.name), ("what", line)]) }
+        if jump.moves.isEmpty { return }
+        try record(jump.moves.map { ($0.partition, $0.from, $0.to) }, flag: "--offsets kafka", positions: after)
     }
 
     private func record(
@@ -299,6 +322,7 @@ struct JobStart {
         guard job.record.kind == .live else { return }
         let new = partitions.filter { begun.positions[$0] == nil }
         guard !new.isEmpty else { return }
-        begun.positions.merge(try begin(at: Dictionary(uniqueKeysWithValues: new.map { ($0, starts[$0] ?? 0) }))) { $1 }
+        let added = Dictionary(uniqueKeysWithValues: new.map { ($0, starts[$0] ?? 0) })
+        begun.positions.merge(try begin(at: added, foundMillis: wallMillis())) { $1 }
     }
 }

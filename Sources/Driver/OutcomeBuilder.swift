@@ -100,10 +100,9 @@ struct OutcomeBuilder {
                 after: plan.stateBefore, version: plan.batch,
                 bounds: BatchPlan.keyGroupBounds(parts: plan.taskCounts[1], keyGroups: plan.keyGroups), offered: offered)
         }
-        var times: [TopicPartition: Int64] = [:]
-        for (partition, position) in after { if let time = position.maxEventTimeMillis { times[partition] = time } }
         outcome.watermarkAfterMillis = watermark.watermark(
-            before: plan.watermarkBeforeMillis, maxEventTimes: times, unread: unread.subtracting(times.keys))
+            before: plan.watermarkBeforeMillis, positions: after.values, unread: unread,
+            batchTimeMillis: plan.batchTimeMillis)
         return (outcome, changed, quarantine, inline)
     }
 }

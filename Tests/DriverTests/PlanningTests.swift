@@ -41,20 +41,54 @@ private func offsets(_ values: [Int64]) -> [TopicPartition: Int64] {
 }
 
 @Suite struct WatermarkTrackerTests {
-    let tracker = WatermarkTracker(latenessMillis: 10)
+    let tracker = WatermarkTracker(latenessMillis: 10, partitionWaitMillis: 1000)
+
+    private func positions(_ times: [Int64?], found: Int64? = nil) -> [PartitionPosition] {
+        times.enumerated().map { index, time in
+            PartitionPosition(
+                topic: "t", partition: Int32(index), position: 0, maxEventTimeMillis: time, foundMillis: time == nil ? found : nil)
+        }
+    }
 
     @Test func `the slowest partition holds the watermark`() {
-        #expect(tracker.watermark(before: nil, maxEventTimes: offsets([100, 70]), unread: []) == 60)
+        #expect(tracker.watermark(before: nil, positions: positions([100, 70]), unread: [], batchTimeMillis: 0) == 60)
     }
     @Test func `it never goes back`() {
-        #expect(tracker.watermark(before: 80, maxEventTimes: offsets([100, 70]), unread: []) == 80)
+        #expect(tracker.watermark(before: 80, positions: positions([100, 70]), unread: [], batchTimeMillis: 0) == 80)
     }
     @Test func `a partition with unread records and no event time holds it where it is`() {
-        #expect(tracker.watermark(before: nil, maxEventTimes: offsets([100]), unread: [partition(1)]) == nil)
-        #expect(tracker.watermark(before: 5, maxEventTimes: offsets([100]), unread: [partition(1)]) == 5)
+        let silent = positions([100, nil])
+        #expect(tracker.watermark(before: nil, positions: silent, unread: [partition(1)], batchTimeMillis: 0) == nil)
+        #expect(tracker.watermark(before: 5, positions: silent, unread: [partition(1)], batchTimeMillis: 0) == 5)
+        // It has told one in this batch.
+        #expect(tracker.watermark(before: 5, positions: positions([100, 90]), unread: [partition(1)], batchTimeMillis: 0) == 80)
     }
     @Test func `without any event time there is none`() {
-        #expect(tracker.watermark(before: nil, maxEventTimes: [:], unread: []) == nil)
+        #expect(tracker.watermark(before: nil, positions: positions([nil]), unread: [], batchTimeMillis: 0) == nil)
+    }
+    @Test func `a partition that was found holds the watermark while it is empty, and not for ever`() {
+        let added = positions([100, nil], found: 5000)
+        for (time, expected) in [(5000, 5), (5999, 5), (6000, 90), (60_000, 90)] as [(Int64, Int64)] {
+            #expect(tracker.watermark(before: 5, positions: added, unread: [], batchTimeMillis: time) == expected)
+        }
+        // One that the job began with holds nothing until its first record.
+        #expect(tracker.watermark(before: 5, positions: positions([100, nil]), unread: [], batchTimeMillis: 5000) == 90)
+    }
+    @Test func `before a plan closes windows that the last one left open partitions are looked for`() {
+        func needs(_ closed: Int64?, _ reached: Int64?, _ window: Int64? = 10) -> Bool {
+            WatermarkTracker.needsLook(closed: closed, reached: reached, windowMillis: window)
+        }
+        #expect(!needs(nil, nil) && needs(nil, 3) && needs(9, 10) && !needs(10, 19) && needs(10, 20))
+        #expect(needs(-1, 0) && !needs(-10, -1) && needs(-11, -10))
+        #expect(!needs(nil, 100, nil))
+    }
+    @Test func `what a look finds keeps the windows open that its rows may be for`() {
+        let added = positions([100, nil], found: 5000)
+        #expect(tracker.closing(closed: 40, reached: 90, positions: added, batchTimeMillis: 5000) == 40)
+        #expect(tracker.closing(closed: 40, reached: 90, positions: added, batchTimeMillis: 6000) == 90)
+        #expect(tracker.closing(closed: 40, reached: 90, positions: positions([100, nil]), batchTimeMillis: 5000) == 90)
+        // Its first record is read: the tracker has it from now on.
+        #expect(tracker.closing(closed: 40, reached: 40, positions: positions([100, 50]), batchTimeMillis: 5001) == 40)
     }
 }
 

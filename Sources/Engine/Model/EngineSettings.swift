@@ -29,6 +29,8 @@ package struct EngineSettings: Sendable {
     package let pollMillis: Int64
     package let latenessMillis: Int64
     package let maxFutureMillis: Int64
+    package let partitionWaitMillis: Int64
+    package let patienceMillis: Int64
     package let maxBatchRecords: Int64
     package let maxRejectedShare: Double
     package let maxRejectedMin: Int64
@@ -70,6 +72,10 @@ package struct EngineSettings: Sendable {
             guard let millis = parseDuration(value) else { throw wrong(key, value, "a length of time such as 500ms") }
             return millis
         }
+        // Jobs of earlier builds have no value for it.
+        func duration(_ key: String, orMillis usual: Int64) throws -> Int64 {
+            try values[key] == nil ? usual : duration(key)
+        }
         func integer(_ key: String) throws -> Int64 {
             let value = try text(key)
             guard let number = parseSize(value) else { throw wrong(key, value, "a whole number") }
@@ -97,6 +103,8 @@ package struct EngineSettings: Sendable {
         pollMillis = max(1, try duration("poll"))
         latenessMillis = try duration("lateness")
         maxFutureMillis = try duration("max_future")
+        partitionWaitMillis = try duration("partition_wait", orMillis: 60_000)
+        patienceMillis = try duration("patience", orMillis: 120_000)
         maxBatchRecords = try integer("max_batch_records")
         let share = try text("max_rejected_share")
         guard let number = Double(share), number >= 0, number <= 1 else {

@@ -44,6 +44,10 @@ extension SettingKey {
         "max_future", .job, .duration(upTo(days: 36_500)), fallback: "1h", kind: .result,
         what: "how far ahead of the batch an event time may be",
         why: "One wrong clock must not move the watermark. Rows beyond it are rejected.")
+    package static let partitionWait = SettingKey(
+        "partition_wait", .job, .duration(upTo(days: 1)), fallback: "1m",
+        what: "how long an empty partition that was added holds the watermark, in batch time",
+        why: "Its first rows are then on time, whatever the other partitions did. Longer holds windows open for partitions that nobody writes to.")
 
     package static let interval = SettingKey(
         "interval", .batches, .duration(upTo(days: 1)), fallback: "500ms",
@@ -57,6 +61,11 @@ extension SettingKey {
         "max_batch_records", .batches, .integer(anyCount), fallback: "1000000",
         what: "most offsets in one batch, over all partitions",
         why: "A backlog is read in batches of this size, so that a batch to be repeated stays short.")
+
+    package static let patience = SettingKey(
+        "patience", .batches, .duration(upTo(days: 7)), fallback: "2m",
+        what: "how long --until-caught-up waits for Kafka, catalog, sink or state place while they are away",
+        why: "A standing job waits for ever, and says so; a run that is to end must end.")
 
     package static let maxRejectedShare = SettingKey(
         "max_rejected_share", .badRecords, .share, fallback: "0.5",
@@ -226,8 +235,8 @@ extension SettingKey {
 
 extension SettingTable {
     static let engineKeys: [SettingKey] = [
-        .name, .topic, .format, .schema, .ads, .from, .lateness, .maxFuture,
-        .interval, .poll, .maxBatchRecords,
+        .name, .topic, .format, .schema, .ads, .from, .lateness, .maxFuture, .partitionWait,
+        .interval, .poll, .maxBatchRecords, .patience,
         .maxRejectedShare, .maxRejectedMin, .quarantineRecords, .quarantineRecordBytes, .quarantineBatchBytes, .quarantineKeep,
         .sink, .sinkFormat, .sinkSchemaID, .sinkRenew, .catalog, .state, .stateInline, .stateKeep, .stateKeepTime, .logKeep, .logBytes,
         .bootstrap, .isolation, .readTimeout, .fetchBudget, .consumerIdle, .kafka,
