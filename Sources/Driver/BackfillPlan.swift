@@ -1,11 +1,16 @@
-// What a backfill reads and may write, decided before anything runs (protocol 9). Pure but for `find`, which asks Kafka.
+// What a backfill reads and may write, decided before anything runs (protocol 9). Pure.
 //
-//   event times asked for      [from ............ to)            rounded outwards to window bounds
-//   record times read     [from - lateness - slack ... to + lateness + slack)
+//   event times asked for    [from ............ to)        rounded outwards to window bounds
+//   offsets read             out of the live job's log:
+//       from   the newest batch whose watermark after it was at or before from - lateness; Kafka's earliest offset where
+//              the log does not reach so far back
+//       until  before the first batch whose watermark before it was at `to` or past it; the live position where there is none.
+//              Batches behind it that had late rows are read, too: history that was loaded later is in them
 //
-// Records are found by their Kafka timestamps, which stray from event times by lateness and, beyond that, by `slack`.
-// What is written are windows wholly inside `[from, to)` that the live job has closed; a `to` past the live watermark is
-// refused unless the rows go to another sink.
+// Records are never left out for the times that Kafka stamped on them: stamps stray from event times by hours, and a topic may
+// stamp when it stores. They only help to start earlier, where partitions were read unevenly. What is written are windows wholly
+// inside `[from, to)` that the live job has closed; a `to` past the live watermark is refused unless the rows go to another
+// sink. A range that holds nothing is an error: nobody asks for nothing.
 
 import Engine
 import Foundation
@@ -14,11 +19,16 @@ package struct BackfillPlan: Sendable {
     package var bounds: BackfillBounds
     /// True when `from` and `to` were moved to window bounds.
     package var isRounded: Bool
+    /// Records stamped from here on are read, also where the log would begin later.
     package var readFromMillis: Int64
-    package var readUntilMillis: Int64
     package var ranges: [OffsetRange] = []
     /// Partitions whose records before this range's start are deleted although they may belong to it.
     package var truncated: [TopicPartition] = []
+    /// Batches of the live log that bound the reading; nil where it does not reach.
+    package var firstBatch: BatchNumber?
+    package var endBatch: BatchNumber?
+    /// Some of the batches behind `endBatch` had late rows.
+    package var readsLate = false
 
     package static func bounds(
         fromMillis: Int64, untilMillis: Int64, windowMillis: Int64?, latenessMillis: Int64, slackMillis: Int64,
@@ -43,25 +53,80 @@ package struct BackfillPlan: Sendable {
         }
         return BackfillPlan(
             bounds: BackfillBounds(fromMillis: from, untilMillis: until),
-            isRounded: from != fromMillis || until != untilMillis, readFromMillis: from - latenessMillis - slackMillis,
-            readUntilMillis: until + latenessMillis + slackMillis)
+            isRounded: from != fromMillis || until != untilMillis, readFromMillis: from - latenessMillis - slackMillis)
     }
 
-    /// Finds the offset ranges by record timestamp.
-    package mutating func find(_ queries: OffsetQueries, topic: String) throws {
-        let partitions = try queries.partitions(of: topic).map { TopicPartition(topic: topic, partition: $0) }
-        let starts = try queries.starts(partitions)
-        let ends = try queries.ends(partitions)
-        let from = try queries.offsets(atTimeMillis: readFromMillis, partitions)
-        let until = try queries.offsets(atTimeMillis: readUntilMillis, partitions)
-        for partition in partitions {
+    /// Takes the ranges out of the log.
+    /// - Parameters:
+    ///   - reach: after it was shown every batch of the live log.
+    ///   - live: where the live job stands.
+    ///   - starts: where each partition begins in Kafka.
+    ///   - stamped: the first record of each partition that is stamped `readFromMillis` or later.
+    /// - Throws: when there is nothing to read.
+    package mutating func take(
+        _ reach: BackfillReach, live: [TopicPartition: Int64], starts: [TopicPartition: Int64],
+        stamped: [TopicPartition: Int64]
+    ) throws(Failure) {
+        firstBatch = reach.firstBatch
+        endBatch = reach.endBatch
+        readsLate = reach.readsLate
+        for (partition, position) in live.sorted(by: { $0.key < $1.key }) {
             let start = starts[partition] ?? 0
-            let end = ends[partition] ?? start
+            let logged = reach.covered[partition]
+            let until = reach.endBatch == nil ? position : logged?.until ?? start
+            // Without a beginning in the log everything that Kafka has may belong to it.
+            var from = reach.firstBatch == nil ? start : logged?.from ?? until
+            if let stamp = stamped[partition] { from = min(from, stamp) }
+            if from < start || reach.firstBatch == nil && start > 0 { truncated.append(partition) }
             let range = OffsetRange(
-                topic: topic, partition: partition.partition, from: max(start, from[partition] ?? end),
-                until: min(end, until[partition] ?? end))
-            if range.from == start && start > 0 { truncated.append(partition) }
+                topic: partition.topic, partition: partition.partition, from: max(start, from), until: until)
             if !range.isEmpty { ranges.append(range) }
+        }
+        guard ranges.isEmpty else { return }
+        let span = "\(formatTime(bounds.fromMillis)) and \(formatTime(bounds.untilMillis))"
+        throw Failure(
+            .notPossible, "there is nothing to read between \(span)",
+            why: truncated.isEmpty
+                ? "the live job has read no record of that time"
+                : "Kafka has deleted the records of that time",
+            now: "check --from and --to against `sluice batches`, which shows the watermark of each batch")
+    }
+}
+
+/// Finds the offsets of a span of event time in a log that is walked through from its oldest batch. Pure.
+package struct BackfillReach: Sendable {
+    package private(set) var firstBatch: BatchNumber?
+    package private(set) var endBatch: BatchNumber?
+    package private(set) var readsLate = false
+    /// What the batches from the first one to the end read, per partition.
+    package private(set) var covered: [TopicPartition: (from: Int64, until: Int64)] = [:]
+
+    private let fromMillis: Int64
+    private let untilMillis: Int64
+
+    /// - Parameter fromMillis: the first event time, less the lateness.
+    package init(fromMillis: Int64, untilMillis: Int64) {
+        self.fromMillis = fromMillis
+        self.untilMillis = untilMillis
+    }
+
+    package mutating func add(_ span: LoggedSpan) {
+        if let after = span.watermarkAfterMillis, after <= fromMillis {
+            // All before it is older. A job that went back begins here again.
+            firstBatch = span.batch
+            endBatch = nil
+            readsLate = false
+            covered = [:]
+        } else if endBatch == nil, let before = span.watermarkBeforeMillis, before >= untilMillis {
+            endBatch = span.batch
+        }
+        if endBatch != nil {
+            guard span.late > 0 else { return }
+            readsLate = true
+        }
+        for range in span.ranges {
+            let known = covered[range.topicPartition] ?? (range.from, range.until)
+            covered[range.topicPartition] = (min(known.from, range.from), max(known.until, range.until))
         }
     }
 }

@@ -22,6 +22,8 @@ package struct LoopOptions: Sendable {
     package var offsets: OffsetsFlag?
     /// Accept that retention deleted records which were not read yet.
     package var acceptLoss = false
+    /// Accept a topic with another id, when its records are those that the log remembers.
+    package var acceptTopic = false
     /// Settings that the job gets before it starts, if they are others than it has.
     package var settings: (values: [String: String], digest: String)?
     /// Workers that are starting beside the driver: the first batch is planned for all of them, unless they take long.
@@ -69,6 +71,7 @@ package final class BatchLoop {
     private var partitionsSeenMillis: Int64 = 0
     private var unread: Set<TopicPartition> = []
     private var topicIDs: [String: String] = [:]
+    private var identity: SourceIdentity!
     private var foldedMillis: Int64 = steadyMillis()
     /// Parts of the last stage that the sink prescribes; set by `JobStart`.
     var fixedParts: Int?
@@ -190,6 +193,8 @@ package final class BatchLoop {
             lastState = last.outcome?.state
         }
         decidesAgain = begun.decidesAgain
+        identity = SourceIdentity(
+            topic: job.settings.topic, topicID: topicIDs[job.settings.topic], lastDone: lastBatch)
         // A jump back that no batch followed yet: state and watermark are those of the batch that ended there.
         if job.isStateful, begun.openPlan == nil,
             let target = OffsetJump.restored(
@@ -418,6 +423,7 @@ package final class BatchLoop {
             plan: plan, epoch: epoch, spec: job.spec, settings: job.settings, pool: pool, mode: mode(of: plan),
             sealedBefore: sealedBefore, isGathered: isWhole,
             isSteady: steadyInARow >= Self.steadyForGathering, recordsAreThere: isWhole && isCutOfArrived,
+            beforeSeal: { [unowned self] in try checkIdentity(of: plan) },
             shouldStop: { [control, name] in
                 switch control.wish {
                 case .run, .drain: nil
@@ -460,6 +466,7 @@ package final class BatchLoop {
             job.record.jobID, batch: plan.batch, epoch: epoch, outcome: outcome, positions: result.positions,
             quarantine: result.quarantine, inlineState: result.inlineState, next: next)
         try Failpoint.loseAnswer("commit-unanswered")
+        identity.batchDone(plan.batch)
         isDone = true
         let commitMillis = (ContinuousClock.now - commitStart) / .milliseconds(1)
         outcome.timings.commitMillis = commitMillis
@@ -472,6 +479,21 @@ package final class BatchLoop {
         wasWhole = isWhole
         housekeeping()
         return next
+    }
+
+    /// Holds the seal until the topic is known to be the one that was read.
+    private func checkIdentity(of plan: BatchPlan) throws {
+        let reached = Dictionary(uniqueKeysWithValues: plan.ranges.map { ($0.topicPartition, $0.until) })
+        while identity.isDue(nowMillis: steadyMillis()) {
+            let answer = try queries.identity(of: job.settings.topic, positions.keys.sorted())
+            switch identity.answered(
+                answer, positions: Array(positions.values), reached: reached, nowMillis: steadyMillis())
+            {
+            case .same, .unknown: return
+            case .askAgain(let millis): sleepMillis(millis)
+            case .other(let failure): throw failure
+            }
+        }
     }
 
     /// Small batches go to one worker from here on: the others would go on fetching what they do not read.

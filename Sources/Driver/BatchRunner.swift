@@ -35,6 +35,7 @@ final class BatchRunner {
     /// By the clock that never goes back, so that a later try is always a higher number.
     private let runNumber = Int64(DispatchTime.now().uptimeNanoseconds)
     private let shouldStop: () -> Failure?
+    private let beforeSeal: () throws -> Void
     private var tracker: StageTracker
     private(set) var builder: OutcomeBuilder
     private let inbox = Inbox<Event>()
@@ -77,12 +78,14 @@ final class BatchRunner {
         var sealMillis: Double
     }
 
+    /// - Parameter beforeSeal: throws the reason why nothing of the batch may leave the workers.
     /// - Parameter shouldStop: a reason to give the batch up now (lease lost, job killed), asked while it runs.
     init(
         plan: BatchPlan, epoch: Epoch, spec: JobSpec, settings: EngineSettings, pool: WorkerPool, mode: Mode = .seal,
         sealedBefore: Set<Int> = [], isGathered: Bool = false, isSteady: Bool = false, recordsAreThere: Bool = false,
-        shouldStop: @escaping () -> Failure?
+        beforeSeal: @escaping () throws -> Void = {}, shouldStop: @escaping () -> Failure?
     ) {
+        self.beforeSeal = beforeSeal
         self.mode = mode
         self.sealedBefore = sealedBefore
         self.isGathered = isGathered
@@ -113,6 +116,7 @@ final class BatchRunner {
                     do {
                         if let failure = builder.limitFailure(settings) { throw failure }
                         if case .checkRows(let check) = mode { try check(builder) }
+                        try beforeSeal()
                     } catch {
                         giveUp()
                         throw error

@@ -258,6 +258,7 @@ package final class DriverProcess: Sendable {
             options.adopt = request.adopt
             options.offsets = request.offsets
             options.acceptLoss = request.acceptLoss
+            options.acceptTopic = request.acceptTopic ?? false
             let run = start(name, options)
             // The answer tells what came of it: whoever asks next sees the new settings, or why they are refused.
             let deadline = steadyMillis() + 10_000

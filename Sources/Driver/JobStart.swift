@@ -38,8 +38,8 @@ struct JobStart {
         for position in try catalog.positions(jobID) {
             positions[TopicPartition(topic: position.topic, partition: position.partition)] = position
         }
-        let topicIDs = try checkTopic(positions, partitions: partitions, ends: ends)
         let open = try catalog.openPlan(jobID)?.plan
+        let (topicIDs, acceptsTopic) = try checkTopic(positions, partitions: partitions, ends: ends)
 
         let sink = try openSink(job.settings, table: job.graph.sink)
         defer { sink.close() }
@@ -80,6 +80,14 @@ struct JobStart {
                     "batch planned again", [("job", job.record.name), ("batch.id", "\(plan.batch)"), ("why", "build or settings changed; no part was sealed")])
                 begun.openPlan = again
             case .decideAgain:
+                begun.decidesAgain = true
+            }
+        }
+        if acceptsTopic {
+            if open == nil {
+                try acceptTopic(&begun)
+            } else {
+                // A jump stands between batches.
                 begun.decidesAgain = true
             }
         }
@@ -156,15 +164,26 @@ struct JobStart {
     }
 
     /// The topic is still the one that the log knows: by id where the client can tell it, by its end always.
+    /// - Returns: its id, and whether it is another one than the log's and accepted all the same.
     private func checkTopic(
         _ positions: [TopicPartition: PartitionPosition], partitions: [TopicPartition], ends: [TopicPartition: Int64]
-    ) throws -> [String: String] {
+    ) throws -> ([String: String], Bool) {
         let topic = job.settings.topic
         var ids: [String: String] = [:]
         if let id = try loop.queries.topicID(of: topic) { ids[topic] = id }
         let last = try catalog.lastDone(jobID)
-        if let known = last?.plan.topicIDs[topic], let now = ids[topic], known != now {
-            throw recreated("topic \(topic) was recreated", "its id is \(now), batch \(last!.plan.batch) read \(known)")
+        let accepted = try catalog.jumps(jobID).last { $0.topic == topic && $0.topicID != nil }
+        var known = last?.plan.topicIDs[topic]
+        if let accepted, accepted.afterBatch >= last?.plan.batch ?? 0 { known = accepted.topicID }
+        var isAnother = false
+        if let known, let now = ids[topic], known != now {
+            guard loop.options.acceptTopic else {
+                throw recreated(
+                    "topic \(topic) was recreated", "its id is \(now), the log up to batch \(last?.plan.batch ?? 0) read \(known)")
+            }
+            try TopicAcceptance.check(
+                topic: topic, positions: Array(positions.values), ends: ends, tails: try tails(positions))
+            isAnother = true
         }
         for (partition, position) in positions {
             guard let end = ends[partition] else {
@@ -176,13 +195,38 @@ struct JobStart {
                     "the topic was recreated or truncated")
             }
         }
-        return ids
+        return (ids, isAnother)
+    }
+
+    /// What lies at the offsets of the last records that the log remembers.
+    private func tails(_ positions: [TopicPartition: PartitionPosition]) throws -> [TopicPartition: TopicAcceptance.Tail] {
+        var tails: [TopicPartition: TopicAcceptance.Tail] = [:]
+        for (partition, position) in positions.sorted(by: { $0.key < $1.key }) {
+            guard let offset = position.tailOffset, let hash = position.tailHash else { continue }
+            let found = try TailRecord.hash(job.settings.kafka, partition, offset: offset)
+            tails[partition] = found.map { hexadecimal($0) == hash ? .equal : .different } ?? .gone
+        }
+        return tails
+    }
+
+    /// Writes down that the log goes on in a topic with another id: a jump to the same offset. Its leaders count anew.
+    private func acceptTopic(_ begun: inout Begun) throws {
+        guard let id = begun.topicIDs[job.settings.topic],
+            let (partition, first) = begun.positions.min(by: { $0.key < $1.key })
+        else { return }
+        for partition in begun.positions.keys { begun.positions[partition]!.leaderEpoch = nil }
+        let jump = Jump(
+            jobID: jobID, flag: "--accept-topic", topic: partition.topic, partition: partition.partition,
+            oldPosition: first.position, newPosition: first.position, topicID: id)
+        let positions = begun.positions.values.sorted { ($0.topic, $0.partition) < ($1.topic, $1.partition) }
+        try catalog.recordJump([jump], epoch: loop.epoch, newPositions: positions)
+        Log.notice("topic accepted", [("job", job.record.name), ("topic", partition.topic), ("id", id)])
     }
 
     private func recreated(_ what: String, _ why: String) -> Failure {
         Failure(
             .topicRecreated, what, why: why,
-            now: "nothing was read; if this is meant, run the job under another --name, or drop its log and sink rows")
+            now: "nothing was read; if it is the same topic on another cluster start with --accept-topic, which compares the last records; to read the new one run the job under another --name")
     }
 
     /// The last record that each partition delivered still has the content that the log remembers (protocol 6).

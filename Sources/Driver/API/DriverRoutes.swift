@@ -25,10 +25,11 @@ package struct SubmitJob: Codable, Sendable {
     package var adopt: Bool
     package var offsets: OffsetsFlag?
     package var acceptLoss: Bool
+    package var acceptTopic: Bool?
 
     package init(
         definition: String, settings: [String: String], replace: Bool = false, adopt: Bool = false,
-        offsets: OffsetsFlag? = nil, acceptLoss: Bool = false
+        offsets: OffsetsFlag? = nil, acceptLoss: Bool = false, acceptTopic: Bool? = nil
     ) {
         self.definition = definition
         self.settings = settings
@@ -36,6 +37,7 @@ package struct SubmitJob: Codable, Sendable {
         self.adopt = adopt
         self.offsets = offsets
         self.acceptLoss = acceptLoss
+        self.acceptTopic = acceptTopic
     }
 }
 

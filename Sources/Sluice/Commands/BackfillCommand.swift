@@ -12,14 +12,15 @@ enum BackfillCommand {
             "backfill", .jobs, summary: "reprocess history beside the live job",
             about: """
                 Reads the records of a span of event time again, in batches and with state of its own, and writes the windows that \
-                lie wholly in it once they are complete. The live job goes on. Nothing past the live watermark is written, unless \
-                --sink names another place; a value that would become smaller (its input is deleted) is refused without --allow-shrink.
+                lie wholly in it once they are complete. Which offsets hold them the live job's log says. The live job goes on. \
+                Nothing past the live watermark is written, unless --sink names another place; a value that would become \
+                smaller is refused, where its input is deleted unless --allow-shrink is given.
                 """,
             positionals: [Positional("NAME", help: "the live job's name")],
             options: [
                 Option("from", .text, valueName: "TIME", help: "first event time, as 2026-03-01T12:00:00Z or a time ago like -2h"),
                 Option("to", .text, valueName: "TIME", help: "first event time that is no longer wanted"),
-                Option("slack", .duration(0...86_400_000 * 30), fallback: "1m", help: "how far record times may stray beyond lateness"),
+                Option("slack", .duration(0...86_400_000 * 30), fallback: "1m", help: "how much earlier to begin, by the times of records"),
                 Option(flag: "plan", help: "print batches, offsets, records and bytes, and do nothing"),
                 Option(flag: "allow-shrink", help: "write values although they become smaller"),
                 .json,
@@ -90,12 +91,20 @@ enum BackfillCommand {
             liveWatermarkMillis: try catalog.lastDone(live.jobID)?.outcome?.watermarkAfterMillis,
             writesLiveSink: writesLiveSink)
         let queries = try OffsetQueries(engine.kafka)
-        try plan.find(queries, topic: engine.topic)
+        var reach = BackfillReach(
+            fromMillis: plan.bounds.fromMillis - engine.latenessMillis, untilMillis: plan.bounds.untilMillis)
+        try catalog.spans(live.jobID) { reach.add($0) }
+        let positions = Dictionary(
+            uniqueKeysWithValues: try catalog.positions(live.jobID).map {
+                (TopicPartition(topic: $0.topic, partition: $0.partition), $0.position)
+            })
+        let partitions = positions.keys.sorted()
+        try plan.take(
+            reach, live: positions, starts: try queries.starts(partitions),
+            stamped: try queries.offsets(atTimeMillis: plan.readFromMillis, partitions))
         if !parsed.flag("json") || parsed.flag("plan") {
             try show(plan, live: live, engine: engine, catalog: catalog, terminal: terminal, asJSON: parsed.flag("json"))
         }
-        if plan.ranges.isEmpty { return 0 }
-
         let isDry = parsed.flag("plan")
         // Only deleted input can make a value smaller; without it the plan needs no computing.
         if isDry && (plan.truncated.isEmpty || !writesLiveSink) { return 0 }
@@ -124,7 +133,10 @@ enum BackfillCommand {
             return
         }
         try terminal.line("event times [\(from), \(to))\(plan.isRounded ? ", rounded to window bounds" : "")")
-        try terminal.line("record times [\(formatTime(plan.readFromMillis)), \(formatTime(plan.readUntilMillis)))")
+        let first = plan.firstBatch.map { "batch \($0)" } ?? "the earliest offsets"
+        let end = plan.endBatch.map { "before batch \($0)" } ?? "where the live job stands"
+        try terminal.line(
+            "offsets from \(first) to \(end)\(plan.readsLate ? ", and of the batches behind it that had late rows" : "")")
         var table = Table([.text("partition"), .number("from"), .number("until"), .number("records"), .number("bytes (about)")])
         for range in plan.ranges {
             table.add([
@@ -160,6 +172,7 @@ enum BackfillCommand {
         options.starts = Dictionary(uniqueKeysWithValues: plan.ranges.map { ($0.topicPartition, $0.from) })
         options.targets = Dictionary(uniqueKeysWithValues: plan.ranges.map { ($0.topicPartition, $0.until) })
         let isAllowed = parsed.flag("allow-shrink")
+        let truncated = plan.truncated
         let settings = try EngineSettings(values)
         let table = graph.sink
         let found = Mutex<[ShrinkCheck.Shrunk]>([])
@@ -170,7 +183,7 @@ enum BackfillCommand {
                 let shrunk = try ShrinkCheck.shrunk(rows, in: sink, table: table)
                 found.withLock { $0 = shrunk }
                 if isDry { throw Self.dryEnd }
-                guard isAllowed || shrunk.isEmpty else { throw Self.refusal(shrunk) }
+                guard shrunk.isEmpty || isAllowed && !truncated.isEmpty else { throw Self.refusal(shrunk, truncated) }
             }
         }
         let progress = BatchProgress(terminal: terminal, job: name, asJSON: parsed.flag("json"))
@@ -194,11 +207,17 @@ enum BackfillCommand {
     private static let dryEnd = Failure(
         .taskCancelled, "only a plan was asked for", why: "--plan writes nothing", now: "run it without --plan")
 
-    private static func refusal(_ shrunk: [ShrinkCheck.Shrunk]) -> Failure {
+    private static func refusal(_ shrunk: [ShrinkCheck.Shrunk], _ truncated: [TopicPartition]) -> Failure {
         let first = shrunk.prefix(3).map { "\($0.key): \($0.column) \($0.stored) -> \($0.computed)" }.joined(separator: "; ")
+        guard truncated.isEmpty else {
+            return Failure(
+                .notPossible, "\(shrunk.count) stored values would become smaller",
+                why: "their input is partly deleted in \(truncated.map(\.description).joined(separator: ", ")): \(first)",
+                now: "nothing was written; shorten the span, name another --sink, or write them with --allow-shrink")
+        }
         return Failure(
             .notPossible, "\(shrunk.count) stored values would become smaller",
-            why: "their input is partly deleted: \(first)",
-            now: "nothing was written; shorten the span, name another --sink, or write them with --allow-shrink")
+            why: "no input is deleted, so the offsets that were read do not hold all records of that time: \(first)",
+            now: "nothing was written; raise --slack, so that reading begins earlier, or name another --sink and compare")
     }
 }

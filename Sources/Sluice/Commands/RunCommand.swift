@@ -42,6 +42,7 @@ enum RunCommand {
         Option("offsets", .choice(["log", "kafka", "from"]), help: "where to go on when log and Kafka disagree"),
         Option(flag: "adopt", help: "take the sink over from another job of this name"),
         Option(flag: "accept-loss", help: "go on behind records that retention deleted unread, and write that down"),
+        Option(flag: "accept-topic", help: "go on in a topic that was moved to another cluster, if its last records are equal"),
         Option(flag: "wait", help: "wait while another driver runs the job, instead of refusing"),
     ]
 
@@ -50,6 +51,7 @@ enum RunCommand {
         options.offsets = parsed.text("offsets").flatMap { OffsetsFlag(rawValue: $0) }
         options.adopt = parsed.flag("adopt")
         options.acceptLoss = parsed.flag("accept-loss")
+        options.acceptTopic = parsed.flag("accept-topic")
         options.waitForLease = parsed.flag("wait")
         return options
     }

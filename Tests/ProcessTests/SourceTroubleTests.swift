@@ -1,0 +1,180 @@
+import Engine
+import Foundation
+import TestSupport
+import Testing
+
+/// What happens to topics, partitions, offsets and brokers while a job runs or rests.
+@Suite(.serialized, TestBroker.needsReal) struct SourceTroubleTests {
+    private static let start = "2026-03-01T12:00:00Z"
+
+    /// Moves the group with Kafka's own tool, which leaves no mark.
+    private func move(_ topic: String, job: String, to offsets: [Int32: Int64]) throws {
+        for (partition, offset) in offsets {
+            try KafkaFixture.shared().run(
+                "groups",
+                ["--group", "sluice.\(job)", "--reset-offsets", "--topic", "\(topic):\(partition)", "--to-offset", "\(offset)", "--execute"])
+        }
+    }
+
+    @Test func `a broker that goes away under a standing job does not end it`() throws {
+        let kafka = try KafkaFixture.own()
+        let harness = try JobHarness(partitions: 2, topic: kafka.topic(partitions: 2), bootstrap: kafka.bootstrap)
+        try harness.generate(events: 3000)
+        let job = try harness.start(workers: 0, untilCaughtUp: false, extra: ["--interval", "100ms"])
+        defer { job.kill9() }
+        let first = try harness.expected().count
+        #expect(SluiceProcess.eventually { (try? harness.campaignViews().count) == first })
+        try kafka.killBroker()
+        // Long enough for some questions to go unanswered.
+        #expect(SluiceProcess.eventually { job.errors.contains("waits for the outside") }, "\(job.errors)")
+        #expect(job.isRunning, "\(job.errors)")
+        try kafka.startBroker()
+        try harness.generate(events: 3000, seed: 2, extra: ["--start", "2026-03-02T00:00:00Z"], expected: "more.csv")
+        let all = try harness.expected("expected.csv").count + harness.expected("more.csv").count
+        #expect(SluiceProcess.eventually { (try? harness.campaignViews().count) == all }, "\(job.errors)")
+        job.terminate()
+        let ended = job.wait()
+        #expect(ended.status == 0, "\(ended.errors)")
+        try harness.sluice("audit", "campaign-views")
+    }
+
+    @Test func `offsets moved back with Kafka's own tool to the end of an earlier batch are followed, once`() throws {
+        let harness = try JobHarness(partitions: 1)
+        try harness.generate(events: 6000)
+        try harness.run("purchases", workers: 0, extra: ["--max-batch-records", "2000"])
+        let rows = try harness.count("SELECT count(*) FROM purchases")
+        try move(harness.topic, job: "purchases", to: [0: 2000])
+        let refused = try harness.run("purchases", workers: 0, expecting: 1)
+        #expect(refused.errors.contains("moved by hand") && refused.errors.contains("--offsets kafka"), "\(refused.errors)")
+        let followed = try harness.run("purchases", workers: 0, extra: ["--offsets", "kafka", "--max-batch-records", "2000"])
+        #expect(followed.errors.contains("position moved") || followed.output.contains("2000"), "\(followed.errors)")
+        let database = try openDatabase("sqlite:" + harness.directory.file(".sluice/catalog.db"))
+        let jumps = try database.execute("SELECT old_position, new_position FROM sluice_jumps")
+        let batches = try database.execute("SELECT max(batch) FROM sluice_batches")
+        database.close()
+        #expect(jumps == [[.int(6000), .int(2000)]])
+        #expect(batches == [[.int(5)]])
+        #expect(try harness.count("SELECT count(*) FROM purchases") == rows)
+        // The flag is used up: the group has our mark again.
+        try harness.run("purchases", workers: 0)
+        try harness.sluice("audit", "purchases")
+    }
+
+    @Test func `a stateful job goes to the newest kept version before the moved offsets, and the answer stays whole`() throws {
+        let harness = try JobHarness(partitions: 2)
+        try harness.generate(events: 8000)
+        try harness.run(workers: 0, extra: ["--max-batch-records", "2000"])
+        try move(harness.topic, job: "campaign-views", to: [0: 1500, 1: 2600])
+        let followed = try harness.run(workers: 0, extra: ["--offsets", "kafka", "--max-batch-records", "2000"])
+        #expect(followed.errors.contains("the newest kept state before it is that of batch 1"), "\(followed.errors)")
+        try harness.expectExact()
+        // To the very beginning: everything is counted anew.
+        try move(harness.topic, job: "campaign-views", to: [0: 0, 1: 0])
+        try harness.run(workers: 0, extra: ["--offsets", "kafka"])
+        try harness.expectExact()
+        try harness.run(workers: 0)
+    }
+
+    @Test func `an accepted log is the group's, too, so that the next plain start is not refused`() throws {
+        let harness = try JobHarness(partitions: 1)
+        try harness.generate(events: 2000)
+        try harness.run(workers: 0)
+        try move(harness.topic, job: "campaign-views", to: [0: 700])
+        try harness.run(workers: 0, expecting: 1)
+        try harness.run(workers: 0, extra: ["--offsets", "log"])
+        try harness.run(workers: 0)
+        try harness.expectExact()
+    }
+
+    @Test func `a topic made again and filled while a standing job rested is not read into its log`() throws {
+        let kafka = try KafkaFixture.shared()
+        let harness = try JobHarness(partitions: 1)
+        try harness.generate(events: 2000)
+        let job = try harness.start(workers: 0, untilCaughtUp: false, extra: ["--interval", "5s"])
+        defer { job.kill9() }
+        let expected = try harness.expected().count
+        #expect(SluiceProcess.eventually { (try? harness.campaignViews().count) == expected })
+        let before = try harness.campaignViews()
+        let admin = try TopicAdmin(kafka.configuration())
+        try admin.deleteTopic(harness.topic)
+        #expect(try eventually { (try? admin.createTopic(harness.topic, partitions: 1, replication: 1)) != nil })
+        // Longer than what was read: no end and no offset tells.
+        try harness.generate(events: 5000, seed: 9, extra: ["--start", "2026-03-02T00:00:00Z"], expected: "other.csv")
+        let ended = job.wait()
+        #expect(ended.status == 1, "\(ended.errors)")
+        #expect(ended.errors.contains("deleted and made again") || ended.errors.contains("There is no topic"), "\(ended.errors)")
+        #expect(!ended.errors.contains("--accept-loss"))
+        #expect(try harness.campaignViews() == before)
+        try harness.sluice("audit", "campaign-views")
+        let refused = try harness.run(workers: 0, extra: ["--accept-topic"], expecting: 1)
+        #expect(refused.errors.contains("cannot be accepted"), "\(refused.errors)")
+    }
+
+    @Test func `rows of a partition that is added while the job runs are on time in it`() throws {
+        let kafka = try KafkaFixture.shared()
+        let harness = try JobHarness(partitions: 1)
+        let ad = "ad-1"
+        try "ad_id,campaign_id\n\(ad),c1\n".write(toFile: harness.directory.file("ads.csv"), atomically: true, encoding: .utf8)
+        func send(_ partition: Int32, seconds: Int) throws {
+            let time = 1_772_366_400_000 + Int64(seconds) * 1000
+            let text = """
+                {"user_id":"u","page_id":"p","ad_id":"\(ad)","ad_type":"banner","event_type":"view","event_time":\(time),"ip_address":"1.2.3.4"}
+                """
+            // One that knows the partitions of now.
+            let producer = try KafkaProducer(kafka.configuration())
+            try producer.send(topic: harness.topic, partition: partition, text: text)
+            try producer.flush()
+        }
+        try send(0, seconds: 1)
+        let job = try SluiceProcess(
+            harness.runArguments(workers: 0, format: "json", untilCaughtUp: false, extra: ["--interval", "50ms", "--lateness", "0s"]),
+            in: harness.directory.path)
+        defer { job.kill9() }
+        func views() -> Int64 { (try? harness.count("SELECT coalesce(sum(views), 0) FROM campaign_views")) ?? 0 }
+        #expect(SluiceProcess.eventually { views() == 1 }, "\(job.errors)")
+        // The new partition has rows for the window that the old one is about to leave.
+        try kafka.run("topics", ["--alter", "--topic", harness.topic, "--partitions", "2"])
+        #expect(try eventually { try OffsetQueries(kafka.configuration()).partitions(of: harness.topic).count == 2 })
+        #expect(try eventually { (try? send(1, seconds: 2)) != nil })
+        try send(0, seconds: 25)
+        #expect(SluiceProcess.eventually { views() >= 2 }, "\(job.errors)")
+        try send(0, seconds: 26)
+        #expect(SluiceProcess.eventually { views() == 4 }, "\(views()) \(job.errors)")
+        job.terminate()
+        #expect(job.wait().status == 0)
+    }
+
+    @Test func `a backfill over records of which one is stamped an hour ahead reads them all`() throws {
+        let kafka = try KafkaFixture.shared()
+        let harness = try JobHarness(partitions: 2)
+        try harness.generate(events: 3000, extra: ["--start", Self.start, "--span", "10m"])
+        let producer = try KafkaProducer(kafka.configuration())
+        try producer.send(
+            topic: harness.topic, text: "stamped ahead", timestampMillis: Int64(Date().timeIntervalSince1970 * 1000) + 3_600_000)
+        try producer.flush()
+        try harness.generate(events: 3000, seed: 1, extra: ["--start", "2026-03-01T12:10:00Z", "--span", "10m"], expected: "more.csv")
+        try harness.run(workers: 0, extra: ["--max-batch-records", "1000"])
+        let live = try harness.campaignViews()
+        let again = try harness.sluice(
+            "backfill", "campaign-views", "--from", "2026-03-01T12:05:00Z", "--to", "2026-03-01T12:15:00Z", "--sink", "sqlite:again.db")
+        _ = again
+        let database = try openDatabase("sqlite:" + harness.directory.file("again.db"))
+        let found = try database.execute("SELECT coalesce(sum(views), 0) FROM campaign_views")
+        database.close()
+        let wanted = live.filter { line in
+            let time = line.split(separator: ",")[1]
+            return time >= "2026-03-01T12:05:00.000Z" && time < "2026-03-01T12:15:00.000Z"
+        }.reduce(Int64(0)) { $0 + (Int64($1.split(separator: ",")[2]) ?? 0) }
+        #expect(found == [[.int(wanted)]] && wanted > 0, "\(found) of \(wanted)")
+    }
+
+    @Test func `an empty span of a backfill is an error`() throws {
+        let harness = try JobHarness(partitions: 1)
+        try harness.generate(events: 2000, extra: ["--start", Self.start, "--span", "10m"])
+        try harness.run(workers: 0)
+        let nothing = try harness.sluice(
+            "backfill", "campaign-views", "--from", "2026-03-01T14:00:00Z", "--to", "2026-03-01T15:00:00Z", "--sink", "sqlite:again.db",
+            expecting: nil)
+        #expect(nothing.status == 1 || nothing.output.contains("offsets in about"), "\(nothing.output)\(nothing.errors)")
+    }
+}
