@@ -1,8 +1,8 @@
 // What the next batch reads, and the plan made of it: the pure half of planning.
 //
 // `BatchLoop` asks the topic for its ends and hands them over with the log's positions; what comes back is the batch's
-// ranges, what stays behind them, and the partitions that hold the watermark. An end before a position proves that the
-// topic is another one: that is an error here, before anything is planned.
+// ranges, what stays behind them, and the partitions that hold the watermark. An end before a position is a doubt about the
+// topic, no proof: a leader that was cut off answers so for a moment. `SourceIdentity` asks again and decides.
 //
 // With 10,000 partitions this is the driver's time, so every look-up goes through a dictionary made once, and nothing
 // looks at all partitions for each partition. `sluice bench scale` shows what it costs.
@@ -16,21 +16,17 @@ struct BatchCut {
     var unread: Set<TopicPartition> = []
     /// The bound on a batch's records left some behind: the next batch needs no tick.
     var hasBacklog: Bool
+    /// Some partition ends before its position: nothing may be planned before the topic is known to be ours.
+    var isShortened: Bool
 
     /// - Parameters:
     ///   - targets: for a run that catches up, where it ends.
     ///   - maxRecords: most offsets of the batch; 0 for no bound.
     init(
         positions: [TopicPartition: PartitionPosition], ends: [TopicPartition: Int64],
-        targets: [TopicPartition: Int64]?, maxRecords: Int64, lastBatch: BatchNumber
-    ) throws {
-        for (partition, position) in positions {
-            guard let end = ends[partition], end < position.position else { continue }
-            throw Failure(
-                .topicRecreated, "\(partition) ends at \(end), before the position \(position.position) of the log",
-                why: "the topic was recreated or truncated since batch \(lastBatch)",
-                now: "check the topic; to read the new one from its start run the job under another name, or with --offsets kafka after setting the group's offsets")
-        }
+        targets: [TopicPartition: Int64]?, maxRecords: Int64
+    ) {
+        isShortened = positions.contains { partition, position in ends[partition].map { $0 < position.position } ?? false }
         let bounded = targets.map { targets in ends.merging(targets) { min($0, $1) } } ?? ends
         ranges = OffsetPlanner(maxRecords: maxRecords == 0 ? nil : maxRecords).ranges(
             positions: positions.mapValues(\.position), ends: bounded)

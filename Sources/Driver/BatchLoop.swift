@@ -68,6 +68,7 @@ package final class BatchLoop {
     private var placement = TaskPlacement()
     private var clock = BatchClock(intervalMillis: 0, pollMillis: 5)
     private var confirmer: OffsetConfirmer!
+    private var watch: SourceWatch!
     private var partitionsSeenMillis: Int64 = 0
     private var unread: Set<TopicPartition> = []
     private var topicIDs: [String: String] = [:]
@@ -130,6 +131,7 @@ package final class BatchLoop {
             queries = try OffsetQueries(job.settings.kafka)
             ends = SourceEnds(queries: queries, job: job)
             confirmer = OffsetConfirmer(queries: queries, group: job.group)
+            watch = SourceWatch(queries: queries, job: name, topic: job.settings.topic, control: control)
             let open = try start()
             try catalog.setJobState(record.jobID, epoch: epoch, state: .running)
             control.show { $0.state = .running }
@@ -352,9 +354,13 @@ package final class BatchLoop {
             closed: closedWatermark, reached: lastWatermark, positions: positions.values, batchTimeMillis: batchTime)
         let ends = try ends.ends(of: positions, arrived: arrived)
         control.show { $0.ends.merge(ends) { arrived == nil ? $1 : max($0, $1) } }
-        let cut = try BatchCut(
-            positions: positions, ends: ends, targets: targets, maxRecords: job.settings.maxBatchRecords,
-            lastBatch: lastBatch)
+        watch.tick(positions.mapValues(\.position), bytesPerOffset: bytesPerOffset)
+        let cut = BatchCut(
+            positions: positions, ends: ends, targets: targets, maxRecords: job.settings.maxBatchRecords)
+        if cut.isShortened {
+            try checkIdentity(reached: [:], isDoubtful: true)
+            return nil
+        }
         unread = cut.unread
         hasBacklog = cut.hasBacklog
         guard !cut.ranges.isEmpty else { return nil }
@@ -376,6 +382,8 @@ package final class BatchLoop {
     }
 
     private var planMillis = 0.0
+    /// Of the last batch.
+    private var bytesPerOffset: Double?
     private var previousCommitMillis: Double?
     private var spread = BatchSpread()
     /// The last plan is for one worker.
@@ -423,7 +431,10 @@ package final class BatchLoop {
             plan: plan, epoch: epoch, spec: job.spec, settings: job.settings, pool: pool, mode: mode(of: plan),
             sealedBefore: sealedBefore, isGathered: isWhole,
             isSteady: steadyInARow >= Self.steadyForGathering, recordsAreThere: isWhole && isCutOfArrived,
-            beforeSeal: { [unowned self] in try checkIdentity(of: plan) },
+            beforeSeal: { [unowned self] in
+                try checkIdentity(
+                    reached: Dictionary(uniqueKeysWithValues: plan.ranges.map { ($0.topicPartition, $0.until) }))
+            },
             shouldStop: { [control, name] in
                 switch control.wish {
                 case .run, .drain: nil
@@ -471,6 +482,8 @@ package final class BatchLoop {
         let commitMillis = (ContinuousClock.now - commitStart) / .milliseconds(1)
         outcome.timings.commitMillis = commitMillis
         previousCommitMillis = commitMillis
+        let offsets = plan.ranges.reduce(0) { $0 + $1.count }
+        if offsets > 0 { bytesPerOffset = Double(outcome.bytesIn) / Double(offsets) }
         Failpoint.reach("done")
 
         if !decidesAgain { confirmer.confirm(positions.mapValues(\.position), batch: plan.batch, epoch: epoch) }
@@ -481,10 +494,12 @@ package final class BatchLoop {
         return next
     }
 
-    /// Holds the seal until the topic is known to be the one that was read.
-    private func checkIdentity(of plan: BatchPlan) throws {
-        let reached = Dictionary(uniqueKeysWithValues: plan.ranges.map { ($0.topicPartition, $0.until) })
-        while identity.isDue(nowMillis: steadyMillis()) {
+    /// Returns when the topic is known to be the one that was read.
+    /// - Parameter reached: the ends of what was read and is not sealed.
+    private func checkIdentity(reached: [TopicPartition: Int64], isDoubtful: Bool = false) throws {
+        var mustAsk = isDoubtful
+        while mustAsk || identity.isDue(nowMillis: steadyMillis()) {
+            mustAsk = false
             let answer = try queries.identity(of: job.settings.topic, positions.keys.sorted())
             switch identity.answered(
                 answer, positions: Array(positions.values), reached: reached, nowMillis: steadyMillis())

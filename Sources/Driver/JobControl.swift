@@ -18,6 +18,8 @@ package struct JobStatus: Sendable {
     package var epoch: Epoch = 0
     package var positions: [PartitionPosition] = []
     package var ends: [TopicPartition: Int64] = [:]
+    /// What the last look at the topic told beside its ends; nil before the first.
+    package var health: SourceHealth?
     package var batchesDone: Int64 = 0
     package var recordsDone: Int64 = 0
     package var rejectedDone: Int64 = 0

@@ -60,9 +60,7 @@ package final class ScaleTrial {
             throw Failure(.leaseLost, "the lease is lost", why: "the trial outlasted it", now: "run it again")
         }
         let ends = positions.mapValues { $0.position + records }
-        let cut = try step("offsets") {
-            try BatchCut(positions: positions, ends: ends, targets: nil, maxRecords: 0, lastBatch: lastBatch)
-        }
+        let cut = step("offsets") { BatchCut(positions: positions, ends: ends, targets: nil, maxRecords: 0) }
         let plan = step("plan") {
             PlanFrame(
                 job: job, epoch: epoch, batch: lastBatch + 1, watermarkBeforeMillis: lastWatermark, topicIDs: [:],

@@ -26,7 +26,7 @@ public enum SluiceProgram {
             RunCommand.command(jobs), ExplainCommand.command(jobs), BackfillCommand.command(jobs),
         ] + JobsCommands.all + JobsForgetting.all + [
             DriverCommand.command(jobs), WorkerCommand.command(jobs), SubmitCommand.command(jobs),
-            BatchesCommand.command, OffsetsCommand.command, AuditCommand.command, QuarantineCommand.command,
+            BatchesCommand.command, OffsetsCommand.command, RetentionCommand.command, AuditCommand.command, QuarantineCommand.command,
             ReplayCommand.command(jobs), FsckCommand.command(jobs),
         ] + CatalogCommands.all + [
             BrokerCommand.command, GenerateCommand.command, NewCommand.command, DoctorCommand.command,

@@ -21,6 +21,8 @@ package final class KafkaFixture: Sendable {
 
     package static let reason: Comment = "needs a real Kafka (../shared/kafka or SLUICE_KAFKA_HOME)"
     package static let isAvailable = findLauncher() != nil
+    /// The launcher of Kafka, for a tool that is to run on while a test goes on.
+    package static let launcherPath = findLauncher()
 
     /// The process's broker, started by the first use.
     /// - Throws: when there is a launcher and the broker does not start; guard with `isAvailable`.

@@ -19,6 +19,22 @@ enum DriverMetrics {
         family("sluice_uptime_seconds", "gauge", "Seconds since this driver started.", [("", "\(driver.uptimeMillis / 1000)")])
         family("sluice_job_up", "gauge", "1 while the job's loop runs.", perJob { $0.state == .running ? "1" : "0" })
         family("sluice_lag_offsets", "gauge", "Offsets in Kafka that are in no DONE batch yet.", perJob { "\($0.lagOffsets)" })
+        family(
+            "sluice_invisible_offsets", "gauge", "Offsets that open transactions hide from readers of committed records.",
+            perJob { $0.health.map { "\($0.invisible)" } })
+        family(
+            "sluice_invisible_since_seconds", "gauge", "When the oldest of them was stamped, in seconds since 1970.",
+            perJob { $0.health?.invisibleSinceMillis.map { seconds(Double($0)) } })
+        family(
+            "sluice_unread_deleted_from_seconds", "gauge", "From when on Kafka deletes records that are not read, in seconds since 1970.",
+            perJob { $0.health?.deletedFromMillis.map { seconds(Double($0)) } })
+        family(
+            "sluice_retention_urgent", "gauge", "Partitions whose unread records are deleted or soon will be.",
+            perJob { status in
+                status.health.map { health in
+                    "\(health.partitions.count { $0.retention.isUrgent(nowMillis: health.atMillis) })"
+                }
+            })
         family("sluice_batches_total", "counter", "Batches DONE by this driver.", perJob { "\($0.batchesDone)" })
         family("sluice_rows_in_total", "counter", "Records read by DONE batches.", perJob { "\($0.recordsDone)" })
         family("sluice_rejected_total", "counter", "Records that could not be decoded.", perJob { "\($0.rejectedDone)" })

@@ -73,6 +73,13 @@ package struct JobView: Codable, Sendable {
     package var lastBatch: BatchNumber?
     package var lastDoneAt: String?
     package var lagOffsets: Int64?
+    /// Offsets that open transactions hide, and since when.
+    package var invisibleOffsets: Int64?
+    package var invisibleSince: String?
+    /// From when on Kafka deletes records that are not read yet.
+    package var unreadDeletedFrom: String?
+    /// What a person should know of the topic.
+    package var warnings: [String]?
     package var settings: [String: String]?
 
     package init(_ record: JobRecord, status: JobStatus?, last: BatchRecord? = nil) {
@@ -90,6 +97,10 @@ package struct JobView: Codable, Sendable {
         lastBatch = batch?.plan.batch
         lastDoneAt = batch?.doneAtMillis.map(formatTime)
         lagOffsets = status?.lagOffsets
+        invisibleOffsets = status?.health?.invisible
+        invisibleSince = status?.health?.invisibleSinceMillis.map(formatTime)
+        unreadDeletedFrom = status?.health?.deletedFromMillis.map(formatTime)
+        warnings = status?.health?.warnings
     }
 
     package static func record(_ name: String, _ catalog: Catalog) throws -> JobRecord {

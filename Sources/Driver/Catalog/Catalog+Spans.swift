@@ -23,7 +23,8 @@ package struct LoggedSpan: Sendable, Equatable {
 }
 
 extension Catalog {
-    /// Hands every DONE batch that the log still has one by one to `body`, oldest first.
+    /// Hands every DONE batch that the log still has one by one, and that moved positions, to `body`, oldest first. Hours that
+    /// were folded tell no watermarks.
     package func spans(_ jobID: JobID, _ body: (LoggedSpan) throws -> Void) throws {
         let pageBatches = 64
         var after: BatchNumber = 0
@@ -33,7 +34,8 @@ extension Catalog {
                 try database.execute(
                     """
                     SELECT batch, ranges, watermark_before_millis, watermark_after_millis, late FROM sluice_batches
-                    WHERE job_id = $1 AND batch > $2 AND state = 'done' ORDER BY batch LIMIT \(pageBatches)
+                    WHERE job_id = $1 AND batch > $2 AND state = 'done' AND kind IN (\(Self.moving))
+                    ORDER BY batch LIMIT \(pageBatches)
                     """, [.text(jobID), .int(behind)])
             }
             for row in page {

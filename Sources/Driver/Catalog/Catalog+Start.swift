@@ -87,6 +87,13 @@ extension Catalog {
             first[range.topicPartition] = range.from
             folded.insert(range.topicPartition)
         }
+        for hour in try hours(jobID) where hour.kind.movesPositions {
+            for range in hour.ranges where places.contains(range.topicPartition) {
+                whole[range.topicPartition] = range.until
+                first[range.topicPartition] = min(first[range.topicPartition] ?? range.from, range.from)
+                folded.insert(range.topicPartition)
+            }
+        }
         try doneRanges(jobID) { logged in
             let place = logged.range.topicPartition
             guard places.contains(place) else { return }

@@ -395,20 +395,7 @@ package final class RangeReader {
         var low: Int64 = -1
         var high: Int64 = -1
         let code = rd_kafka_query_watermark_offsets(client.handle, range.topic, range.partition, &low, &high, 5_000)
-        if code == RD_KAFKA_RESP_ERR_NO_ERROR && range.from > high {
-            return Failure(
-                .topicRecreated, "\(range.topicPartition) ends before the range \(range)",
-                why: "it now holds the offsets [\(low), \(high)): the topic was recreated or truncated",
-                now: "find out what happened to the topic; records of another topic must not be taken for ours")
-        }
-        var why = "Kafka does not tell what is left"
-        if code == RD_KAFKA_RESP_ERR_NO_ERROR {
-            let lost = min(low, range.until) - range.from
-            why = "the partition now begins at offset \(low): \(max(0, lost)) offsets of the range were deleted"
-        }
-        return Failure(
-            .offsetsGone, "Kafka no longer holds all of \(range)", why: why,
-            now: "start the job with --accept-loss to go on behind what is gone; sluice audit will list it")
+        return GoneOffsets.failure(range, held: code == RD_KAFKA_RESP_ERR_NO_ERROR && low <= high ? low..<high : nil)
     }
 
     private func standstill(

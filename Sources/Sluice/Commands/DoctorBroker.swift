@@ -33,6 +33,7 @@ struct DoctorBroker {
                     "\(brokers.count) broker\(brokers.count == 1 ? "" : "s") (\(brokers.joined(separator: ", "))) answered "
                         + "in \(BatchProgress.millis(millis))")
             ]
+            checks.append(reached(queries))
             checks.append(try cluster(queries))
             checks.append(transactions(configuration))
             if topics.isEmpty {
@@ -44,6 +45,22 @@ struct DoctorBroker {
             return checks
         } catch {
             return [.fail("broker", failure(error))]
+        }
+    }
+
+    /// Whether every broker answers at the address that it gives to clients: metadata come from the one that was named.
+    private func reached(_ queries: OffsetQueries) -> DoctorCheck {
+        do {
+            if try queries.isEmbeddedBroker() { return .skip("addresses", "an embedded broker has one only") }
+            let brokers = try queries.brokers()
+            _ = try queries.groups(prefix: "sluice.")
+            return .ok("addresses", "each of them answers where it says it listens (\(brokers.joined(separator: ", ")))")
+        } catch {
+            let failure = failure(error)
+            if failure.code == .notAllowed { return .skip("addresses", "this user may not ask every broker: \(failure.why)") }
+            return .fail(
+                "addresses", "a broker does not answer at the address that it gives to clients: \(failure.why)",
+                now: "set advertised.listeners of the brokers to addresses that this host reaches")
         }
     }
 
@@ -80,14 +97,30 @@ struct DoctorBroker {
             let filled = places.filter { (ends[$0] ?? 0) > (starts[$0] ?? 0) }
             guard !filled.isEmpty else {
                 return [
-                    found, .skip("times of \(topic)", "a look-up by time needs records"),
+                    found, try hidden(topic, places, ends: ends, queries), .skip("times of \(topic)", "a look-up by time needs records"),
                     .skip("clock", "the times of records need records"),
                 ]
             }
-            return [found] + times(topic, filled, ends: ends, queries)
+            return [found, try hidden(topic, places, ends: ends, queries)] + times(topic, filled, ends: ends, queries)
         } catch {
             return [.fail("topic \(topic)", failure(error))]
         }
+    }
+
+    /// What open transactions hide: a lag of 0 says nothing about it.
+    private func hidden(
+        _ topic: String, _ places: [TopicPartition], ends: [TopicPartition: Int64], _ queries: OffsetQueries
+    ) throws -> DoctorCheck {
+        let stored = try queries.highWatermarks(places)
+        let hidden = ends.filter { stored[$0.key] ?? 0 > $0.value }
+        guard !hidden.isEmpty else { return .ok("transactions of \(topic)", "no record is hidden behind an open one") }
+        let since = try queries.isEmbeddedBroker() ? [:] : queries.times(at: hidden, nowMillis: nowMillis)
+        let count = hidden.reduce(0) { $0 + (stored[$1.key] ?? 0) - $1.value }
+        return .warn(
+            "transactions of \(topic)",
+            "\(grouped(count)) offsets in \(hidden.count) partition\(hidden.count == 1 ? "" : "s") are hidden behind an open transaction"
+                + (since.values.min().map { " since \(formatTime($0))" } ?? ""),
+            now: "nothing, if its producer ends it; one that hangs is ended with Kafka's transactions tool (find-hanging, abort)")
     }
 
     private func times(

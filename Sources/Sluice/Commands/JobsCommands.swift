@@ -62,7 +62,10 @@ enum JobsCommands {
                 ])
             }
             try terminal.table(table)
-            for view in views { if let what = view.what { try terminal.line("\(view.job): \(what)") } }
+            for view in views {
+                if let what = view.what { try terminal.line("\(view.job): \(what)") }
+                for warning in view.warnings ?? [] { try terminal.line("\(view.job): \(warning)") }
+            }
             return 0
         })
 
@@ -86,6 +89,8 @@ enum JobsCommands {
             if let holder = try source.holder(of: view.job) { rows.append(("run by", holder)) }
             if let batch = view.lastBatch { rows.append(("last batch", "\(batch), done at \(view.lastDoneAt ?? "-")")) }
             if let lag = view.lagOffsets { rows.append(("lag", grouped(lag))) }
+            if let from = view.unreadDeletedFrom { rows.append(("unread deleted from", from)) }
+            for warning in view.warnings ?? [] { rows.append(("topic", warning)) }
             if let what = view.what { rows.append(("what", what)) }
             if let why = view.why { rows.append(("why", why)) }
             if let now = view.now { rows.append(("now", now)) }

@@ -37,8 +37,14 @@ enum OffsetsCommand {
         var committed: Int64?
         /// Who committed, as the group's metadata says it.
         var committedBy: String?
+        /// Behind the last record that a reader of committed records is shown.
         var end: Int64?
         var lag: Int64?
+        /// Behind the last record that is stored.
+        var highWatermark: Int64?
+        /// Stored offsets that open transactions hide, and when the first of them was stamped.
+        var invisible: Int64?
+        var invisibleSince: String?
     }
 
     private static func run(_ parsed: ParsedArguments, _ terminal: Terminal) throws -> Int32 {
@@ -61,6 +67,11 @@ enum OffsetsCommand {
                 if silence == nil {
                     let lag = standings.reduce(0) { $0 + ($1.lag ?? 0) }
                     try terminal.line("\(record.name): lag \(grouped(lag))")
+                    let hidden = standings.reduce(0) { $0 + ($1.invisible ?? 0) }
+                    let since = standings.compactMap(\.invisibleSince).min().flatMap(parseTime)
+                    if let text = SourceHealth.invisibleText(hidden, since: since) {
+                        try terminal.line("\(record.name): \(text)")
+                    }
                 }
             }
             guard let silence else { return 0 }
@@ -87,8 +98,14 @@ enum OffsetsCommand {
         let ends = try queries.ends(all)
         let starts = try queries.starts(added)
         let committed = try queries.committed(group: "sluice.\(record.name)", all)
+        let stored = try queries.highWatermarks(all)
+        let hidden = ends.filter { stored[$0.key] ?? 0 > $0.value }
+        let since = try hidden.isEmpty || queries.isEmbeddedBroker() ? [:] : queries.times(at: hidden, nowMillis: wallMillis())
         for (index, place) in all.enumerated() {
             standings[index].end = ends[place]
+            standings[index].highWatermark = stored[place]
+            standings[index].invisible = stored[place].map { Swift.max(0, $0 - (ends[place] ?? $0)) }
+            standings[index].invisibleSince = since[place].map(formatTime)
             standings[index].committed = committed[place]?.offset
             standings[index].committedBy = committed[place]?.metadata
             guard let end = ends[place], let from = standings[index].position ?? starts[place] else { continue }
@@ -97,16 +114,22 @@ enum OffsetsCommand {
     }
 
     private static func table(_ standings: [Standing]) -> Table {
-        var table = Table([
+        let isHidden = standings.contains { $0.invisible ?? 0 > 0 }
+        var columns: [Table.Column] = [
             .text("partition"), .number("position"), .number("committed"), .number("end"), .number("lag"),
-            .text("committed by"),
-        ])
+        ]
+        if isHidden { columns += [.number("stored to"), .number("invisible")] }
+        var table = Table(columns + [.text("committed by")])
         func number(_ value: Int64?) -> String { value.map { "\($0)" } ?? "-" }
         for standing in standings {
-            table.add([
+            var cells = [
                 "\(standing.topic)/\(standing.partition)", standing.position.map { "\($0)" } ?? "new",
-                number(standing.committed), number(standing.end), number(standing.lag), standing.committedBy ?? "-",
-            ])
+                number(standing.committed), number(standing.end), number(standing.lag),
+            ]
+            if isHidden { cells += [number(standing.highWatermark), number(standing.invisible)] }
+            // A position without a mark of ours was moved by somebody.
+            let isMoved = standing.committed != nil && OffsetMark(standing.committedBy) == nil
+            table.add(cells + [standing.committedBy ?? (isMoved ? "somebody else" : "-")])
         }
         return table
     }

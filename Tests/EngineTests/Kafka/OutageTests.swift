@@ -103,3 +103,134 @@ struct OutageTests {
         #expect(failure.what.contains("\(other)/1") && !failure.what.contains("\(other)/0"))
     }
 }
+
+struct GoneOffsetsTests {
+    private let range = OffsetRange(topic: "t", partition: 0, from: 100, until: 200)
+
+    @Test func `only records that lie before the partition's beginning are a loss to accept`() {
+        let deleted = GoneOffsets.failure(range, held: 150..<900)
+        #expect(deleted.code == .offsetsGone && deleted.why.contains("50 offsets") && deleted.now.contains("--accept-loss"))
+        let emptied = GoneOffsets.failure(range, held: 500..<500)
+        #expect(emptied.code == .offsetsGone && emptied.why.contains("100 offsets"))
+    }
+
+    @Test func `a topic that was truncated or made again while it was read is not told as deleted records`() {
+        for held in [0..<99, 0..<0, 0..<5000, 100..<100] as [Range<Int64>] {
+            let other = GoneOffsets.failure(range, held: held)
+            #expect(other.code == .topicRecreated, "\(held)")
+            #expect(other.why.contains("made again, or truncated") && !other.description.contains("accept"), "\(other)")
+        }
+    }
+
+    @Test func `where Kafka does not tell what is left nothing is decided`() {
+        #expect(GoneOffsets.failure(range, held: nil).code == .kafkaTransient)
+    }
+}
+
+struct ConnectionHintTests {
+    /// The words of librdkafka 2.16, as real brokers caused them.
+    @Test(arguments: [
+        ("127.0.0.1:1/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after 1ms in state APIVERSION_QUERY)", "wants TLS"),
+        ("ssl://127.0.0.1:1/bootstrap: SSL handshake failed: Disconnected: SSL connection closed by peer: connecting to a PLAINTEXT broker listener? (after 4ms in state SSL_HANDSHAKE)", "speaks no TLS"),
+        ("sasl_ssl://127.0.0.1:1/bootstrap: SSL handshake failed: error:0A000086:SSL routines::certificate verify failed: broker certificate could not be verified", "no authority"),
+    ])
+    func `a port that speaks TLS or does not is named as the cause`(words: String, cause: String) {
+        #expect(ConnectionHint.of(words)?.why.contains(cause) == true)
+    }
+
+    @Test func `a broker that is only away gets no hint`() {
+        #expect(ConnectionHint.of("127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)") == nil)
+    }
+}
+
+/// What records are hidden, how old they are, and what a broker says of a topic.
+@Suite(.enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason))
+struct SourceQuestionTests {
+    @Test func `records behind a hanging transaction are seen in the high watermark, with their time`() throws {
+        let kafka = try KafkaFixture.shared()
+        let topic = try kafka.topic()
+        let place = TopicPartition(topic: topic, partition: 0)
+        let queries = try OffsetQueries(kafka.configuration())
+        try KafkaProducer(kafka.configuration()).sendNumbers(4, topic: topic)
+        let producer = try KafkaProducer(kafka.configuration(), transactionalID: "hang-\(topic)")
+        try producer.initTransactions()
+        try producer.beginTransaction()
+        let stamped: Int64 = 1_700_000_000_000
+        try producer.send(topic: topic, text: "hidden", timestampMillis: stamped)
+        try producer.sendNumbers(9, topic: topic)
+        #expect(try queries.ends([place]) == [place: 4])
+        #expect(try queries.highWatermarks([place]) == [place: 14])
+        let now = Int64(Date().timeIntervalSince1970 * 1000)
+        // The first four are stamped later: Kafka's retention goes by the largest up to an offset.
+        let times = try queries.times(at: [place: 0], nowMillis: now)
+        #expect(abs((times[place] ?? 0) - now) < 600_000)
+        try producer.abortTransaction()
+    }
+
+    @Test func `the time of an offset is found without reading it`() throws {
+        let kafka = try KafkaFixture.shared()
+        let topic = try kafka.topic()
+        let place = TopicPartition(topic: topic, partition: 0)
+        let producer = try KafkaProducer(kafka.configuration())
+        let first: Int64 = 1_700_000_000_000
+        for number in 0..<10 as Range<Int64> {
+            try producer.send(topic: topic, text: "x", timestampMillis: first + number * 60_000)
+        }
+        try producer.flush()
+        let queries = try OffsetQueries(kafka.configuration())
+        for offset in [0, 3, 9] as [Int64] {
+            let found = try #require(try queries.times(at: [place: offset], nowMillis: first + 86_400_000)[place])
+            #expect(abs(found - (first + offset * 60_000)) <= 1000, "\(offset): \(found)")
+        }
+        #expect(try queries.times(at: [place: 10], nowMillis: first + 86_400_000)[place].map { abs($0 - first - 540_000) <= 1000 } ?? true)
+        let empty = TopicPartition(topic: try kafka.topic(), partition: 0)
+        #expect(try queries.times(at: [empty: 0], nowMillis: first).isEmpty)
+    }
+
+    @Test func `how a topic is kept is told, and its identity changes with it`() throws {
+        let kafka = try KafkaFixture.shared()
+        let topic = try kafka.topic(config: ["retention.ms": "3600000", "retention.bytes": "1000000", "segment.bytes": "1048576"])
+        let place = TopicPartition(topic: topic, partition: 0)
+        let queries = try OffsetQueries(kafka.configuration())
+        let settings = try queries.settings(of: topic)
+        #expect(settings.retentionMillis == 3_600_000 && settings.retentionBytes == 1_000_000)
+        #expect(settings.segmentBytes == 1_048_576 && settings.isDeleted)
+        #expect(try queries.settings(of: kafka.topic(config: ["cleanup.policy": "compact", "retention.ms": "-1"])).retentionMillis == nil)
+        let before = try queries.identity(of: topic, [place])
+        #expect(before.topicID != nil && before.ends == [place: 0] && before.leaderEpochs == [place: 0])
+        let admin = try TopicAdmin(kafka.configuration())
+        try admin.deleteTopic(topic)
+        #expect(try eventually { (try? admin.createTopic(topic, partitions: 1, replication: 1)) != nil })
+        #expect(try eventually { (try? queries.identity(of: topic, [place]).topicID).flatMap { $0 } != before.topicID })
+    }
+
+    @Test func `others in a job's group are named at once and not waited for`() throws {
+        let kafka = try KafkaFixture.shared()
+        let topic = try kafka.topic()
+        let place = TopicPartition(topic: topic, partition: 0)
+        let group = "sluice.\(topic)"
+        let consumer = try runningConsumer(kafka, topic: topic, group: group)
+        defer { consumer.terminate() }
+        let queries = try OffsetQueries(kafka.configuration())
+        var found: Failure?
+        #expect(try eventually(withinSeconds: 60) {
+            do {
+                try queries.commit(group: group, [KafkaPosition(place, offset: 0, metadata: "batch=1 epoch=1")])
+                return false
+            } catch let failure as Failure {
+                found = failure
+                return failure.code == .notPossible
+            }
+        })
+        #expect(found?.why.contains("others consume under that group's name") == true, "\(String(describing: found))")
+    }
+
+    private func runningConsumer(_ kafka: KafkaFixture, topic: String, group: String) throws -> Process {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/bash")
+        let launcher = try #require(KafkaFixture.launcherPath)
+        process.arguments = ["-c", "exec \"$0\" console-consumer \"$1\" --topic \"$2\" --group \"$3\" >/dev/null 2>&1", launcher, kafka.folder, topic, group]
+        try process.run()
+        return process
+    }
+}

@@ -127,7 +127,7 @@ final class EarlierBuild {
                 uniqueKeysWithValues: try earlier.catalog.positions(record.jobID).map {
                     (TopicPartition(topic: $0.topic, partition: $0.partition), $0.position)
                 }),
-            committed: [:], recordedEnds: [], openPlan: try earlier.catalog.openPlan(record.jobID)?.plan, sealed: sealed,
+            committed: [:], openPlan: try earlier.catalog.openPlan(record.jobID)?.plan, sealed: sealed,
             buildDigest: "another", settingsDigest: record.settingsDigest, planDigest: graph.digest, adopt: false, offsets: nil)
         let refusal = try failure { _ = try RecoveryPlan.decide(facts) }
         #expect(refusal.code == .planSealedByOther && refusal.what.contains(EarlierBuild.build))
