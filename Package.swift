@@ -46,6 +46,11 @@ let package = Package(
         .target(
             name: "Fuzzing", dependencies: ["Engine", "CXXHash", "CZstd"], path: "Tests/Fuzzing", swiftSettings: settings),
         .executableTarget(name: "fuzz", dependencies: ["Fuzzing"], path: "Tests/Fuzz", swiftSettings: settings),
+        .target(
+            name: "Simulation", dependencies: ["Driver", "Engine", "Wire", "Sluice", "Jobs"], path: "Tests/Simulation",
+            swiftSettings: settings),
+        .executableTarget(name: "simulate", dependencies: ["Simulation"], path: "Tests/Simulate", swiftSettings: settings),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
         .testTarget(
             name: "EngineTests", dependencies: ["Engine", "Jobs", "CAvro", "CXXHash", "CZstd", "Fuzzing", "TestSupport"],
             swiftSettings: settings),

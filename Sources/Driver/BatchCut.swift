@@ -1,6 +1,6 @@
 // What the next batch reads, and the plan made of it: the pure half of planning.
 //
-// `BatchLoop` asks the topic for its ends and hands them over with the log's positions; what comes back is the batch's
+// `JobMachine` asks the topic for its ends and hands them over with the log's positions; what comes back is the batch's
 // ranges, what stays behind them, and the partitions that hold the watermark. An end before a position is a doubt about the
 // topic, no proof: a leader that was cut off answers so for a moment. `SourceIdentity` asks again and decides.
 //

@@ -25,6 +25,14 @@ package struct BatchTime: Sendable, Equatable {
         case leap(fromMillis: Int64, toMillis: Int64)
         /// The own clock is this far from the catalog's (positive: ahead), and is not followed.
         case ownClockOff(byMillis: Int64)
+
+        /// The same for all notices that need be said once only.
+        var kind: Notice {
+            switch self {
+            case .leap: self
+            case .ownClockOff: .ownClockOff(byMillis: 0)
+            }
+        }
     }
 
     package var millis: Int64

@@ -1,6 +1,6 @@
 // A driver with its sockets: catalog, workers, and one loop a job, behind the API.
 //
-// It decides nothing about batches; each job's `BatchLoop` does, on a thread of its own. What survives a crash is the
+// It decides nothing about batches; each job's `JobLoop` does, on a thread of its own. What survives a crash is the
 // catalog: a driver that starts takes up every job that is meant to run and whose lease is free.
 //
 // Start order: listen, then take up jobs. Stop order: jobs drain, loops end, the server goes last, so that workers find
@@ -185,7 +185,7 @@ package final class DriverProcess: Sendable {
         let run = JobRun(name: name)
         runs.withLock { $0[name] = run }
         let loop = UncheckedLoop(
-            BatchLoop(
+            JobLoop(
                 name: name, catalog: catalog, pool: pool, jobs: jobs, buildDigest: buildDigest, address: url,
                 options: options, control: run.control, onBatch: onBatch))
         let logsEnds = logsEnds
@@ -210,8 +210,8 @@ package final class DriverProcess: Sendable {
 
     /// A loop that only its own thread touches after it was made.
     private struct UncheckedLoop: @unchecked Sendable {
-        let value: BatchLoop
-        init(_ value: BatchLoop) { self.value = value }
+        let value: JobLoop
+        init(_ value: JobLoop) { self.value = value }
     }
 
     package func run(named name: String) -> JobRun? { runs.withLock { $0[name] } }

@@ -93,3 +93,8 @@ package struct Patience: Sendable {
         return now - saidMillis >= every
     }
 }
+
+extension Failure {
+    /// It may pass by itself; nobody has to decide anything.
+    package var isWeather: Bool { blame == .external && remedy != .stopJob && code != .taskCancelled }
+}

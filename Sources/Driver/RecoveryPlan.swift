@@ -14,7 +14,7 @@
 // finished before a jump, and not confirmed, because that would write over what the person asked for: the steps then
 // end with `decideAgain`, with fresh facts and the flag still there.
 //
-// Facts are gathered by `JobStart`; nothing here reads or writes anything, and nothing here survives or needs to.
+// Facts are gathered by `JobFacts`; nothing here reads or writes anything, and nothing here survives or needs to.
 
 import Engine
 

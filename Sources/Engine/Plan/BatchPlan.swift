@@ -116,6 +116,16 @@ public struct SealMark: Sendable, Codable, Hashable {
         self.digest = digest
     }
 
+    /// The marks when `batch` has sealed `parts`.
+    package static func after(_ marks: [SealMark], batch: BatchNumber, parts: [SealedPart]) -> [SealMark] {
+        var byPart = Dictionary(marks.map { ([$0.sink, $0.part], $0) }) { $1 }
+        for part in parts where part.rows > 0 {
+            let mark = SealMark(sink: part.sink ?? 0, part: part.part, batch: batch, digest: part.digest)
+            byPart[[mark.sink, mark.part]] = mark
+        }
+        return byPart.values.sorted { ($0.sink, $0.part) < ($1.sink, $1.part) }
+    }
+
     /// One line, `SINK PART BATCH DIGEST`: a plan names one for each part.
     package var line: String { "\(sink) \(part) \(batch) \(digest)" }
 
@@ -358,4 +368,8 @@ public struct QuarantinedRecord: Sendable, Codable, Equatable {
         self.reason = reason
         self.raw = raw
     }
+}
+
+extension PartitionPosition {
+    package var topicPartition: TopicPartition { TopicPartition(topic: topic, partition: partition) }
 }

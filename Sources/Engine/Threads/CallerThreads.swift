@@ -42,6 +42,15 @@ package final class CallerThreads: Sendable {
         if starts { start() }
     }
 
+    /// Runs `call` on a thread that first waits for `afterMillis`.
+    package func run(afterMillis: Int, _ call: @escaping @Sendable () -> Void) {
+        guard afterMillis > 0 else { return run(call) }
+        run {
+            usleep(UInt32(clamping: afterMillis * 1000))
+            call()
+        }
+    }
+
     private func start() {
         let thread = Thread { [self] in
             while let call = next() { call() }

@@ -49,15 +49,14 @@ package enum Replay {
         if plan.schemaDigest != job.schemaDigest { differences.append("the writer schema is another than the batch's") }
 
         let start = ContinuousClock.now
-        let runner = BatchRunner(
-            plan: plan, epoch: plan.epoch, spec: job.spec, settings: job.settings, pool: pool,
-            mode: .replay(returnRows: returnRows), shouldStop: { nil })
-        var placement = TaskPlacement()
-        let finished = try runner.run(placement: &placement)
-        let result = finished.builder.outcome(
+        let run = BatchRun(
+            plan: plan, epoch: plan.epoch, spec: job.spec, settings: job.settings, mode: .replay(returnRows: returnRows),
+            runNumber: BatchRun.number())
+        let finished = try BatchRunner(run, pool: pool, shouldStop: { nil }).finish()
+        let result = finished.run.builder.outcome(
             watermark: WatermarkTracker(latenessMillis: job.settings.latenessMillis), positions: [], unread: [])
         return ReplayReport(
             recorded: recorded, computed: result.outcome, differences: differences,
-            rows: returnRows ? try finished.builder.rows() : [], millis: (ContinuousClock.now - start) / .milliseconds(1))
+            rows: returnRows ? try finished.run.rows() : [], millis: (ContinuousClock.now - start) / .milliseconds(1))
     }
 }

@@ -7,9 +7,11 @@ import Engine
 import Foundation
 import Wire
 
-struct OutcomeBuilder {
+struct OutcomeBuilder: Sendable {
     private let plan: BatchPlan
     private var reports: [[TaskReport?]]
+    /// Rows that sinks refused and kept beside the others, by sink part.
+    private var refused: [Int: Int64] = [:]
 
     init(plan: BatchPlan) {
         self.plan = plan
@@ -18,6 +20,10 @@ struct OutcomeBuilder {
 
     mutating func accept(_ report: TaskReport, of attempt: StageTracker.Attempt) {
         reports[attempt.stage][attempt.part] = report
+    }
+
+    mutating func refused(_ rows: Int64, by attempt: StageTracker.Attempt) {
+        refused[reports[attempt.stage][attempt.part]?.sinkPart ?? attempt.part] = rows
     }
 
     func report(stage: Int, part: Int) -> TaskReport? { reports[stage][part] }
@@ -71,9 +77,11 @@ struct OutcomeBuilder {
                 position.tailOffset = offset
                 position.tailHash = hash
             }
+            if let epoch = report.leaderEpoch { position.leaderEpoch = epoch }
             if let time = report.maxEventTimeMillis {
                 position.maxEventTimeMillis = max(position.maxEventTimeMillis ?? time, time)
             }
+            guard plan.movesPositions else { continue }
             after[range.topicPartition] = position
             changed.append(position)
         }
@@ -81,12 +89,16 @@ struct OutcomeBuilder {
         for report in last {
             outcome.rowsOut += report.rowsOut
             guard let text = report.digest, report.rowsOut > 0 else { continue }
-            outcome.parts.append(SealedPart(part: report.sinkPart, rows: report.rowsOut, digest: text))
+            outcome.parts.append(
+                SealedPart(part: report.sinkPart, rows: report.rowsOut, digest: text, refused: refused[report.sinkPart]))
             guard let parts = RowDigest(text: text) else { preconditionFailure("a task reported the digest \(text)") }
             rowDigest.add(parts)
         }
         outcome.parts.sort { $0.part < $1.part }
         outcome.digest = rowDigest.text
+        let tombstones = sources.reduce(0) { $0 + $1.tombstones }
+        if tombstones > 0 { outcome.tombstones = tombstones }
+        if !refused.isEmpty { outcome.refused = refused.values.reduce(0, +) }
 
         var inline: [InlineState] = []
         if plan.taskCounts.count > 1 {

@@ -16,6 +16,8 @@ package struct RunningJob: Sendable {
     package let settingsDigest: String
     package let schemaDigest: String
     package let lookups: [String: String]
+    /// The settings are others than those of the job's row, and take effect with this start.
+    package var isChanged = false
 
     package var isStateful: Bool { graph.hasExchange }
     package var group: String { "sluice.\(record.name)" }
@@ -53,6 +55,22 @@ package struct RunningJob: Sendable {
             name: record.name, jobID: record.jobID, definition: record.definition, settings: record.settings,
             planDigest: graph.digest, buildDigest: buildDigest, schemaText: schemaText, lane: record.kind.rawValue,
             outputFromMillis: backfill?.fromMillis, outputUntilMillis: backfill?.untilMillis)
+    }
+
+    /// One that was compiled elsewhere; nothing is read.
+    package init(
+        record: JobRecord, graph: StageGraph, settings: EngineSettings, buildDigest: String, schemaDigest: String = ""
+    ) {
+        self.record = record
+        self.graph = graph
+        self.settings = settings
+        self.buildDigest = buildDigest
+        self.schemaDigest = schemaDigest
+        settingsDigest = record.settingsDigest
+        lookups = [:]
+        spec = JobSpec(
+            name: record.name, jobID: record.jobID, definition: record.definition, settings: record.settings,
+            planDigest: graph.digest, buildDigest: buildDigest, schemaText: nil, lane: record.kind.rawValue)
     }
 
     private static func schemaText(_ path: String, format: RecordFormat) throws -> String? {

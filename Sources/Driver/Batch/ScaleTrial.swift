@@ -76,11 +76,14 @@ package final class ScaleTrial {
         }
         let finished = try step("placement and scheduling") {
             try BatchRunner(
-                plan: plan, epoch: epoch, spec: job.spec, settings: job.settings, pool: pool, shouldStop: { nil }
-            ).run(placement: &placement)
+                BatchRun(
+                    plan: plan, epoch: epoch, spec: job.spec, settings: job.settings, placement: placement,
+                    runNumber: BatchRun.number()), pool: pool, shouldStop: { nil }
+            ).finish()
         }
+        placement = finished.run.homes
         let result = step("outcome") {
-            finished.builder.outcome(
+            finished.run.builder.outcome(
                 watermark: WatermarkTracker(latenessMillis: job.settings.latenessMillis),
                 positions: Array(positions.values), unread: cut.unread)
         }

@@ -1,0 +1,386 @@
+// Carries out what a job's `JobMachine` asks for, one ask after the other, on the job's own thread: catalog, Kafka, sink,
+// workers. The shell of the decisions; it decides nothing itself.
+//
+// Wishes come in from other threads through `JobControl` and are handed to the machine between asks; an ask that rests is cut
+// short by them. What survives a crash: whatever the catalog holds; nothing here needs to.
+
+import Engine
+import Foundation
+import Wire
+
+package final class JobLoop {
+    private let catalog: Catalog
+    private let pool: WorkerPool
+    private let jobs: JobDefinitions
+    private let buildDigest: String
+    private let name: String
+    private let options: LoopOptions
+    private let holder: LeaseHolder
+    private let control: JobControl
+    private let onBatch: @Sendable (BatchRecord) -> Void
+    private var machine: JobMachine
+    private var keeper: LeaseKeeper?
+    private var source: JobSource?
+    private var heard = JobWish.run
+    private var identity: SourceIdentity?
+    private var bytesPerOffset: Double?
+
+    package init(
+        name: String, catalog: Catalog, pool: WorkerPool, jobs: JobDefinitions, buildDigest: String, address: String,
+        options: LoopOptions, control: JobControl, onBatch: @escaping @Sendable (BatchRecord) -> Void
+    ) {
+        self.name = name
+        self.catalog = catalog
+        self.pool = pool
+        self.jobs = jobs
+        self.buildDigest = buildDigest
+        self.options = options
+        self.control = control
+        self.onBatch = onBatch
+        holder = LeaseHolder.thisProcess(id: UUID().uuidString, address: address)
+        machine = JobMachine(name: name, options: options)
+    }
+
+    /// Runs the job until it is stopped, caught up or failed. Throws the failure that stopped it, after writing it down.
+    package func run() throws {
+        defer { letGo() }
+        while true {
+            hearWishes()
+            let slots = pool.available.reduce(0) { $0 + $1.slots }
+            guard let ask = machine.next(.now, slots: slots) else { break }
+            let answer = Result { try carryOut(ask) }.mapError(failure)
+            // A wish that came meanwhile counts for what follows.
+            hearWishes()
+            machine.answer(answer, .now)
+            for note in machine.takeNotes() { take(note) }
+            for chore in machine.chores(.now) { try? carryOutChore(chore) }
+        }
+        for note in machine.takeNotes() { take(note) }
+        if let failure = machine.failure { throw failure }
+    }
+
+    private func hearWishes() {
+        let wish = control.wish
+        if wish != heard {
+            heard = wish
+            machine.hear(wish)
+        }
+        if let clock = control.catalogClock { machine.hear(clock) }
+        if let reason = control.silence {
+            // Told once: the machine takes the lease again, and a keeper of that lease watches from then on.
+            control.fellSilent(nil)
+            machine.leaseFellSilent(reason)
+        }
+    }
+
+    private func letGo() {
+        source?.drain()
+        keeper?.stop()
+        guard machine.epoch > 0 else { return }
+        // However it ended: what workers keep for the job under this epoch is nobody's now.
+        if let jobID = source?.job.record.jobID { pool.release(.all(of: jobID, epoch: machine.epoch)) }
+        do {
+            try catalog.releaseLease(name, holderID: holder.id, epoch: machine.epoch)
+        } catch {
+            Log.warning("lease not released", [("job", name), ("why", failure(error).why), ("then", "it runs out by itself")])
+        }
+    }
+
+    // MARK: asks
+
+    private func carryOut(_ ask: JobAsk) throws -> JobAnswer {
+        switch ask {
+        case .lease: return .lease(try takeLease())
+        case .load: return try load()
+        case .facts: return .facts(try JobFacts(catalog: catalog, source: required(source), options: options).gather())
+        case .claimSink(let adopt, let last): return .claimed(try claimSink(adopt: adopt, last: last))
+        case .write(let writes):
+            for write in writes { try carryOut(write) }
+            try catalog.setJobState(job().record.jobID, epoch: machine.epoch, state: .running)
+            return .done
+        case .checkState:
+            try StateCheck.run(job: job(), pool: pool)
+            return .done
+        case .expectWorkers(let count, let millis):
+            let until = steadyMillis() + millis
+            // Registrations come in on other threads; there is no event to wait for here.
+            while pool.available.count < count, steadyMillis() < until, control.wish == .run { usleep(1000) }
+            return .done
+        case .ends(let partitions, let discovers):
+            let source = try required(source)
+            return .ends(try source.queries.ends(partitions), found: discovers ? try source.others(than: partitions) : [:])
+        case .checkSource:
+            try checkSource(reached: [:], isDoubtful: true)
+            return .done
+        case .arrived(let worker, let positions, let restMillis, let paceMillis):
+            return .arrived(try required(source).arrived(
+                at: pool.available.first { $0.id == worker }, behind: positions, restMillis: restMillis, paceMillis: paceMillis))
+        case .startAt(let positions):
+            try catalog.startAt(job().record.jobID, epoch: machine.epoch, positions: positions)
+            return .done
+        case .append(let plan):
+            try catalog.appendPlan(plan)
+            try Failpoint.loseAnswer("plan-unanswered")
+            return .done
+        case .run(let run): return .ran(runBatch(run))
+        case .finish(let batch, let next):
+            try catalog.finishBatch(
+                job().record.jobID, batch: batch.plan.batch, epoch: machine.epoch, outcome: batch.outcome,
+                positions: batch.positions, quarantine: batch.quarantine, inlineState: batch.inlineState, next: next)
+            try Failpoint.loseAnswer("commit-unanswered")
+            Failpoint.reach("done")
+            return .done
+        case .log: return .log(try JobFacts.log(catalog, job()))
+        case .rest(let millis):
+            rest(millis)
+            return .done
+        case .renewSink, .housekeep:
+            try carryOutChore(ask)
+            return .done
+        case .setState(let state, let reason):
+            source?.drain()
+            try catalog.setJobState(job().record.jobID, epoch: machine.epoch, state: state, reason: reason)
+            return .done
+        }
+    }
+
+    private func required(_ source: JobSource?) throws -> JobSource {
+        if let source { return source }
+        throw Failure(.internal, "job \(name) has no source yet", why: "it is not loaded", now: "report this defect")
+    }
+
+    private func job() throws -> RunningJob {
+        if let job = machine.running ?? source?.job { return job }
+        throw Failure(.internal, "job \(name) is not loaded", why: "its row was not read", now: "report this defect")
+    }
+
+    private func takeLease() throws -> LeaseAnswer {
+        let answer = try catalog.acquireLease(name, holder: holder)
+        if case .acquired(let epoch) = answer {
+            keeper?.stop()
+            control.fellSilent(nil)
+            control.hearCatalogClock(try catalog.clockMillis())
+            let keeper = LeaseKeeper(catalog: catalog, job: name, holder: holder, epoch: epoch, control: control)
+            keeper.start()
+            self.keeper = keeper
+        }
+        return answer
+    }
+
+    /// The job's row, compiled with the settings that this start brings.
+    private func load() throws -> JobAnswer {
+        guard var record = try catalog.job(named: name) else {
+            throw Failure(
+                .unknownJob, "there is no job named \(name)", why: "the catalog has no such row",
+                now: "`sluice jobs` lists the ones there are")
+        }
+        let desired = record.desired
+        var isChanged = false
+        if let settings = options.settings {
+            isChanged = record.settings != settings.values || record.settingsDigest != settings.digest
+                || record.buildDigest != buildDigest
+            if isChanged, try catalog.lastDone(record.jobID) != nil {
+                try DriverProcess.checkStateFits(
+                    old: jobs.graph(definition: record.definition, settings: record.settings),
+                    new: jobs.graph(definition: record.definition, settings: settings.values), job: name)
+            }
+            record.settings = settings.values
+            record.settingsDigest = settings.digest
+        }
+        var job = try RunningJob(
+            record: record, jobs: jobs, buildDigest: buildDigest, catalog: catalog, backfill: options.backfill)
+        job.isChanged = isChanged
+        source?.drain()
+        source = try JobSource(job, control: control)
+        identity = nil
+        control.show { $0.jobID = record.jobID }
+        return .loaded(job, desired: desired)
+    }
+
+    private func carryOut(_ write: StartWrite) throws {
+        let jobID = try job().record.jobID
+        switch write {
+        case .settings(let values, let digest):
+            try catalog.replaceJobSettings(
+                jobID, epoch: machine.epoch, settings: values, buildDigest: buildDigest, settingsDigest: digest)
+        case .startAt(let positions): try catalog.startAt(jobID, epoch: machine.epoch, positions: positions)
+        case .jump(let jumps, let positions, let plan):
+            try catalog.recordJump(jumps, epoch: machine.epoch, newPositions: positions, replacing: plan)
+        case .replacePlan(let plan): try catalog.replacePlan(plan)
+        case .confirmAll(let positions, let batch):
+            do {
+                try required(source).queries.commit(
+                    group: job().group, positions: positions, mark: OffsetMark(batch: batch, epoch: machine.epoch))
+            } catch {
+                Log.warning(
+                    "accepted positions not written to Kafka",
+                    [("job", name), ("why", failure(error).description), ("then", "the next batch sends them")])
+            }
+        }
+    }
+
+    private func sinkIdentity() throws -> SinkIdentity {
+        let job = try job()
+        return SinkIdentity(
+            job: job.record.name, jobID: job.record.jobID, epoch: machine.epoch, sink: job.graph.sink.name)
+    }
+
+    private func claimSink(adopt: Bool, last: BatchNumber) throws -> SinkClaimed {
+        let job = try job()
+        let sink = try openSink(job.settings, table: job.graph.sink)
+        defer { sink.close() }
+        let identity = try sinkIdentity()
+        try sink.claim(identity, adopt: adopt, after: last)
+        return SinkClaimed(fixedParts: sink.fixedParts, sealed: try sink.sealedBatches(identity))
+    }
+
+    private func runBatch(_ run: BatchRun) -> RanBatch {
+        Failpoint.reach("planned")
+        let runner = BatchRunner(
+            run, pool: pool, checkRows: options.checkRows,
+            beforeSeal: { [unowned self] in
+                try checkSource(
+                    reached: Dictionary(uniqueKeysWithValues: run.plan.ranges.map { ($0.topicPartition, $0.until) }),
+                    isDoubtful: false)
+            },
+            shouldStop: { [control, machine] in
+                var asked = machine
+                asked.hear(control.wish)
+                if let reason = control.silence { asked.leaseFellSilent(reason) }
+                return asked.stopReason
+            })
+        let result = Result { try runner.finish() }.mapError(failure)
+        return RanBatch(result: result, partsWithRows: runner.run.partsWithRows, homes: runner.run.homes)
+    }
+
+    /// Returns when the topic is known to be the one that was read (protocol 6).
+    /// - Parameter reached: the ends of what was read and is not sealed.
+    private func checkSource(reached: [TopicPartition: Int64], isDoubtful: Bool) throws {
+        let source = try required(source)
+        let topic = source.job.settings.topic
+        var asked = identity ?? SourceIdentity(topic: topic, topicID: machine.topicID, lastDone: machine.lastBatch)
+        defer { identity = asked }
+        asked.batchDone(machine.lastBatch)
+        var mustAsk = isDoubtful
+        while mustAsk || asked.isDue(nowMillis: steadyMillis()) {
+            mustAsk = false
+            let answer = try source.queries.identity(of: topic, machine.positions.keys.sorted())
+            switch asked.answered(
+                answer, positions: Array(machine.positions.values), reached: reached, nowMillis: steadyMillis())
+            {
+            case .same, .unknown: return
+            case .askAgain(let millis): rest(millis)
+            case .other(let failure): throw failure
+            }
+            if let reason = machine.stopReason ?? control.silence { throw reason }
+        }
+    }
+
+    /// Sleeps in small steps, so that a wish is heard within 20 ms.
+    private func rest(_ millis: Int64) {
+        let until = steadyMillis() + millis
+        while true {
+            let left = until - steadyMillis()
+            if left <= 0 || control.wish != heard || control.silence != nil { return }
+            usleep(UInt32(min(left, 20) * 1000))
+        }
+    }
+
+    // MARK: chores and notes
+
+    /// A failure costs space or is made good later, not correctness: it is said, and that is all.
+    private func carryOutChore(_ ask: JobAsk) throws {
+        let job = try job()
+        do {
+            switch ask {
+            case .renewSink:
+                let sink = try openSink(job.settings, table: job.graph.sink)
+                defer { sink.close() }
+                try sink.renew(sinkIdentity())
+                Log.info("sink renewed", [("job", name), ("sink", job.settings.sink)])
+            case .housekeep(let last, let state):
+                let report = try catalog.fold(
+                    job.record.jobID, epoch: machine.epoch,
+                    LogRetention(job.settings))
+                for finding in report.findings { Log.error("log not folded", [("job", name), ("finding", "\(finding)")]) }
+                guard job.isStateful else { return }
+                let kept = report.namedFiles.union(state?.fileNames ?? [])
+                try StateStore(address: job.settings.state).sweep(job.record.jobID, upTo: last - 1, kept: kept)
+            default: break
+            }
+        } catch {
+            Log.warning("chore not done", [("job", name), ("chore", "\(ask.name)"), ("why", failure(error).description)])
+        }
+    }
+
+    private func take(_ note: JobNote) {
+        switch note {
+        case .state(let state, let reason):
+            control.show {
+                $0.state = state
+                if let reason { $0.reason = reason }
+            }
+        case .epoch(let epoch): control.show { $0.epoch = epoch }
+        case .positions(let positions): control.show { $0.positions = positions }
+        case .ends(let ends, let areArrived):
+            control.show { $0.ends.merge(ends) { areArrived ? max($0, $1) : $1 } }
+            source?.watch.tick(machine.positions.mapValues(\.position), bytesPerOffset: bytesPerOffset)
+        case .done(let record, let tookMillis, let isOverrun): report(record, tookMillis, isOverrun)
+        case .confirm(let offsets, let batch, let epoch): source?.confirmer.confirm(offsets, batch: batch, epoch: epoch)
+        case .release(let used, let batch): release(workersBut: used, upTo: batch)
+        case .waits(let waiting, let says):
+            let reason = waiting.failure
+            if says {
+                Log.error(
+                    "waits for the outside",
+                    [("job", name), ("what", reason.what), ("why", reason.why), ("tries", "\(waiting.tries)")])
+            }
+            control.show {
+                $0.retries += 1
+                $0.waitsFor = reason
+            }
+        case .isBack(let millis):
+            Log.notice("the outside is back", [("job", name), ("after_ms", "\(millis)")])
+            control.show { $0.waitsFor = nil }
+        case .say(let level, let what, let details):
+            switch level {
+            case .error: Log.error(what, details)
+            case .warning: Log.warning(what, details)
+            case .notice: Log.notice(what, details)
+            default: Log.info(what, details)
+            }
+        }
+    }
+
+    private func report(_ record: BatchRecord, _ tookMillis: Int64, _ isOverrun: Bool) {
+        control.show { status in
+            status.lastBatch = record
+            status.batchesDone += 1
+            guard let outcome = record.outcome else { return }
+            status.recordsDone += outcome.rowsIn
+            status.rejectedDone += outcome.rejected
+            status.retries += Int64(outcome.retries)
+        }
+        if isOverrun {
+            Log.warning(
+                "batch outlasted its interval",
+                [
+                    ("job", name), ("batch.id", "\(record.plan.batch)"), ("took_ms", "\(tookMillis)"),
+                    ("then", "the ticks that passed are skipped"),
+                ])
+        }
+        let offsets = record.plan.ranges.reduce(0) { $0 + $1.count }
+        if let bytes = record.outcome?.bytesIn, offsets > 0 { bytesPerOffset = Double(bytes) / Double(offsets) }
+        onBatch(record)
+    }
+
+    /// Small batches go to one worker from here on: the others would go on fetching what they do not read.
+    private func release(workersBut used: Set<String>, upTo batch: BatchNumber) {
+        guard let jobID = machine.running?.record.jobID else { return }
+        pool.release(ReleaseBatch(jobID: jobID, batch: batch, epoch: machine.epoch), but: used)
+    }
+}
+
+extension JobAsk {
+    fileprivate var name: String { if case .renewSink = self { "renew the sink" } else { "fold and sweep" } }
+}

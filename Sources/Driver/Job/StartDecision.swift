@@ -1,0 +1,381 @@
+// How a job starts, decided from facts alone: where it reads on, which plan it finishes first, and what is written down.
+//
+// Asked twice. Before the sink is claimed it only has to refuse what must be refused, so that a start that refuses changes
+// nothing; behind the claim, which fences every older driver's tasks, it decides again with what the sink holds by then.
+// `RecoveryPlan` has the table of the first step; this adds losses by retention, partitions that are new, and the tails.
+//
+// When changing it: nothing is written that the facts do not ask for; every refusal says what to do now; a write that was
+// made and not answered is found in the facts of the next try, and is not made again.
+
+import Engine
+
+/// What a start is decided by: the log, the topic, the group and the sink as they are.
+package struct StartFacts: Sendable {
+    package var log: LogStand
+    package var partitions: [TopicPartition]
+    package var starts: [TopicPartition: Int64]
+    package var ends: [TopicPartition: Int64]
+    /// Where the setting `from` points, for a job without a log.
+    package var from: [TopicPartition: Int64]
+    package var committed: [TopicPartition: RecoveryPlan.Committed]
+    package var topicIDs: [String: String]
+    /// When they were gathered, since 1970.
+    package var wallMillis: Int64 = 0
+    /// What stands now at each remembered tail: a hash, or nil where no record is any longer.
+    package var tails: [TopicPartition: String?]
+    package var sinkOwner: SinkOwner
+    /// The highest batch that each sink part has sealed; asked while a plan is open.
+    package var sealed: [Int: BatchNumber]
+    /// Parts of the last stage that the sink prescribes; known behind the claim.
+    package var fixedParts: Int?
+    /// For a jump back of a stateful job: the kept version to go on from.
+    package var version: KeptVersion?
+
+    package init(
+        log: LogStand, partitions: [TopicPartition], starts: [TopicPartition: Int64], ends: [TopicPartition: Int64],
+        from: [TopicPartition: Int64] = [:], committed: [TopicPartition: RecoveryPlan.Committed] = [:], topicIDs: [String: String] = [:], tails: [TopicPartition: String?] = [:],
+        sinkOwner: SinkOwner = .nobody, sealed: [Int: BatchNumber] = [:], fixedParts: Int? = nil,
+        version: KeptVersion? = nil
+    ) {
+        self.log = log
+        self.partitions = partitions
+        self.starts = starts
+        self.ends = ends
+        self.from = from
+        self.committed = committed
+        self.topicIDs = topicIDs
+        self.tails = tails
+        self.sinkOwner = sinkOwner
+        self.sealed = sealed
+        self.fixedParts = fixedParts
+        self.version = version
+    }
+}
+
+/// What a start comes to.
+package struct StartDecision: Sendable {
+    package var positions: [TopicPartition: PartitionPosition]
+    /// To be finished before another is planned.
+    package var openPlan: BatchPlan?
+    /// Sink parts that hold rows of the open plan already.
+    package var sealedParts: Set<Int> = []
+    package var writes: [StartWrite] = []
+    package var notes: [JobNote] = []
+    /// The open plan is finished without being confirmed, then the start is decided once more.
+    package var decidesAgain = false
+    /// A flag that accepted positions has acted.
+    package var usesUpFlags = false
+    /// The state to go on from, where a jump led back.
+    package var version: KeptVersion?
+
+    private let job: RunningJob
+    private let epoch: Epoch
+    private let facts: StartFacts
+    private let options: LoopOptions
+    private var name: String { job.record.name }
+
+    package static func decide(
+        _ facts: StartFacts, of job: RunningJob, epoch: Epoch, options: LoopOptions
+    ) throws(Failure) -> StartDecision {
+        var decision = StartDecision(
+            positions: facts.log.positions, job: job, epoch: epoch, facts: facts, options: options)
+        try decision.decide()
+        return decision
+    }
+
+    private init(
+        positions: [TopicPartition: PartitionPosition], job: RunningJob, epoch: Epoch, facts: StartFacts, options: LoopOptions
+    ) {
+        self.positions = positions
+        self.job = job
+        self.epoch = epoch
+        self.facts = facts
+        self.options = options
+    }
+
+    private mutating func decide() throws(Failure) {
+        let isAnotherTopic = try checkTopic()
+        let steps = try RecoveryPlan.decide(facts.recovery(of: job, options: options))
+        try checkParts()
+        for step in steps { carryOut(step) }
+        if isAnotherTopic {
+            // A jump stands between batches.
+            if openPlan == nil { acceptTopic() } else { decidesAgain = true }
+        }
+        if let open = facts.log.openPlan { sealedParts = Set(facts.sealed.filter { $0.value >= open.batch }.keys) }
+        try acceptOrRefuseLoss()
+        recordTimeReset()
+        addNewPartitions()
+        try checkTails()
+        if steps.contains(.confirmAll) {
+            writes.append(.confirmAll(positions.mapValues(\.position), after: facts.log.lastDone?.plan.batch ?? 0))
+            usesUpFlags = true
+        }
+    }
+
+    private mutating func carryOut(_ step: RecoveryPlan.Step) {
+        switch step {
+        case .resume, .confirmAll: break
+        case .startFromSetting: begin(at: options.starts ?? facts.from)
+        case .startFromKafka(let committed):
+            var initial = committed
+            for partition in facts.partitions where initial[partition] == nil {
+                initial[partition] = facts.starts[partition] ?? 0
+            }
+            begin(at: initial)
+        case .jump(let jump): carryOut(jump)
+        case .finish(let plan): openPlan = plan
+        case .planAgain(let plan):
+            let again = job.again(plan, epoch: epoch, fixedParts: facts.fixedParts, seals: facts.log.seals)
+            writes.append(.replacePlan(again))
+            openPlan = again
+            say(
+                .notice, "batch planned again",
+                [("batch.id", "\(plan.batch)"), ("why", "build or settings changed; no part was sealed")])
+        case .decideAgain: decidesAgain = true
+        }
+    }
+
+    // MARK: checks
+
+    /// The topic is still the one that the log knows: by id where the client can tell it, by its end always.
+    /// - Returns: whether its id is another one than the log's and accepted all the same.
+    private func checkTopic() throws(Failure) -> Bool {
+        let topic = job.settings.topic
+        let last = facts.log.lastDone?.plan
+        let accepted = facts.log.jumps.last { $0.topic == topic && $0.topicID != nil }
+        var known = last?.topicIDs[topic]
+        if let accepted, accepted.afterBatch >= last?.batch ?? 0 { known = accepted.topicID }
+        var isAnother = false
+        if let known, let now = facts.topicIDs[topic], known != now {
+            guard options.acceptTopic else {
+                throw recreated(
+                    "topic \(topic) was recreated", "its id is \(now), the log up to batch \(last?.batch ?? 0) read \(known)")
+            }
+            try TopicAcceptance.check(
+                topic: topic, positions: positions.values.sorted { $0.topicPartition < $1.topicPartition }, ends: facts.ends,
+                tails: comparedTails)
+            isAnother = true
+        }
+        for (partition, position) in positions.sorted(by: { $0.key < $1.key }) {
+            guard let end = facts.ends[partition] else {
+                throw recreated("\(partition) is not there any more", "the log stands at \(position.position) in it")
+            }
+            if end < position.position {
+                throw recreated(
+                    "\(partition) ends at \(end), before the position \(position.position) of the log",
+                    "the topic was recreated or truncated")
+            }
+        }
+        return isAnother
+    }
+
+    /// What lies at the offsets of the last records that the log remembers.
+    private var comparedTails: [TopicPartition: TopicAcceptance.Tail] {
+        var tails: [TopicPartition: TopicAcceptance.Tail] = [:]
+        for (partition, position) in facts.log.positions {
+            guard let hash = position.tailHash, let found = facts.tails[partition] else { continue }
+            tails[partition] = found.map { $0 == hash ? .equal : .different } ?? .gone
+        }
+        return tails
+    }
+
+    /// Writes down that the log goes on in a topic with another id: a jump to the same offset. Its leaders count anew.
+    private mutating func acceptTopic() {
+        guard let id = facts.topicIDs[job.settings.topic], let (partition, first) = positions.min(by: { $0.key < $1.key }) else {
+            return
+        }
+        for partition in positions.keys { positions[partition]?.leaderEpoch = nil }
+        let jump = Jump(
+            jobID: job.record.jobID, flag: "--accept-topic", topic: partition.topic, partition: partition.partition,
+            oldPosition: first.position, newPosition: first.position, topicID: id)
+        writes.append(.jump([jump], positions.values.sorted { $0.topicPartition < $1.topicPartition }, replacing: nil))
+        say(.notice, "topic accepted", [("topic", partition.topic), ("id", id)])
+    }
+
+    /// The last record that each partition delivered still has the content that the log remembers (protocol 6).
+    private mutating func checkTails() throws(Failure) {
+        for (partition, position) in facts.log.positions.sorted(by: { $0.key < $1.key }) {
+            guard let offset = position.tailOffset, let hash = position.tailHash, let found = facts.tails[partition],
+                positions[partition]?.tailOffset == offset
+            else { continue }
+            guard let found else {
+                say(
+                    .warning, "tail record is gone",
+                    [
+                        ("partition", partition.description), ("offset", "\(offset)"),
+                        ("means", "retention or compaction took it; nothing is proved"),
+                    ])
+                continue
+            }
+            guard found != hash else { continue }
+            throw recreated(
+                "\(partition) holds another record at \(offset) than the log remembers",
+                "the topic was recreated or truncated and written again")
+        }
+    }
+
+    private func recreated(_ what: String, _ why: String) -> Failure {
+        Failure(
+            .topicRecreated, what, why: why,
+            now: "nothing was read; if it is the same topic on another cluster start with --accept-topic, which compares the last records; to read the new one run the job under another --name")
+    }
+
+    /// Without an exchange part p is partition p of the input: a sink with fewer parts has no place for the last ones.
+    private func checkParts() throws(Failure) {
+        guard let parts = facts.fixedParts, !job.isStateful, facts.partitions.count > parts else { return }
+        throw Failure(
+            .sinkMismatch, "\(job.settings.sink) has \(parts) partitions and \(job.settings.topic) has \(facts.partitions.count)",
+            why: "job \(name) writes what it reads from partition p to partition p",
+            now: "give the output topic at least \(facts.partitions.count) partitions, then start the job again")
+    }
+
+    // MARK: steps
+
+    /// - Parameter foundMillis: the batch time at which partitions were found that the job did not begin with.
+    private mutating func begin(at offsets: [TopicPartition: Int64], foundMillis: Int64? = nil) {
+        let begun = offsets.sorted { $0.key < $1.key }.map {
+            PartitionPosition(
+                topic: $0.key.topic, partition: $0.key.partition, position: $0.value, foundMillis: foundMillis)
+        }
+        guard !begun.isEmpty else { return }
+        writes.append(.startAt(begun))
+        for position in begun { positions[position.topicPartition] = position }
+    }
+
+    /// Writes the jump down and stands behind it.
+    private mutating func carryOut(_ jump: OffsetJump) {
+        let after = jump.after(
+            positions.values.sorted { $0.topicPartition < $1.topicPartition }, latenessMillis: job.settings.latenessMillis)
+        for position in after { positions[position.topicPartition] = position }
+        version = jump.version
+        for line in jump.says { say(.warning, "offsets of Kafka taken", [("what", line)]) }
+        if !jump.moves.isEmpty {
+            record(jump.moves.map { ($0.partition, $0.from, $0.to) }, flag: "--offsets kafka", positions: after)
+        }
+    }
+
+    private mutating func record(
+        _ moves: [(TopicPartition, Int64, Int64)], flag: String, positions: [PartitionPosition],
+        replacing plan: BatchPlan? = nil
+    ) {
+        let jumps = moves.map { partition, old, new in
+            Jump(
+                jobID: job.record.jobID, flag: flag, topic: partition.topic, partition: partition.partition, oldPosition: old,
+                newPosition: new)
+        }
+        writes.append(.jump(jumps, positions, replacing: plan))
+        for jump in jumps {
+            say(
+                .notice, "position moved",
+                [
+                    ("partition", "\(jump.topic)/\(jump.partition)"), ("from", "\(jump.oldPosition)"),
+                    ("to", "\(jump.newPosition)"), ("flag", flag),
+                ])
+        }
+    }
+
+    /// Records that retention deleted before they were read: refused by name and number, or accepted with a jump row.
+    private mutating func acceptOrRefuseLoss() throws(Failure) {
+        let lost = positions.values.compactMap { position -> (TopicPartition, Int64, Int64)? in
+            let partition = position.topicPartition
+            guard let start = facts.starts[partition], start > position.position else { return nil }
+            return (partition, position.position, start)
+        }.sorted { $0.0 < $1.0 }
+        guard !lost.isEmpty else { return }
+        guard options.acceptLoss else {
+            let count = lost.reduce(0) { $0 + $1.2 - $1.1 }
+            throw Failure(
+                .offsetsGone, "\(count) offsets that job \(name) has not read are deleted",
+                why: lost.map { "\($0.0) [\($0.1), \($0.2))" }.joined(separator: ", ")
+                    + " went by retention or by hand; the log stands before them",
+                now: "--accept-loss goes on behind them and writes the loss down as a jump that `sluice audit` lists")
+        }
+        var after: [PartitionPosition] = []
+        for (partition, _, start) in lost {
+            positions[partition]?.position = start
+            if let position = positions[partition] { after.append(position) }
+        }
+        guard let open = openPlan else {
+            record(lost, flag: "--accept-loss", positions: after)
+            return
+        }
+        // Rows of the open batch that are already in the sink came from records that cannot be read again.
+        guard sealedParts.isEmpty else {
+            throw Failure(
+                .notPossible, "batch \(open.batch) of job \(name) cannot be finished any more",
+                why: "some of its parts are in the sink and records of its ranges are deleted, so it cannot be computed again",
+                now: "run the job under another --name from where the topic starts now")
+        }
+        var plan = job.again(open, epoch: epoch, fixedParts: facts.fixedParts, seals: facts.log.seals)
+        plan.ranges = plan.ranges.compactMap { range in
+            var range = range
+            range.from = max(range.from, facts.starts[range.topicPartition] ?? range.from)
+            return range.isEmpty ? nil : range
+        }
+        plan.taskCounts[0] = plan.ranges.count
+        // The plan that was only planned again is replaced once, by this one.
+        writes.removeAll { if case .replacePlan = $0 { true } else { false } }
+        record(lost, flag: "--accept-loss", positions: after, replacing: plan)
+        openPlan = plan
+    }
+
+    /// A batch time that goes back is a jump that moves no position.
+    private mutating func recordTimeReset() {
+        guard options.resetTime, openPlan == nil, facts.log.lastDone != nil else { return }
+        let standing = positions.filter { facts.log.positions[$0.key] != nil }.sorted { $0.key < $1.key }
+        record(standing.map { ($0.key, $0.value.position, $0.value.position) }, flag: "--reset-time", positions: standing.map(\.value))
+    }
+
+    /// Partitions that the log does not know start at their earliest offset, through the log.
+    private mutating func addNewPartitions() {
+        guard job.record.kind == .live else { return }
+        let new = facts.partitions.filter { positions[$0] == nil }
+        begin(
+            at: Dictionary(uniqueKeysWithValues: new.map { ($0, facts.starts[$0] ?? 0) }),
+            foundMillis: positions.isEmpty ? nil : facts.wallMillis)
+    }
+
+    private mutating func say(_ level: Log.Level, _ what: StaticString, _ details: [(String, String)]) {
+        notes.append(.say(level, what, [("job", name)] + details))
+    }
+}
+
+extension RunningJob {
+    /// The same ranges under this build, these settings and this epoch.
+    func again(_ plan: BatchPlan, epoch: Epoch, fixedParts: Int?, seals: [SealMark]) -> BatchPlan {
+        var again = plan
+        again.epoch = epoch
+        again.buildDigest = buildDigest
+        again.settingsDigest = settingsDigest
+        again.planDigest = graph.digest
+        again.schemaDigest = schemaDigest
+        again.lookups = lookups
+        let parts = min(fixedParts ?? plan.taskCounts.last ?? 1, settings.keyGroups)
+        again.taskCounts = graph.hasExchange ? [plan.ranges.count, parts] : [plan.ranges.count]
+        again.predecessors = predecessors(of: again, seals)
+        return again
+    }
+
+    /// What the ledger must hold of each part that the plan may seal.
+    func predecessors(of plan: BatchPlan, _ seals: [SealMark]) -> [SealMark] {
+        guard !seals.isEmpty else { return [] }
+        let parts = graph.hasExchange
+            ? Set(0..<(plan.taskCounts.last ?? 0)) : Set(plan.ranges.map { Int($0.partition) })
+        return seals.filter { parts.contains($0.part) }
+    }
+}
+
+extension StartFacts {
+    /// The part that `RecoveryPlan` decides by.
+    package func recovery(of job: RunningJob, options: LoopOptions) -> RecoveryPlan.Facts {
+        var recovery = RecoveryPlan.Facts(
+            job: job.record.name, jobID: job.record.jobID, isStateful: job.isStateful, group: job.group, sinkOwner: sinkOwner,
+            positions: log.positions.mapValues(\.position), committed: committed, openPlan: log.openPlan, sealed: sealed,
+            buildDigest: job.buildDigest, settingsDigest: job.settingsDigest, planDigest: job.graph.digest,
+            adopt: options.adopt, offsets: options.offsets)
+        recovery.replacesRows = sinkReplacesRows(address: job.settings.sink, table: job.graph.sink)
+        recovery.version = version
+        return recovery
+    }
+}
