@@ -39,7 +39,7 @@ struct BatchCut {
         }
     }
 
-    var recordCount: Int64 { ranges.reduce(0) { $0 + $1.count } }
+    var recordCount: Int64 { ranges.reduce(0) { $0.plus($1.count) } }
 
     /// Where each partition stands when the batch is done, by what the batch reads.
     func reaches(_ targets: [TopicPartition: Int64], from positions: [TopicPartition: PartitionPosition]) -> Bool {

@@ -13,9 +13,10 @@ import Synchronization
 import Wire
 
 /// How explicit settings become a whole set with its digest; the command line owns layers and defaults.
-package typealias SettingsResolver = @Sendable (_ definition: String, _ explicit: [String: String]) throws -> (
-    values: [String: String], digest: String
-)
+package typealias SettingsResolver =
+    @Sendable (_ definition: String, _ explicit: [String: String]) throws -> (
+        values: [String: String], digest: String
+    )
 
 package final class DriverProcess: Sendable {
     package let catalog: Catalog

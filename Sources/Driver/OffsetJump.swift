@@ -71,7 +71,8 @@ package struct OffsetJump: Sendable, Equatable {
             guard let version = facts.version else {
                 throw refuse(
                     "no state is kept of a batch at or before \(names), or Kafka has deleted the records behind it",
-                    "set the group to a later offset (`sluice batches \(facts.job)` lists the ends of batches), or go on with --offsets log; state_keep and state_keep_time say how long versions are kept")
+                    "set the group to a later offset (`sluice batches \(facts.job)` lists the ends of batches), or go on with --offsets log; state_keep and state_keep_time say how long versions are kept"
+                )
             }
             self.version = version
             target = version.positions

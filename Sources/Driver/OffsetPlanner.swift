@@ -19,7 +19,7 @@ package struct OffsetPlanner: Sendable {
     package func ranges(positions: [TopicPartition: Int64], ends: [TopicPartition: Int64]) -> [OffsetRange] {
         let waiting = positions.compactMap { partition, position -> (partition: TopicPartition, from: Int64, count: Int64)? in
             guard let end = ends[partition], end > position else { return nil }
-            return (partition, position, end - position)
+            return (partition, position, end.minus(position))
         }.sorted { ($0.count, $0.partition) < ($1.count, $1.partition) }
 
         var left = maxRecords ?? .max
@@ -27,7 +27,7 @@ package struct OffsetPlanner: Sendable {
         for (index, entry) in waiting.enumerated() {
             let remaining = Int64(waiting.count - index)
             // The shortest first: what it leaves of its share is shared by the rest.
-            let share = left == .max ? entry.count : max(1, (left + remaining - 1) / remaining)
+            let share = left == .max ? entry.count : max(1, left / remaining + (left % remaining > 0 ? 1 : 0))
             let take = min(entry.count, share)
             if take <= 0 || left <= 0 { break }
             ranges.append(

@@ -156,13 +156,15 @@ package struct RecoveryPlan: Sendable {
     }
 
     private static func withOpenPlan(_ facts: Facts, _ plan: BatchPlan) throws(Failure) -> Step {
-        let same = plan.buildDigest == facts.buildDigest && plan.settingsDigest == facts.settingsDigest
+        let same =
+            plan.buildDigest == facts.buildDigest && plan.settingsDigest == facts.settingsDigest
             && plan.planDigest == facts.planDigest
         if same { return .finish(plan) }
         guard facts.sealed.values.allSatisfy({ $0 < plan.batch }) else {
             throw Failure(
                 .planSealedByOther, "batch \(plan.batch) of job \(facts.job) must be finished by build \(plan.buildDigest)",
-                why: "it is planned, some of its rows are already in the sink, and this is build \(facts.buildDigest) with settings \(facts.settingsDigest) (planned with \(plan.settingsDigest))",
+                why:
+                    "it is planned, some of its rows are already in the sink, and this is build \(facts.buildDigest) with settings \(facts.settingsDigest) (planned with \(plan.settingsDigest))",
                 now: "start that build with those settings once (`sluice run ... --until-caught-up`), then this one")
         }
         return .planAgain(plan)

@@ -114,7 +114,8 @@ package struct SourceIdentity: Sendable {
     private func changed(_ what: String, _ why: String) -> Failure {
         var now = "nothing of the open batch was sealed"
         if let suspects {
-            now += suspects.count == 1
+            now +=
+                suspects.count == 1
                 ? "; batch \(suspects.lowerBound) was DONE since the topic was last known to be ours: compare it"
                 : "; batches \(suspects.lowerBound) to \(suspects.upperBound) were DONE since the topic was last known to be ours: compare them"
         }

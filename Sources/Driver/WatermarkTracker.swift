@@ -35,7 +35,8 @@ package struct WatermarkTracker: Sendable {
         var slowest: Int64?
         for position in positions {
             guard let time = position.maxEventTimeMillis else {
-                let isUnread = !unread.isEmpty
+                let isUnread =
+                    !unread.isEmpty
                     && unread.contains(TopicPartition(topic: position.topic, partition: position.partition))
                 if isUnread || isHolding(position, batchTimeMillis: batchTimeMillis) { return before }
                 continue
@@ -43,14 +44,14 @@ package struct WatermarkTracker: Sendable {
             slowest = min(slowest ?? time, time)
         }
         guard let slowest else { return before }
-        let candidate = slowest - latenessMillis
+        let candidate = slowest.minus(latenessMillis)
         return max(before ?? candidate, candidate)
     }
 
     /// A partition that was found while the job runs and has told no event time yet.
     package func isHolding(_ position: PartitionPosition, batchTimeMillis: Int64) -> Bool {
         guard position.maxEventTimeMillis == nil, let found = position.foundMillis else { return false }
-        return batchTimeMillis - found < partitionWaitMillis
+        return batchTimeMillis.minus(found) < partitionWaitMillis
     }
 
     /// Whether partitions must be looked for before the next plan.
@@ -61,7 +62,7 @@ package struct WatermarkTracker: Sendable {
     package static func needsLook(closed: Int64?, reached: Int64?, windowMillis: Int64?) -> Bool {
         guard let windowMillis, let reached else { return false }
         guard let closed else { return true }
-        func window(_ time: Int64) -> Int64 { (time >= 0 ? time : time - windowMillis + 1) / windowMillis }
+        func window(_ time: Int64) -> Int64 { (time >= 0 ? time : time.minus(windowMillis - 1)) / windowMillis }
         return window(reached) > window(closed)
     }
 

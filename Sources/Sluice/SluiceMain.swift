@@ -13,7 +13,7 @@ public enum SluiceProgram {
     /// Runs what the command line asks for, with these jobs, and ends the process with its exit status.
     public static func main(jobs: [any StreamingJob]) -> Never {
         let definitions = JobDefinitions(jobs, inner: BenchJobs.all)
-        let program = Program(commands: commands(definitions), inner: BenchInnerCommands.all(definitions))
+        let program = Program(commands: commands(definitions), inner: BenchInnerCommands.all(definitions) + [SealPartCommand.command])
         let status = program.main(Array(CommandLine.arguments.dropFirst()))
         // Not `exit`: it would take down OpenSSL's state under the client's threads that are still closing their connections
         // (seen as "double free or corruption" after the last line). Whatever had to be written went through `write`.
@@ -27,7 +27,7 @@ public enum SluiceProgram {
         ] + JobsCommands.all + JobsForgetting.all + [
             DriverCommand.command(jobs), WorkerCommand.command(jobs), SubmitCommand.command(jobs),
             BatchesCommand.command, OffsetsCommand.command, RetentionCommand.command, AuditCommand.command, QuarantineCommand.command,
-            ReplayCommand.command(jobs), FsckCommand.command(jobs),
+            ReplayCommand.command(jobs), VerifySinkCommand.command(jobs), FsckCommand.command(jobs),
         ] + CatalogCommands.all + [
             BrokerCommand.command, GenerateCommand.command, NewCommand.command, DoctorCommand.command,
             SpeedCommand.command, BenchCommand.command, LatencyCommand.command, ScaleCommand.command(jobs),

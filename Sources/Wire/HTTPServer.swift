@@ -149,11 +149,14 @@ private struct Daemon: @unchecked Sendable {
         let texts = [key, certificate, authorities].compactMap { $0 }
         // Handlers decode JSON and read state: Swift frames need more than the library's small default stacks.
         let isTrustUsable = authorities.map { sluice_tls_authority_count($0) > 0 } ?? true
-        let handle = !isTrustUsable ? nil : sluice_mhd_start(
-            socket.descriptor, UInt32(service.limits.connections), UInt32(service.limits.idleSeconds), 64 << 10,
-            2 << 20,
-            key, certificate, authorities, accessRequest, requestCompleted, connectionChanged,
-            Unmanaged.passUnretained(service).toOpaque())
+        let handle =
+            !isTrustUsable
+            ? nil
+            : sluice_mhd_start(
+                socket.descriptor, UInt32(service.limits.connections), UInt32(service.limits.idleSeconds), 64 << 10,
+                2 << 20,
+                key, certificate, authorities, accessRequest, requestCompleted, connectionChanged,
+                Unmanaged.passUnretained(service).toOpaque())
         guard let handle else {
             texts.forEach { free($0) }
             close(socket.descriptor)

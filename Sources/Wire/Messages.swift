@@ -348,9 +348,9 @@ package struct SealTasks: JobMessage {
         package var part: Int
         package var attempt: Int
         package var digest: String
-        /// What the ledger must hold of this part before; nil when the log knows of no seal with rows.
-        package var predecessor: SealMark?
-        package init(part: Int, attempt: Int, digest: String, predecessor: SealMark? = nil) {
+        /// What the ledger must hold of this part before.
+        package var predecessor: Predecessor
+        package init(part: Int, attempt: Int, digest: String, predecessor: Predecessor) {
             self.part = part
             self.attempt = attempt
             self.digest = digest

@@ -16,7 +16,14 @@ package struct TaskReport: Codable, Sendable {
     package var rejected: Int64 = 0
     package var rejectedRanges: [OffsetRange] = []
     package var lateRanges: [OffsetRange] = []
+    /// Offsets that are in no range, because there are too many ranges.
+    package var rejectedUnlisted: Int64 = 0
+    package var lateUnlisted: Int64 = 0
     package var quarantine: [QuarantinedRecord] = []
+    /// The first rejected record.
+    package var rejectExample: RejectExample?
+    /// Ids in the framings of Avro records, where one schema stands for any.
+    package var schemaIDs: [UInt32] = []
     package var maxEventTimeMillis: Int64?
     package var tailOffset: Int64?
     package var tailHash: String?
@@ -45,6 +52,7 @@ package struct TaskReport: Codable, Sendable {
         case records, bytes, rowsIn, late, unmatched, rejected, rejectedRanges, lateRanges, quarantine
         case maxEventTimeMillis, tailOffset, tailHash, destinations, blockBytes, sinkPart, rowsOut, digest, state
         case inlineState, stateRows, stateBytes, millis, rows, leaderEpoch, tombstones
+        case rejectedUnlisted, lateUnlisted, rejectExample, schemaIDs
     }
 
     package init(from decoder: any Decoder) throws {
@@ -74,6 +82,10 @@ package struct TaskReport: Codable, Sendable {
         rows = try values.decodeIfPresent([Data].self, forKey: .rows)
         leaderEpoch = try values.decodeIfPresent(Int32.self, forKey: .leaderEpoch)
         tombstones = try values.decodeIfPresent(Int64.self, forKey: .tombstones) ?? 0
+        rejectedUnlisted = try values.decodeIfPresent(Int64.self, forKey: .rejectedUnlisted) ?? 0
+        lateUnlisted = try values.decodeIfPresent(Int64.self, forKey: .lateUnlisted) ?? 0
+        rejectExample = try values.decodeIfPresent(RejectExample.self, forKey: .rejectExample)
+        schemaIDs = try values.decodeIfPresent([UInt32].self, forKey: .schemaIDs) ?? []
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -103,5 +115,9 @@ package struct TaskReport: Codable, Sendable {
         try values.encodeIfPresent(rows, forKey: .rows)
         try values.encodeIfPresent(leaderEpoch, forKey: .leaderEpoch)
         if tombstones != 0 { try values.encode(tombstones, forKey: .tombstones) }
+        if rejectedUnlisted != 0 { try values.encode(rejectedUnlisted, forKey: .rejectedUnlisted) }
+        if lateUnlisted != 0 { try values.encode(lateUnlisted, forKey: .lateUnlisted) }
+        try values.encodeIfPresent(rejectExample, forKey: .rejectExample)
+        if !schemaIDs.isEmpty { try values.encode(schemaIDs, forKey: .schemaIDs) }
     }
 }

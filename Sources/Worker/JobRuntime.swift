@@ -17,7 +17,7 @@ final class JobRuntime: Sendable {
     init(spec: JobSpec, jobs: JobDefinitions) throws {
         self.spec = spec
         graph = try jobs.graph(definition: spec.definition, settings: spec.settings)
-        settings = try EngineSettings(spec.settings)
+        settings = try EngineSettings(spec.settings, source: graph.source)
         guard graph.digest == spec.planDigest else {
             throw Failure(
                 .otherBuild, "this worker builds another plan of job \(spec.name) than the driver",

@@ -60,15 +60,16 @@ final class Slot: @unchecked Sendable {
 
     /// Seals parts: side by side where the sink can and the rows are in memory, else one after another, so that rows that
     /// went to disk come back a part at a time. One that fails closes the sink and leaves the others alone.
-    func seal(runtime: JobRuntime, batch: BatchNumber, epoch: Epoch, parts: [(part: Int, rows: HeldRows.Rows)])
-        -> [Result<SealOutcome, any Error>]
+    func seal(runtime: JobRuntime, batch: BatchNumber, epoch: Epoch, parts: [(part: SealTasks.Part, rows: HeldRows.Rows)])
+        -> [Result<Sealed, any Error>]
     {
         let spec = runtime.spec
         let identity = SinkIdentity(job: spec.name, jobID: spec.jobID, epoch: epoch, sink: runtime.graph.sink.name)
-        func held(_ part: (part: Int, rows: HeldRows.Rows)) throws -> SealPart {
-            SealPart(part: part.part, digest: part.rows.digest, rows: try part.rows.chunks())
+        func held(_ part: (part: SealTasks.Part, rows: HeldRows.Rows)) throws -> SealPart {
+            SealPart(
+                part: part.part.part, digest: part.rows.digest, after: part.part.predecessor, rows: try part.rows.chunks())
         }
-        func sealed(_ result: Result<SealOutcome, any Error>) -> Result<SealOutcome, any Error> {
+        func sealed(_ result: Result<Sealed, any Error>) -> Result<Sealed, any Error> {
             switch result {
             case .success: Failpoint.reach("worker-sealed")
             case .failure: closeSink(spec.jobID)
@@ -87,7 +88,7 @@ final class Slot: @unchecked Sendable {
                 Result {
                     let part = try held(part)
                     return try sink(runtime).seal(
-                        identity, part: part.part, batch: batch, digest: part.digest, rows: part.rows)
+                        identity, part: part.part, batch: batch, digest: part.digest, after: part.after, rows: part.rows)
                 })
         }
     }

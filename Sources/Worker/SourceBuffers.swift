@@ -39,35 +39,52 @@ struct DecodingBuffers: ~Copyable {
 }
 
 /// Counts rejected records of one range and keeps what the quarantine table may hold.
-struct RejectCollector {
+package struct RejectCollector {
     private let range: OffsetRange
     private let limits: QuarantineLimits
-    private(set) var count: Int64 = 0
-    private(set) var kept: [QuarantinedRecord] = []
-    private var keptBytes = 0
-    private var offsets: [Int64] = []
+    package private(set) var count: Int64 = 0
+    /// Records without a value: no bad ones, and nowhere kept.
+    package private(set) var tombstones: Int64 = 0
+    package private(set) var kept: [QuarantinedRecord] = []
+    package private(set) var example: RejectExample?
+    /// Bytes that may still be kept.
+    package private(set) var bytesLeft: Int
+    package private(set) var offsets: OffsetRanges
 
-    init(range: OffsetRange, limits: QuarantineLimits) {
+    /// - Parameter bytesLeft: of the batch's bound, what the tasks before this one left.
+    package init(range: OffsetRange, limits: QuarantineLimits, bytesLeft: Int) {
         self.range = range
         self.limits = limits
+        self.bytesLeft = bytesLeft
+        offsets = OffsetRanges(of: range)
     }
 
     mutating func add(_ rejected: [RejectedRecord], of records: UnsafeBufferPointer<RawRecord>) {
-        for reject in rejected { add(records[reject.index], reason: reject.reason) }
+        for reject in rejected { add(records[reject.index], reason: reject.reason, timeMillis: reject.timeMillis) }
     }
 
-    mutating func add(_ record: RawRecord, reason: RejectReason) {
+    package mutating func add(_ record: RawRecord, reason: RejectReason, timeMillis: Int64? = nil) {
+        if reason == .tombstone {
+            tombstones += 1
+            return
+        }
         count += 1
-        offsets.append(record.offset)
+        offsets.add(record.offset)
+        func bytes(_ length: Int) -> [UInt8] {
+            record.payload.map { [UInt8](UnsafeBufferPointer(start: $0, count: min(record.length, length))) } ?? []
+        }
+        if example == nil {
+            example = RejectExample(
+                partition: range.partition, offset: record.offset, reason: reason, timeMillis: timeMillis, head: bytes(5))
+        }
         guard kept.count < limits.recordsPerPartition else { return }
-        let length = min(record.length, limits.bytesPerRecord)
-        guard keptBytes + length <= limits.bytesPerBatch else { return }
-        keptBytes += length
-        let raw = record.payload.map { [UInt8](UnsafeBufferPointer(start: $0, count: length)) } ?? []
+        let raw = min(record.length, limits.bytesPerRecord)
+        guard raw <= bytesLeft else { return }
+        bytesLeft -= raw
         kept.append(
             QuarantinedRecord(
-                topic: range.topic, partition: range.partition, offset: record.offset, reason: reason, raw: raw))
+                topic: range.topic, partition: range.partition, offset: record.offset, reason: reason, raw: bytes(raw)))
     }
 
-    var ranges: [OffsetRange] { OffsetRange.covering(offsets, of: range) }
+    package mutating func endChunk() { offsets.endChunk() }
 }

@@ -40,11 +40,14 @@ struct TaskRunner {
                 return tasks.map { TaskResult(part: $0.part, attempt: $0.attempt, failure: failure(error)) }
             }
         }
+        // The bound on what is kept of bad records holds over all partitions of a batch: of this slot here, of all in the driver.
+        var quarantineBytes = runtime.settings.quarantine.bytesPerBatch
         return tasks.map { task in
             let start = ContinuousClock.now
             Failpoint.reach("worker-task")
             do {
-                var report = try task.range.map { try runSource(task, $0, keepBlock: keepBlock, holdRows: holdRows) }
+                var report =
+                    try task.range.map { try runSource(task, $0, quarantineBytes: &quarantineBytes, keepBlock: keepBlock, holdRows: holdRows) }
                     ?? runMerge(task, holdRows: holdRows)
                 report.millis = (ContinuousClock.now - start) / .milliseconds(1)
                 return TaskResult(part: task.part, attempt: task.attempt, report: report)
@@ -81,8 +84,8 @@ struct TaskRunner {
     // MARK: stage 0
 
     private func runSource(
-        _ task: TaskSpec, _ range: OffsetRange, keepBlock: (BlockID, [UInt8]) throws -> Void,
-        holdRows: HoldRows
+        _ task: TaskSpec, _ range: OffsetRange, quarantineBytes: inout Int,
+        keepBlock: (BlockID, [UInt8]) throws -> Void, holdRows: HoldRows
     ) throws -> TaskReport {
         let reader = slot.reader(runtime, bell)
         let decoder = try slot.decoder(runtime)
@@ -90,7 +93,11 @@ struct TaskRunner {
             graph: runtime.graph, context: context(range),
             lookups: try runtime.lookups(request.context.lookups, from: driver),
             keyGroups: request.context.keyGroups, parts: request.context.parts)
-        var rejects = RejectCollector(range: range, limits: runtime.settings.quarantine)
+        let ids = decoder as? AvroDecoder
+        _ = ids?.takeSchemaIDs()
+        var rejects = RejectCollector(
+            range: range, limits: runtime.settings.quarantine, bytesLeft: quarantineBytes)
+        var late = OffsetRanges(of: range)
         var report = TaskReport()
         var decoding = DecodingBuffers(schema: decoder.schema, capacity: runtime.settings.chunkRecords)
 
@@ -106,22 +113,33 @@ struct TaskRunner {
                 decoding.setOffsets(records, rows: rows)
                 let kept = decoding.kept
                 pipeline.process(columns: decoding.columns, rowCount: rows, offsets: decoding.offsets) { row, reason in
-                    rejects.add(records[Int(kept[row])], reason: reason)
+                    let time = reason == .futureTime ? pipeline.eventTimeMillis(row) : nil
+                    rejects.add(records[Int(kept[row])], reason: reason, timeMillis: time)
                 }
+                rejects.endChunk()
+                for offset in pipeline.takeLateOffsets() { late.add(offset) }
+                late.endChunk()
             }
         }
         try checkCancelled()
         let finished = pipeline.finish()
+        if let failure = finished.failure { throw failure }
 
         report.records = result.records
         report.bytes = result.bytes
         report.rowsIn = Int64(finished.rowsIn)
         report.late = Int64(finished.late)
-        report.lateRanges = OffsetRange.covering(finished.lateOffsets, of: range)
+        report.lateRanges = late.ranges
+        report.lateUnlisted = late.unlisted
         report.unmatched = Int64(finished.unmatched)
         report.maxEventTimeMillis = finished.maxEventTimeMillis
         report.rejected = rejects.count
-        report.rejectedRanges = rejects.ranges
+        report.rejectedRanges = rejects.offsets.ranges
+        report.rejectedUnlisted = rejects.offsets.unlisted
+        report.rejectExample = rejects.example
+        report.tombstones = rejects.tombstones
+        report.schemaIDs = ids?.takeSchemaIDs() ?? []
+        quarantineBytes = rejects.bytesLeft
         report.quarantine = rejects.kept
         report.tailOffset = result.tail?.offset
         report.tailHash = result.tail.map { hexadecimal($0.hash) }
@@ -203,7 +221,7 @@ struct TaskRunner {
             } else {
                 bytes = try store.get(jobID, file)
             }
-            state.apply(delta: try ChunkCodec.decode(bytes, for: .state), groups: groups)
+            state.apply(delta: try runtime.graph.state(ChunkCodec.decode(bytes, for: .state)), groups: groups)
         }
         let warm = WarmState(groups: groups, state: state, files: files)
         if !request.replay { slot.keep(jobID, warm) }

@@ -236,7 +236,8 @@ package struct WorkerDesk: Sendable {
     package mutating func slots(for tasks: [TaskSpec], of jobID: JobID) -> [Int: [TaskSpec]] {
         var bySlot: [Int: [TaskSpec]] = [:]
         for task in tasks {
-            let slot = task.range.map { jobs[jobID]?.partitionSlots.slot(of: $0.topicPartition) ?? 0 }
+            let slot =
+                task.range.map { jobs[jobID]?.partitionSlots.slot(of: $0.topicPartition) ?? 0 }
                 ?? jobs[jobID]?.partSlots.slot(of: task.part) ?? 0
             bySlot[slot, default: []].append(task)
         }

@@ -193,12 +193,14 @@ package final class WorkerNode: WorkerLink {
         onSlots(bySlot) { slot, parts in
             let sealed = slot.seal(
                 runtime: runtime, batch: request.batch, epoch: request.epoch,
-                parts: parts.map { ($0.part, $1) })
+                parts: parts.map { ($0, $1) })
             for ((part, _), outcome) in zip(parts, sealed) {
-                let result = switch outcome {
-                case .success(let outcome): SealResult(part: part.part, outcome: outcome)
-                case .failure(let error): SealResult(part: part.part, failure: failure(error))
-                }
+                let result =
+                    switch outcome {
+                    case .success(let sealed):
+                        SealResult(part: part.part, outcome: sealed.outcome, refused: sealed.refused > 0 ? sealed.refused : nil)
+                    case .failure(let error): SealResult(part: part.part, failure: failure(error))
+                    }
                 results.withLock { $0.append(result) }
             }
         }

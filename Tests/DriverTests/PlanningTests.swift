@@ -121,10 +121,11 @@ private func offsets(_ values: [Int64]) -> [TopicPartition: Int64] {
         #expect(later == homes)
     }
     @Test func `small jobs do not all meet at one worker`() {
-        let places = Set((0..<20).map { salt in
-            var placement = TaskPlacement()
-            return placement.gather(keys(1), on: two, salt: "job-\(salt)")[0]
-        })
+        let places = Set(
+            (0..<20).map { salt in
+                var placement = TaskPlacement()
+                return placement.gather(keys(1), on: two, salt: "job-\(salt)")[0]
+            })
         #expect(places == ["a", "b"])
     }
     @Test func `a worker that joins takes over its share`() {

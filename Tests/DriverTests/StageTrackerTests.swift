@@ -115,8 +115,46 @@ private func sealing(_ actions: [Action]) -> [Attempt] {
         let first = launched(tracker.start())[0]
         _ = tracker.handle(.taskSucceeded(first, worker: "a"))
         _ = tracker.handle(.sealAllowed)
-        #expect(tracker.handle(.sealFailed(first, weather(.databaseBusy))) == [.seal([first])])
+        #expect(tracker.handle(.sealFailed(first, weather(.databaseBusy))) == [.rest(weather(.databaseBusy))])
+        #expect(tracker.handle(.rested) == [.seal([first])])
         #expect(tracker.handle(.partSealed(first)) == [.finished])
+    }
+
+    @Test(arguments: [
+        Failure.Code.databaseUnreachable, .databaseBusy, .databaseReadOnly, .diskFull, .brokerUnreachable, .kafkaTransient,
+    ])
+    func `a sink that is away for long costs no attempt, and its parts are asked again together`(code: Failure.Code) {
+        var tracker = StageTracker(taskCounts: [3], maxAttempts: 2)
+        let attempts = launched(tracker.start())
+        for attempt in attempts { _ = tracker.handle(.taskSucceeded(attempt, worker: "a")) }
+        #expect(sealing(tracker.handle(.sealAllowed)) == attempts)
+        for _ in 0..<20 {
+            #expect(tracker.handle(.sealFailed(attempts[1], weather(code))) == [.rest(weather(code))])
+            // The others answer while the pause runs: nobody is asked meanwhile, and no second pause begins.
+            #expect(tracker.handle(.sealFailed(attempts[0], weather(code))) == [])
+            #expect(tracker.handle(.sealFailed(attempts[2], weather(code))) == [])
+            #expect(tracker.handle(.rested) == [.seal(attempts)])
+            #expect(tracker.handle(.rested) == [])
+        }
+        #expect(tracker.handle(.partSealed(attempts[1])) == [])
+        #expect(tracker.handle(.sealFailed(attempts[0], weather(code))) == [.rest(weather(code))])
+        #expect(tracker.handle(.partSealed(attempts[2])) == [])
+        #expect(tracker.handle(.rested) == [.seal([attempts[0]])])
+        #expect(tracker.handle(.partSealed(attempts[0])) == [.finished])
+        #expect(tracker.retries == 0)
+    }
+
+    @Test func `a worker lost while the sink is away has its part computed again, and sealed when the pause is over`() {
+        var tracker = StageTracker(taskCounts: [2], maxAttempts: 2)
+        let attempts = launched(tracker.start())
+        for (attempt, worker) in zip(attempts, ["a", "b"]) { _ = tracker.handle(.taskSucceeded(attempt, worker: worker)) }
+        _ = tracker.handle(.sealAllowed)
+        _ = tracker.handle(attempts.map { .sealFailed($0, weather(.databaseUnreachable)) })
+        #expect(tracker.holder(stage: 0, part: 0)?.worker == "a")
+        let again = launched(tracker.handle(.workerLost("a")))
+        #expect(again == [Attempt(stage: 0, part: 0, attempt: 2)])
+        #expect(tracker.handle(.taskSucceeded(again[0], worker: "b")) == [])
+        #expect(tracker.handle(.rested) == [.seal([again[0], attempts[1]])])
     }
 
     @Test func `a refused seal stops the job`() {
@@ -138,6 +176,7 @@ private func sealing(_ actions: [Action]) -> [Attempt] {
         var seen = Set<Attempt>()
         var sealedParts: [Int] = []
         var finished = 0
+        var pauses = 0
         var queue = tracker.start()
         var steps = 0
         while finished == 0 {
@@ -157,19 +196,22 @@ private func sealing(_ actions: [Action]) -> [Attempt] {
                     running += attempts
                 case .allReported: queue += tracker.handle(.sealAllowed)
                 case .seal(let attempts): seals += attempts
+                case .rest: pauses += 1
                 case .finished: finished += 1
                 case .fail(let failure): Issue.record("seed \(seed) failed: \(failure)")
                 }
             }
             if finished > 0 { break }
+            #expect(pauses <= 1)
             let workers = ["a", "b"]
             switch random.below(10) {
             case 0 where steps < 200: queue = tracker.handle(.workerLost(workers[random.below(2)]))
             case 1 where steps < 200 && !running.isEmpty:
                 let attempt = running.remove(at: random.below(running.count))
                 let isMerge = attempt.stage == 1
-                queue = tracker.handle(.taskFailed(
-                    attempt, weather(isMerge ? .blockLost : .readTimeout), lostParent: isMerge ? (0, 1) : nil))
+                queue = tracker.handle(
+                    .taskFailed(
+                        attempt, weather(isMerge ? .blockLost : .readTimeout), lostParent: isMerge ? (0, 1) : nil))
             case 2 where steps < 200 && !seals.isEmpty:
                 let attempt = seals.remove(at: random.below(seals.count))
                 let isBusy = random.below(2) == 0
@@ -178,6 +220,9 @@ private func sealing(_ actions: [Action]) -> [Attempt] {
             case 3...6 where !running.isEmpty:
                 let attempt = running.remove(at: random.below(running.count))
                 queue = tracker.handle(.taskSucceeded(attempt, worker: workers[random.below(2)]))
+            case 7 where pauses > 0:
+                pauses -= 1
+                queue = tracker.handle(.rested)
             default:
                 guard !seals.isEmpty else { continue }
                 let attempt = seals.remove(at: random.below(seals.count))

@@ -1,4 +1,4 @@
-// The short version of `scripts/fuzz`: the same inputs on every machine, a hundred thousand of each format.
+// The short version of `scripts/fuzz`: the same inputs on every machine, a hundred thousand of each format, fewer of values.
 
 import Fuzzing
 import Testing
@@ -6,9 +6,11 @@ import Testing
 struct FuzzTests {
     @Test(arguments: FuzzFormat.allCases)
     func `a hundred thousand mutated inputs neither crash nor break the contract`(format: FuzzFormat) throws {
-        let report = try FuzzRun(format: format, executions: 100_000, seed: 20_261_121).run()
+        // A value goes through two jobs, twice: some of them cost what a hundred inputs of a decoder do.
+        let executions = format == .value ? 2_000 : 100_000
+        let report = try FuzzRun(format: format, executions: executions, seed: 20_261_121).run()
         if let defect = report.defect { Issue.record("\(defect.what): \(defect.input)") }
-        #expect(report.executions == 100_000)
-        #expect(report.accepted > 1_000 && report.accepted < 99_000)
+        #expect(report.executions == executions)
+        #expect(report.accepted > executions / 100 && report.accepted < executions * 99 / 100)
     }
 }

@@ -1,4 +1,5 @@
-// What is fuzzed: the three formats whose bytes come from somewhere else, each behind one call that judges the result.
+// What is fuzzed: the three formats whose bytes come from somewhere else, and the values in them on their whole way, each behind
+// one call that judges the result.
 //
 // A subject takes any bytes and says what is wrong with what became of them, or nil. It holds the reader to its contract
 // and not only to "no crash": an input lies between two good records in an allocation of exactly its size, and the
@@ -11,13 +12,14 @@ import Engine
 
 /// The formats that can be fuzzed.
 package enum FuzzFormat: String, CaseIterable, Sendable {
-    case avro, json, block
+    case avro, json, block, value
 
     package func makeSubject() throws -> any FuzzSubject {
         switch self {
         case .avro: try AvroFuzz()
         case .json: try JSONFuzz()
         case .block: BlockFuzz()
+        case .value: try ValueFuzz()
         }
     }
 }

@@ -66,13 +66,14 @@ final class AvroFuzz: FuzzSubject {
 final class JSONFuzz: FuzzSubject {
     private let benches: [DecoderBench]
     let seeds: [[UInt8]]
-    let tokens: [[UInt8]] = [
-        "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "\\ud83d\\ude00", "\\ud83d", "\\udc00", "\\u0000", "\\\"", "\\n", "true",
-        "false", "null", "-", "-0", "0", "1e400", "1E-400", "9223372036854775807", "-9223372036854775808", "9223372036854775808",
-        "18446744073709551616", "1.7976931348623157e308", "4.9e-324", "0.1", ".", "e+", "\"t\":", "\"i\":", "\"d\":", "\"b\":",
-        "\"w\":", "\"ad_id\":", "\"event_time\":", "2026-03-01T12:00:00.250Z", "NaN", "Infinity", " ", "\n\t ", "\u{feff}",
-        String(repeating: "[", count: 101), String(repeating: "{\"a\":", count: 100), String(repeating: "9", count: 40),
-    ].map { Array($0.utf8) } + [[0xc3, 0x28], [0xed, 0xa0, 0x80], [0xc0, 0x80], [0x00], [0x1f], [0x7f], [0xff]]
+    let tokens: [[UInt8]] =
+        [
+            "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "\\ud83d\\ude00", "\\ud83d", "\\udc00", "\\u0000", "\\\"", "\\n", "true",
+            "false", "null", "-", "-0", "0", "1e400", "1E-400", "9223372036854775807", "-9223372036854775808", "9223372036854775808",
+            "18446744073709551616", "1.7976931348623157e308", "4.9e-324", "0.1", ".", "e+", "\"t\":", "\"i\":", "\"d\":", "\"b\":",
+            "\"w\":", "\"ad_id\":", "\"event_time\":", "2026-03-01T12:00:00.250Z", "NaN", "Infinity", " ", "\n\t ", "\u{feff}",
+            String(repeating: "[", count: 101), String(repeating: "{\"a\":", count: 100), String(repeating: "9", count: 40),
+        ].map { Array($0.utf8) } + [[0xc3, 0x28], [0xed, 0xa0, 0x80], [0xc0, 0x80], [0x00], [0x1f], [0x7f], [0xff]]
 
     init() throws {
         let types: [(String, ValueType)] = [("t", .text), ("i", .int64), ("d", .float64), ("b", .bool), ("w", .timestamp)]
@@ -91,7 +92,8 @@ final class JSONFuzz: FuzzSubject {
             #"{"w": null, "b" : null,"d":1e-7, "i":0,"t":null, "t":"twice"}"#,
             #"{"deep":[[[[{"a":[{}]}]]]],"t":"","i":1,"d":123456789012345678901234567890,"b":true,"w":0}"#,
         ]
-        seeds = [[0] + all.utf8, [1] + all.utf8, [2] + event.utf8] + more.map { [1] + $0.utf8 }
+        seeds =
+            [[0] + all.utf8, [1] + all.utf8, [2] + event.utf8] + more.map { [1] + $0.utf8 }
             + [[0] + more[0].utf8, [0] + more[2].utf8]
     }
 

@@ -44,7 +44,7 @@ import Testing
         try harness.sluice("audit", "campaign-views")
     }
 
-    @Test(arguments: Failpoint.workerNames, [1, 4]) func `a worker killed at a named point costs an attempt and nothing else`(
+    @Test(arguments: Failpoint.workerNames + Failpoint.databaseNames, [1, 4]) func `a worker killed at a named point costs an attempt and nothing else`(
         name: String, hit: Int
     ) throws {
         let harness = try JobHarness()

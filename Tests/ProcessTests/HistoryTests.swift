@@ -54,7 +54,15 @@ import Testing
         #expect(elsewhere.status == 0, "\(elsewhere.errors)")
         let database = try openDatabase("sqlite:" + harness.directory.file("again.db"))
         let again = try database.execute("SELECT campaign_id, window_start, views FROM campaign_views")
-            .map { row in row.map { value in switch value { case .text(let t): t; case .int(let n): "\(n)"; default: "?" } }.joined(separator: ",") }.sorted()
+            .map { row in
+                row.map { value in
+                    switch value {
+                    case .text(let t): t;
+                    case .int(let n): "\(n)";
+                    default: "?"
+                    }
+                }.joined(separator: ",")
+            }.sorted()
         database.close()
         let wanted = live.filter { line in
             let time = line.split(separator: ",")[1]

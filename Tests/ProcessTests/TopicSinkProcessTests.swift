@@ -88,8 +88,10 @@ import Testing
         let few = try world.run(expecting: 1)
         #expect(few.errors.contains("has 2 partitions") && few.errors.contains("at least 4 partitions"), "\(few.errors)")
         let missing = try SluiceProcess.run(
-            ["run", "purchases", "--bootstrap", world.kafka.bootstrap, "--topic", world.harness.topic, "--format", "json",
-                "--sink", "kafka:there-is-none-\(world.output)", "--name", "other", "--until-caught-up"],
+            [
+                "run", "purchases", "--bootstrap", world.kafka.bootstrap, "--topic", world.harness.topic, "--format", "json",
+                "--sink", "kafka:there-is-none-\(world.output)", "--name", "other", "--until-caught-up",
+            ],
             in: world.harness.directory.path)
         #expect(missing.status == 1 && missing.errors.contains("there is no topic") && missing.errors.contains("create it"), "\(missing.errors)")
     }

@@ -123,10 +123,13 @@ final class MadeDriver {
 
     private func confirm(_ offsets: [TopicPartition: Int64]) {
         let world = self.world
-        world.network.call(world, from: place, to: .outside, lost: MadeKafka.away, {
-            if world.kafka.isUp { world.kafka.commit(offsets) }
-            return .success(())
-        }) { (_: Result<Void, Failure>) in }
+        world.network.call(
+            world, from: place, to: .outside, lost: MadeKafka.away,
+            {
+                if world.kafka.isUp { world.kafka.commit(offsets) }
+                return .success(())
+            }
+        ) { (_: Result<Void, Failure>) in }
     }
 
     private func ended() {
@@ -152,10 +155,13 @@ final class MadeDriver {
 
     private func call(_ up: @escaping () -> Failure?, _ body: @escaping () throws -> JobAnswer) {
         let born = incarnation
-        world.network.call(world, from: place, to: .outside, lost: MadeCatalog.away, {
-            if let away = up() { return .failure(away) }
-            return Result { try body() }.mapError(Engine.failure)
-        }) { [unowned self] in answer($0, to: born) }
+        world.network.call(
+            world, from: place, to: .outside, lost: MadeCatalog.away,
+            {
+                if let away = up() { return .failure(away) }
+                return Result { try body() }.mapError(Engine.failure)
+            }
+        ) { [unowned self] in answer($0, to: born) }
     }
 
     private func carryOut(_ ask: JobAsk) {
@@ -240,9 +246,12 @@ final class MadeDriver {
 
     private func lease() {
         let (world, holder, born) = (self.world, self.holder, incarnation)
-        world.network.call(world, from: place, to: .outside, lost: MadeCatalog.away, {
-            world.catalog.isUp ? .success(.lease(world.catalog.acquire(holder, now: world.nowMillis))) : .failure(MadeCatalog.away)
-        }) { [unowned self] (result: Result<JobAnswer, Failure>) in
+        world.network.call(
+            world, from: place, to: .outside, lost: MadeCatalog.away,
+            {
+                world.catalog.isUp ? .success(.lease(world.catalog.acquire(holder, now: world.nowMillis))) : .failure(MadeCatalog.away)
+            }
+        ) { [unowned self] (result: Result<JobAnswer, Failure>) in
             if case .success(.lease(.acquired(let epoch))) = result, born == incarnation {
                 watch = LeaseWatch(now: world.nowMillis)
                 machine?.hear(CatalogClock(millis: Scenario.epochMillis + world.nowMillis, steadyNanos: moment.steadyNanos))
@@ -256,10 +265,13 @@ final class MadeDriver {
         later(1000) { [unowned self] in
             guard machine?.epoch == epoch || machine?.epoch == 0 || (machine?.epoch ?? 0) < epoch, watch != nil else { return }
             let (world, holder) = (self.world, self.holder)
-            world.network.call(world, from: place, to: .outside, lost: MadeCatalog.away, {
-                world.catalog.isUp
-                    ? .success(world.catalog.renew(holder, epoch: epoch, now: world.nowMillis)) : .failure(MadeCatalog.away)
-            }) { [unowned self] (result: Result<Bool, Failure>) in
+            world.network.call(
+                world, from: place, to: .outside, lost: MadeCatalog.away,
+                {
+                    world.catalog.isUp
+                        ? .success(world.catalog.renew(holder, epoch: epoch, now: world.nowMillis)) : .failure(MadeCatalog.away)
+                }
+            ) { [unowned self] (result: Result<Bool, Failure>) in
                 later { [unowned self] in
                     let isOurs: Bool? = if case .success(let ours) = result { ours } else { nil }
                     heard(watch?.renewed(isOurs: isOurs, now: world.nowMillis) ?? .held, epoch)
@@ -339,6 +351,12 @@ final class MadeDriver {
                         }
                     }
                 }
+            case .rest:
+                let batchRun = run.map { ($0.plan.batch, $0.epoch) }
+                later(200 + world.random.below(200)) { [unowned self] in
+                    guard let run = self.run, (run.plan.batch, run.epoch) == batchRun! else { return }
+                    self.step(.rested)
+                }
             case .lost(let worker, _): lostWorkers.insert(worker)
             case .giveUp:
                 guard let request = run?.cancel else { continue }
@@ -349,7 +367,7 @@ final class MadeDriver {
             case .finished: return over(nil)
             case .failed(let reason): return over(reason)
             case .beforeSeal: later { [unowned self] in step(.maySeal(nil)) }
-            case .note, .waitForWorkers: break
+            case .note, .waitForWorkers, .unreadable: break
             }
         }
     }

@@ -50,7 +50,7 @@ final class MadeSink {
 
     /// - Parameter dies: the worker dies inside; what a transaction holds is gone with it.
     func seal(
-        part: Int, batch: BatchNumber, epoch: Epoch, digest: String, after predecessor: SealMark?, rows: MadeRows, dies: Bool
+        part: Int, batch: BatchNumber, epoch: Epoch, digest: String, after predecessor: Predecessor, rows: MadeRows, dies: Bool
     ) throws(Failure) -> SealOutcome {
         guard mutant == .epochNotCompared || epoch == content.epoch else { throw stale(epoch) }
         if mutant != .noLedger, let found = content.ledger[part] {
@@ -61,8 +61,8 @@ final class MadeSink {
             if found.batch > batch { throw conflict(part, batch, found) }
         }
         if mutant != .sealWithoutPredecessor, mutant != .noLedger {
-            let found = content.ledger[part].map { SealMark(part: part, batch: $0.batch, digest: $0.digest) }
-            guard found == predecessor else { throw conflict(part, batch, content.ledger[part]) }
+            let found = content.ledger[part].map { (batch: $0.batch, digest: $0.digest) }
+            guard predecessor.step(found, batch: batch, digest: digest) == .write else { throw conflict(part, batch, content.ledger[part]) }
         }
         if dies {
             // Two transactions instead of one: the rows stay.

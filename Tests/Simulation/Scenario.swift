@@ -73,9 +73,9 @@ struct Scenario {
     }
 
     func job(_ record: JobRecord, build: String) throws -> RunningJob {
-        RunningJob(
-            record: record, graph: try Self.jobs.graph(definition: definition, settings: record.settings),
-            settings: try EngineSettings(record.settings), buildDigest: build)
+        let graph = try Self.jobs.graph(definition: definition, settings: record.settings)
+        return RunningJob(
+            record: record, graph: graph, settings: try EngineSettings(record.settings, source: graph.source), buildDigest: build)
     }
 
     /// Puts records and faults into the world's queue.

@@ -30,7 +30,10 @@ package final class KafkaFixture: Sendable {
     private static let started = Result { try KafkaFixture() }
 
     /// A broker for one test that kills it or needs other settings; it lives until the process ends, like the shared one.
-    package static func own(settings: [String] = []) throws -> KafkaFixture { try KafkaFixture(settings: settings) }
+    /// - Parameter isSecure: with a listener that speaks SASL_SSL, too; see `secureConfiguration`.
+    package static func own(settings: [String] = [], isSecure: Bool = false) throws -> KafkaFixture {
+        try KafkaFixture(settings: settings, isSecure: isSecure)
+    }
 
     /// kill -9 of the broker, and its start again on the same port with the data that it had.
     package func killBroker() throws { try run("kill", []) }
@@ -42,6 +45,17 @@ package final class KafkaFixture: Sendable {
     /// A configuration for clients of this broker.
     package func configuration(_ properties: [String: String] = [:]) throws -> KafkaConfiguration {
         try KafkaConfiguration(bootstrap: bootstrap, properties: properties)
+    }
+
+    /// For clients of the secure listener, as the user alice.
+    package func secureConfiguration(password: String = "alice-secret") throws -> KafkaConfiguration {
+        let bootstrap = try String(contentsOfFile: folder + "/bootstrap.secure", encoding: .utf8)
+        return try KafkaConfiguration(
+            bootstrap: bootstrap.trimmingCharacters(in: .whitespacesAndNewlines),
+            properties: [
+                "security.protocol": "sasl_ssl", "sasl.mechanism": "SCRAM-SHA-256", "sasl.username": "alice",
+                "sasl.password": password, "ssl.ca.location": folder + "/tls/ca.crt",
+            ])
     }
 
     /// Creates a topic with a name of its own.
@@ -82,7 +96,7 @@ package final class KafkaFixture: Sendable {
         return nil
     }
 
-    private init(settings: [String] = []) throws {
+    private init(settings: [String] = [], isSecure: Bool = false) throws {
         guard let launcher = Self.findLauncher() else { throw ToolError(text: "there is no launcher of Kafka") }
         self.launcher = launcher
         folder = NSTemporaryDirectory() + "/sluice-kafka-\(getpid())-\(UInt32.random(in: 0 ... .max))"
@@ -90,7 +104,9 @@ package final class KafkaFixture: Sendable {
         var tries = 0
         while true {
             // The broker's random cluster id now and then begins with a dash, which its own formatting tool refuses.
-            let result = try runTool(launcher, ["start", folder] + Self.settings + settings.flatMap { ["--set", $0] })
+            let result = try runTool(
+                launcher,
+                ["start", folder] + (isSecure ? ["--secure"] : []) + Self.settings + settings.flatMap { ["--set", $0] })
             if result.status == 0 { break }
             tries += 1
             guard tries < 3 else { throw ToolError(text: "Kafka does not start: \(result.output)") }

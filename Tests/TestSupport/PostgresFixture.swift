@@ -76,7 +76,8 @@ package final class PostgresFixture: Sendable {
         let user = "guarded_\(UInt32.random(in: 0 ... .max))"
         let name = url.split(separator: "/").last.map(String.init) ?? ""
         try server.executeScript(
-            "DO $$ BEGIN CREATE ROLE guarded; EXCEPTION WHEN duplicate_object THEN NULL; END $$; CREATE USER \(user) PASSWORD '\(password)'; GRANT guarded TO \(user); ALTER DATABASE \(name) OWNER TO \(user)")
+            "DO $$ BEGIN CREATE ROLE guarded; EXCEPTION WHEN duplicate_object THEN NULL; END $$; CREATE USER \(user) PASSWORD '\(password)'; GRANT guarded TO \(user); ALTER DATABASE \(name) OWNER TO \(user)"
+        )
         return (url.replacing("sluice@", with: ""), user, password)
     }
 
@@ -98,7 +99,7 @@ package final class PostgresFixture: Sendable {
             do {
                 return try run(
                     "pg_ctl", ["-D", directory + "/data", "-l", directory + "/log", "-w", "-o", options, "start"])
-            } catch where ContinuousClock.now < deadline {
+            } catch  where ContinuousClock.now < deadline {
                 usleep(100_000)
             }
         }
@@ -140,7 +141,7 @@ package final class PostgresFixture: Sendable {
 
     /// Starts a program in `/`, its output discarded, without any of our descriptors. Foundation's `Process` is of no
     /// use here: it takes a child for alive as long as any of its descendants is, and the server is meant to stay.
-    private static func spawn(_ command: [String], standardInput: Int32? = nil) throws -> pid_t {
+    static func spawn(_ command: [String], standardInput: Int32? = nil) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -180,7 +181,7 @@ package final class PostgresFixture: Sendable {
         return ends[1]
     }
 
-    private static func freePort() throws -> UInt16 {
+    static func freePort() throws -> UInt16 {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { Foundation.close(descriptor) }
         var address = sockaddr_in()

@@ -82,8 +82,7 @@ private func limits(bodyBytes: Int = 64 << 20, idleSeconds: Int = 60) -> HTTPSer
     @Test(arguments: [
         ("Content-Length: 1500", 1500), ("Content-Length: 300000", 300_000), ("Transfer-Encoding: chunked", 0),
     ])
-    func `a body above the limit is answered with 413 and never reaches the handler`(header: String, count: Int) throws
-    {
+    func `a body above the limit is answered with 413 and never reaches the handler`(header: String, count: Int) throws {
         let calls = Atomic(0)
         let server = try HTTPServer(port: 0, secret: nil, limits: limits(bodyBytes: 1024)) { request in
             calls.wrappingAdd(1, ordering: .relaxed)

@@ -11,7 +11,7 @@ import Wire
     }
 
     private func message(_ job: JobSpec) -> SealTasks {
-        SealTasks(job: job, batch: 7, epoch: 2, parts: [SealTasks.Part(part: 1, attempt: 3, digest: "x")])
+        SealTasks(job: job, batch: 7, epoch: 2, parts: [SealTasks.Part(part: 1, attempt: 3, digest: "x", predecessor: .seal(batch: 6, digest: "w"))])
     }
 
     @Test func `a message and its job come back from two lines`() throws {
@@ -29,9 +29,10 @@ import Wire
         #expect(throws: Failure.self) { try JobLine.message(SealTasks.self, in: Array(text.utf8)) }
     }
 
-    @Test(arguments: [
-        ([], "[]"), ([0], "[0,1]"), ([0, 1, 2], "[0,3]"), ([1, 2, 5, 6, 9], "[1,3,5,7,9,10]"),
-    ] as [([Int], String)])
+    @Test(
+        arguments: [
+            ([], "[]"), ([0], "[0,1]"), ([0, 1, 2], "[0,3]"), ([1, 2, 5, 6, 9], "[1,3,5,7,9,10]"),
+        ] as [([Int], String)])
     func `ascending parts travel as runs`(_ parts: [Int], _ json: String) throws {
         var runs = PartRuns()
         for part in parts { runs.append(part) }
@@ -63,6 +64,8 @@ import Wire
         (full.inlineState, full.stateRows, full.stateBytes, full.millis) = (Data([1]), 14, 15, 16.5)
         full.rows = [Data([1, 2, 3])]
         (full.leaderEpoch, full.tombstones) = (17, 18)
+        (full.rejectedUnlisted, full.lateUnlisted, full.schemaIDs) = (19, 20, [21])
+        full.rejectExample = RejectExample(partition: 1, offset: 2, reason: .invalidText, timeMillis: 3, head: [4])
         func fields(_ report: TaskReport) -> [String] { Mirror(reflecting: report).children.map { "\($0.label!) \($0.value)" } }
         for (one, other) in zip(fields(full), fields(TaskReport())) { #expect(one != other, "set every field here") }
 

@@ -38,6 +38,7 @@ enum DriverMetrics {
         family("sluice_batches_total", "counter", "Batches DONE by this driver.", perJob { "\($0.batchesDone)" })
         family("sluice_rows_in_total", "counter", "Records read by DONE batches.", perJob { "\($0.recordsDone)" })
         family("sluice_rejected_total", "counter", "Records that could not be decoded.", perJob { "\($0.rejectedDone)" })
+        family("sluice_tombstones_total", "counter", "Records without a value, passed over.", perJob { "\($0.tombstonesDone)" })
         family("sluice_retries_total", "counter", "Attempts beyond the first.", perJob { "\($0.retries)" })
         func lastBatch(_ name: String, _ help: String, _ value: @escaping (BatchOutcome) -> String?) {
             family(name, "gauge", help, perJob { $0.lastBatch?.outcome.flatMap(value) })

@@ -1,7 +1,7 @@
 // What people and programs see of jobs and batches: the shapes behind `--json` and the API, keys in snake case.
 //
-// A batch has `job, batch, state, from, until, rows_in, rows_out, late, rejected, unmatched, digest, planned_at,
-// done_at, timings`; other programs rely on these names.
+// A batch has `job, batch, state, from, until, rows_in, rows_out, late, rejected, tombstones, unmatched, digest,
+// planned_at, done_at, timings`; other programs rely on these names.
 
 import Engine
 import Foundation
@@ -18,6 +18,8 @@ package struct BatchView: Codable, Sendable {
     package var rowsOut: Int64?
     package var late: Int64?
     package var rejected: Int64?
+    /// Absent where there were none.
+    package var tombstones: Int64?
     package var unmatched: Int64?
     package var digest: String?
     package var plannedAt: String
@@ -42,6 +44,7 @@ package struct BatchView: Codable, Sendable {
         rowsOut = record.outcome?.rowsOut
         late = record.outcome?.late
         rejected = record.outcome?.rejected
+        tombstones = record.outcome?.tombstones
         unmatched = record.outcome?.unmatched
         digest = record.outcome?.digest
         plannedAt = formatTime(record.plannedAtMillis)

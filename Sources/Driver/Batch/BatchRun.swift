@@ -34,6 +34,8 @@ package struct BatchRun: Sendable {
     package enum Event: Sendable {
         case ran(worker: String, [Attempt], Result<RunTasksReply, Failure>)
         case sealed(worker: String, [Attempt], Result<SealTasksReply, Failure>)
+        /// The pause that `rest` asked for is over.
+        case rested
         /// Time passed; the members are who is there now.
         case tick
         /// Rows may leave the workers, or not.
@@ -45,12 +47,16 @@ package struct BatchRun: Sendable {
     package enum Action: Sendable {
         case run(worker: String, [Attempt], RunTasks, afterMillis: Int)
         case seal(worker: String, [Attempt], SealTasks, afterMillis: Int)
+        /// The sink is away: `rested` after a pause, or `stop`. What was computed waits with its workers.
+        case rest(Failure)
         /// Nobody is there; a tick with members goes on.
         case waitForWorkers
         /// The worker's call broke: nobody shall count on it.
         case lost(worker: String, Failure)
         /// All that could be asked of the batch itself holds: look at what else must, and answer with `maySeal`.
         case beforeSeal
+        /// Nothing of the batch could be read: what to say of it.
+        case unreadable(String)
         /// A failed attempt, for the log.
         case note(Attempt, worker: String, Failure)
         /// All workers that were used shall drop the batch.
@@ -95,6 +101,7 @@ package struct BatchRun: Sendable {
     package let mode: Mode
     package let manner: Manner
     private let settings: EngineSettings
+    private let rejectWatch: RejectWatch
     /// Rises with every try at the batch.
     private let runNumber: Int64
     private var tracker: StageTracker
@@ -117,9 +124,11 @@ package struct BatchRun: Sendable {
     /// - Parameters:
     ///   - runNumber: by a clock that never goes back, so that a later try is always a higher number.
     ///   - sealedBefore: sink parts that may hold rows of this batch from an earlier try.
+    ///   - rejectWatch: what it knows of the batches before.
     package init(
         plan: BatchPlan, epoch: Epoch, spec: JobSpec, settings: EngineSettings, mode: Mode = .seal, manner: Manner = Manner(),
-        sealedBefore: Set<Int> = [], placement: TaskPlacement = TaskPlacement(), runNumber: Int64
+        sealedBefore: Set<Int> = [], placement: TaskPlacement = TaskPlacement(), rejectWatch: RejectWatch = RejectWatch(),
+        runNumber: Int64
     ) {
         self.plan = plan
         self.epoch = epoch
@@ -129,10 +138,11 @@ package struct BatchRun: Sendable {
         self.manner = manner
         self.sealedBefore = sealedBefore
         self.placement = placement
+        self.rejectWatch = rejectWatch
         self.runNumber = runNumber
         predecessors = Predecessors(plan.predecessors)
         tracker = StageTracker(taskCounts: plan.taskCounts, maxAttempts: DriverLimits.maxAttempts)
-        builder = OutcomeBuilder(plan: plan)
+        builder = OutcomeBuilder(plan: plan, quarantineBytes: settings.quarantine.bytesPerBatch)
     }
 
     /// Sink parts that may hold rows of this batch by now.
@@ -141,6 +151,7 @@ package struct BatchRun: Sendable {
     /// Where partitions and parts are at home now, for the next batch.
     package var homes: TaskPlacement { placement }
     package func rows() throws -> [Chunk] { try builder.rows() }
+    package func parts() throws -> [SealPart] { try builder.parts() }
     /// What workers are told that shall drop the batch.
     package var cancel: CancelJob { CancelJob(jobID: spec.jobID, epoch: epoch, run: runNumber, isReplay: mode.isReplay) }
 
@@ -158,6 +169,7 @@ package struct BatchRun: Sendable {
         case .maySeal(let failure):
             if let failure { return end(failure) }
             return carryOut(tracker.handle(.sealAllowed), members)
+        case .rested: return carryOut(tracker.handle(.rested), members)
         case .ran(let worker, let attempts, let result):
             var actions: [Action] = []
             let events = ran(worker, attempts, result, &actions)
@@ -277,13 +289,14 @@ package struct BatchRun: Sendable {
                 if mode.isReplay {
                     isOver = true
                     actions.append(.finished)
-                } else if let reason = builder.limitFailure(settings) {
-                    actions += end(reason)
                 } else {
-                    actions.append(.beforeSeal)
+                    let verdict = builder.verdict(rejectWatch, settings)
+                    if let warning = verdict.warning { actions.append(.unreadable(warning)) }
+                    if let reason = verdict.failure { actions += end(reason) } else { actions.append(.beforeSeal) }
                 }
             case .seal(let attempts):
                 do { decided += try seal(attempts, members, &actions)[...] } catch { actions += end(failure(error)) }
+            case .rest(let reason): actions.append(.rest(reason))
             case .fail(let reason): actions += end(reason)
             case .finished:
                 isOver = true
@@ -320,7 +333,8 @@ package struct BatchRun: Sendable {
             let keys: [TaskPlacement.Key] = attempts.map {
                 stage == 0 ? .partition(plan.ranges[$0.part].topicPartition) : .part($0.part)
             }
-            let chosen = manner.isGathered
+            let chosen =
+                manner.isGathered
                 ? placement.gather(keys, on: places, salt: spec.jobID.text) : placement.place(keys, on: places)
             let blocks = try stage == 0 ? nil : stageBlocks(members)
             var byWorker: [String: [Attempt]] = [:]
@@ -476,5 +490,5 @@ struct Predecessors: Sendable {
         self.marks = marks.map { Dictionary($0.map { ($0.part, $0) }) { $1 } }
     }
 
-    func of(_ part: Int) -> SealMark? { marks?[part] }
+    func of(_ part: Int) -> Predecessor { marks.map { Predecessor($0[part]) } ?? .unknown }
 }

@@ -28,6 +28,9 @@ package final class BatchRunner {
     private let shouldStop: () -> Failure?
     private let checkRows: (@Sendable ([Chunk]) throws -> Void)?
     private let beforeSeal: () throws -> Void
+    private var patience: Patience
+    private let isDraining: () -> Bool
+    private let waits: (Patience.Waiting?, Bool) -> Void
     private let inbox = Inbox<BatchRun.Event>()
     private(set) var run: BatchRun
     private var links: [String: WorkerPool.Worker] = [:]
@@ -41,11 +44,18 @@ package final class BatchRunner {
     /// - Parameters:
     ///   - beforeSeal: throws the reason why nothing of the batch may leave the workers.
     ///   - checkRows: looks at the rows before they may be sealed, with the mode `checkRows`.
+    ///   - patience: how long a sink that is away is waited for.
+    ///   - waits: hears what is waited for, and whether that is to be said; nil when it is there again.
     ///   - shouldStop: a reason to give the batch up now (lease lost, job killed), asked while it runs.
     package init(
         _ run: BatchRun, pool: WorkerPool, callers: CallerThreads = BatchRunner.callers,
-        checkRows: (@Sendable ([Chunk]) throws -> Void)? = nil, beforeSeal: @escaping () throws -> Void = {}, shouldStop: @escaping () -> Failure?
+        checkRows: (@Sendable ([Chunk]) throws -> Void)? = nil, beforeSeal: @escaping () throws -> Void = {},
+        patience: Patience = Patience(.bounded(DriverLimits.patienceMillis)), isDraining: @escaping () -> Bool = { false },
+        waits: @escaping (Patience.Waiting?, Bool) -> Void = { _, _ in }, shouldStop: @escaping () -> Failure?
     ) {
+        self.patience = patience
+        self.isDraining = isDraining
+        self.waits = waits
         self.run = run
         self.pool = pool
         self.callers = callers
@@ -75,6 +85,7 @@ package final class BatchRunner {
                     call(worker, attempts, afterMillis, isQuick: isQuick) { worker in
                         .sealed(worker: worker.id, attempts, Result { try worker.link.seal(request) }.mapError(failure))
                     }
+                case .rest(let reason): rest(reason)
                 case .waitForWorkers: workersDeadline = workersDeadline ?? .now + .milliseconds(DriverLimits.workerWaitMillis)
                 case .lost(let worker, let reason): pool.lost(worker, reason)
                 case .beforeSeal:
@@ -83,6 +94,7 @@ package final class BatchRunner {
                         try beforeSeal()
                         inbox.put(.maySeal(nil))
                     } catch { inbox.put(.maySeal(failure(error))) }
+                case .unreadable(let what): Log.warning("unreadable batch", [("job", run.spec.name), ("what", what)])
                 case .note(let attempt, let worker, let reason): note(attempt, worker, reason)
                 case .giveUp: giveUp()
                 case .failed(let reason): throw reason
@@ -109,9 +121,22 @@ package final class BatchRunner {
             }
         }
         if case .sealed(_, _, .success(let reply)) = event {
-            for result in reply.results where result.failure == nil { Failpoint.reach("part-sealed") }
+            for result in reply.results where result.failure == nil {
+                if patience.answered(nowMillis: steadyMillis()) != nil { waits(nil, false) }
+                Failpoint.reach("part-sealed")
+            }
         }
         return run.handle(event, members)
+    }
+
+    /// The sink is away: what was computed waits with its workers.
+    private func rest(_ reason: Failure) {
+        switch patience.failed(reason, nowMillis: steadyMillis(), isDraining: isDraining(), spread: .random(in: 0...1)) {
+        case .giveUp(let reason): inbox.put(.stop(reason))
+        case .tryAgain(let afterMillis, let says):
+            waits(patience.waiting, says)
+            callers.run(afterMillis: Int(afterMillis)) { [inbox] in inbox.put(.rested) }
+        }
     }
 
     private var sinkIsFile: Bool { run.spec.settings["sink"]?.hasPrefix("sqlite:") ?? false }

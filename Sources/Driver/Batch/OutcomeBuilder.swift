@@ -7,19 +7,49 @@ import Engine
 import Foundation
 import Wire
 
-struct OutcomeBuilder: Sendable {
+package struct OutcomeBuilder: Sendable {
     private let plan: BatchPlan
+    private let quarantineBytes: Int
+    /// Of the bad records in the reports so far.
+    private var heldQuarantineBytes = 0
     private var reports: [[TaskReport?]]
     /// Rows that sinks refused and kept beside the others, by sink part.
     private var refused: [Int: Int64] = [:]
 
-    init(plan: BatchPlan) {
+    /// - Parameter quarantineBytes: of bad records kept, over all partitions.
+    package init(plan: BatchPlan, quarantineBytes: Int) {
         self.plan = plan
+        self.quarantineBytes = quarantineBytes
         reports = plan.taskCounts.map { Array(repeating: nil, count: $0) }
     }
 
-    mutating func accept(_ report: TaskReport, of attempt: StageTracker.Attempt) {
+    package mutating func accept(_ report: TaskReport, of attempt: StageTracker.Attempt) {
+        if attempt.stage == 0 {
+            heldQuarantineBytes += Self.bytes(report) - (reports[0][attempt.part].map(Self.bytes) ?? 0)
+        }
         reports[attempt.stage][attempt.part] = report
+        if heldQuarantineBytes > quarantineBytes { boundQuarantine() }
+    }
+
+    private static func bytes(_ report: TaskReport) -> Int { report.quarantine.reduce(0) { $0 + $1.raw.count } }
+
+    /// Lets go of the bytes of bad records beyond the bound of a batch, those of the last ranges first: what is left in the end
+    /// does not depend on the order of the reports, and at no time is more held than the bound and one report.
+    private mutating func boundQuarantine() {
+        var left = quarantineBytes
+        for part in reports[0].indices {
+            guard let kept = reports[0][part]?.quarantine, !kept.isEmpty else { continue }
+            var count = 0
+            while count < kept.count, kept[count].raw.count <= left {
+                left -= kept[count].raw.count
+                count += 1
+            }
+            if count < kept.count {
+                reports[0][part]!.quarantine = Array(kept[..<count])
+                left = 0
+            }
+        }
+        heldQuarantineBytes = reports[0].reduce(0) { $0 + ($1.map(Self.bytes) ?? 0) }
     }
 
     mutating func refused(_ rows: Int64, by attempt: StageTracker.Attempt) {
@@ -37,22 +67,35 @@ struct OutcomeBuilder: Sendable {
     /// The rows that the last stage's tasks sent back.
     func rows() throws -> [Chunk] { try last.flatMap { try ($0.rows ?? []).map { try ChunkCodec.decode([UInt8]($0)) } } }
 
-    /// The reason to stop the job before anything is sealed, if there is one (protocol 3).
-    func limitFailure(_ settings: EngineSettings) -> Failure? {
-        let rejected = sources.reduce(0) { $0 + $1.rejected }
-        let records = sources.reduce(0) { $0 + $1.records }
-        guard rejected >= settings.maxRejectedMin, records > 0,
-            Double(rejected) > settings.maxRejectedShare * Double(records)
-        else { return nil }
-        let example = sources.lazy.flatMap(\.quarantine).first
-        let detail = example.map { "; the first is \($0.topic)/\($0.partition) at \($0.offset): \($0.reason.rawValue)" }
-        return Failure(
-            .tooManyRejected, "\(rejected) of \(records) records of batch \(plan.batch) could not be decoded",
-            why: "more than the share \(settings.maxRejectedShare) that max_rejected_share allows\(detail ?? "")",
-            now: "check `format` and `schema`; nothing of this batch was written. Raise max_rejected_share to go on")
+    /// The same, as the parts that a sink is given; empty ones are left out.
+    func parts() throws -> [SealPart] {
+        try last.filter { $0.rowsOut > 0 }.map { report in
+            SealPart(
+                part: report.sinkPart, digest: report.digest ?? "", after: .unknown,
+                rows: try (report.rows ?? []).map { try ChunkCodec.decode([UInt8]($0)) })
+        }
     }
 
-    func outcome(watermark: WatermarkTracker, positions: [PartitionPosition], unread: Set<TopicPartition>) -> (
+    /// What the batch read, for `RejectWatch`.
+    package var readings: RejectWatch.Batch {
+        RejectWatch.Batch(
+            number: plan.batch, records: sources.reduce(0) { $0.plus($1.records) },
+            rejected: sources.reduce(0) { $0.plus($1.rejected) }, tombstones: sources.reduce(0) { $0.plus($1.tombstones) },
+            topic: plan.ranges.first?.topic ?? "", example: sources.lazy.compactMap(\.rejectExample).first,
+            schemaIDs: Set(sources.flatMap(\.schemaIDs)).sorted())
+    }
+
+    /// The reason to stop the job before anything is sealed, if there is one (protocol 3), and what to say.
+    func verdict(_ watch: RejectWatch, _ settings: EngineSettings) -> RejectWatch.Verdict {
+        watch.verdict(
+            readings,
+            RejectWatch.Limits(
+                share: settings.maxRejectedShare, minimum: settings.maxRejectedMin,
+                batchesInARow: settings.maxRejectedBatches, format: settings.sourceFormat),
+            nowMillis: plan.batchTimeMillis)
+    }
+
+    package func outcome(watermark: WatermarkTracker, positions: [PartitionPosition], unread: Set<TopicPartition>) -> (
         outcome: BatchOutcome, positions: [PartitionPosition], quarantine: [QuarantinedRecord],
         inlineState: [InlineState]
     ) {
@@ -67,10 +110,12 @@ struct OutcomeBuilder: Sendable {
             outcome.late += report.late
             outcome.rejected += report.rejected
             outcome.unmatched += report.unmatched
-            outcome.rejectedRanges += report.rejectedRanges
-            outcome.lateRanges += report.lateRanges
+            Self.list(report.rejectedRanges, report.rejectedUnlisted, in: &outcome.rejectedRanges, &outcome.rejectedUnlisted)
+            Self.list(report.lateRanges, report.lateUnlisted, in: &outcome.lateRanges, &outcome.lateUnlisted)
+            if report.tombstones > 0 { outcome.tombstones = (outcome.tombstones ?? 0).plus(report.tombstones) }
             quarantine += report.quarantine
-            var position = after[range.topicPartition]
+            var position =
+                after[range.topicPartition]
                 ?? PartitionPosition(topic: range.topic, partition: range.partition, position: range.from)
             position.position = range.until
             if let offset = report.tailOffset, let hash = report.tailHash {
@@ -116,5 +161,15 @@ struct OutcomeBuilder: Sendable {
             before: plan.watermarkBeforeMillis, positions: after.values, unread: unread,
             batchTimeMillis: plan.batchTimeMillis)
         return (outcome, changed, quarantine, inline)
+    }
+
+    /// Adds ranges as far as a row of the log may name them; what is beyond is counted.
+    private static func list(
+        _ ranges: [OffsetRange], _ unlisted: Int64, in listed: inout [OffsetRange], _ count: inout Int64?
+    ) {
+        let room = max(0, Limits.listedRanges - listed.count)
+        listed += ranges.prefix(room)
+        let beyond = ranges.dropFirst(room).reduce(unlisted) { $0.plus($1.count) }
+        if beyond > 0 { count = (count ?? 0).plus(beyond) }
     }
 }

@@ -13,12 +13,15 @@ package struct ReplayReport: Sendable {
     /// What is not as it was when the batch ran.
     package var differences: [String]
     package var rows: [Chunk]
+    /// The same rows as they would be sealed.
+    package var parts: [SealPart]
     package var millis: Double
 
     package var isEqual: Bool {
         recorded.digest == computed.digest && recorded.rowsOut == computed.rowsOut
             && recorded.rowsIn == computed.rowsIn && recorded.late == computed.late
-            && recorded.rejected == computed.rejected && recorded.unmatched == computed.unmatched
+            && recorded.rejected == computed.rejected && recorded.tombstones == computed.tombstones
+            && recorded.unmatched == computed.unmatched
     }
 }
 
@@ -57,6 +60,7 @@ package enum Replay {
             watermark: WatermarkTracker(latenessMillis: job.settings.latenessMillis), positions: [], unread: [])
         return ReplayReport(
             recorded: recorded, computed: result.outcome, differences: differences,
-            rows: returnRows ? try finished.run.rows() : [], millis: (ContinuousClock.now - start) / .milliseconds(1))
+            rows: returnRows ? try finished.run.rows() : [], parts: returnRows ? try finished.run.parts() : [],
+            millis: (ContinuousClock.now - start) / .milliseconds(1))
     }
 }

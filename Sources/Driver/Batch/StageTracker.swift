@@ -3,15 +3,20 @@
 // a failed attempt and a lost worker) goes in together, because what may start is decided behind all of it: a reader that
 // was started between the two would find some of its blocks and take them for all.
 //
-//   task:   waiting -> running(attempt) -> succeeded(attempt, worker) -> sealed
-//               ^          |                    |
-//               +----------+--- failed, lost ---+        (a new attempt, up to `maxAttempts`)
+//   task:   waiting -> running(attempt) -> succeeded(attempt, worker) -> sealing -> sealed
+//               ^          |                    |      ^                    |
+//               +----------+--- failed, lost ---+      +----- resting <-----+ the sink is away
+//                 (a new attempt, up to `maxAttempts`)
 //
 // The last stage starts when every task of stage 0 has succeeded. Blocks live only on the worker that made them: when
 // that worker is lost, or a block cannot be fetched, the task that made it runs again as its next attempt and those who
 // need it wait. Rows waiting to be sealed live only on a worker, too, so a part that is not sealed yet and lost its
 // worker runs again. When all tasks have succeeded the tracker asks once for the limits to be checked (`allReported`);
 // only after `sealAllowed` do parts get sealed, so a batch that stops the job has written nothing (protocol 3).
+//
+// A sink that is away is not the fault of a part: what was computed stays with its worker, the part rests, and all parts
+// that rest are sealed again together when the shell says so (`rest`, then `rested`; how long is `Patience`'s to say).
+// Such an answer is no attempt; rows are computed again only when they are gone. A seal that fails for another reason counts.
 //
 // Answers are accepted by (stage, part, attempt) only: an answer of an older attempt changes nothing.
 //
@@ -43,6 +48,8 @@ package struct StageTracker {
         case sealAllowed
         case partSealed(Attempt)
         case sealFailed(Attempt, Failure)
+        /// The pause that `rest` asked for is over.
+        case rested
     }
 
     package enum Action: Equatable, Sendable {
@@ -50,6 +57,8 @@ package struct StageTracker {
         /// All tasks have succeeded: check the limits, then call `sealAllowed` or give up.
         case allReported
         case seal([Attempt])
+        /// The sink is away: ask again after a pause (`rested`), or give up. Nothing is sealed meanwhile.
+        case rest(Failure)
         case finished
         case fail(Failure)
     }
@@ -59,6 +68,7 @@ package struct StageTracker {
         case running
         case succeeded(worker: String)
         case sealing(worker: String)
+        case resting(worker: String)
         case sealed
     }
 
@@ -108,7 +118,7 @@ package struct StageTracker {
             case .succeeded:
                 succeeded += change
                 unsealed += change
-            case .sealing: succeeded += change
+            case .sealing, .resting: succeeded += change
             case .sealed:
                 succeeded += change
                 sealed += change
@@ -132,6 +142,9 @@ package struct StageTracker {
     /// Set with the phase `over`, until it is said.
     private var unsaid: Failure?
     private var phase = Phase.running
+    /// The sink was away, and the pause is not over.
+    private var outage: Failure?
+    private var isResting = false
     private let maxAttempts: Int
     /// Attempts beyond the first of each task.
     package private(set) var retries = 0
@@ -151,7 +164,7 @@ package struct StageTracker {
     package func holder(stage: Int, part: Int) -> (attempt: Int, worker: String)? {
         let task = stages[stage][part]
         switch task.life {
-        case .succeeded(let worker), .sealing(let worker): return (task.attempt, worker)
+        case .succeeded(let worker), .sealing(let worker), .resting(let worker): return (task.attempt, worker)
         case .waiting, .running, .sealed: return nil
         }
     }
@@ -195,6 +208,13 @@ package struct StageTracker {
         case .sealFailed(let attempt, let failure):
             guard isCurrent(attempt), case .sealing(let worker) = life(attempt) else { return }
             sealFailed(attempt, failure, holder: worker)
+        case .rested:
+            guard isResting else { return }
+            isResting = false
+            outage = nil
+            for (index, part) in stages[lastStage].parts.enumerated() {
+                if case .resting(let worker) = part.life { stages[lastStage].set(index, .succeeded(worker: worker)) }
+            }
         }
     }
 
@@ -213,19 +233,23 @@ package struct StageTracker {
         for stage in stages.indices {
             for part in stages[stage].parts.indices {
                 switch stages[stage][part].life {
-                case .succeeded(worker): lose(stage: stage, part: part, attempt: stages[stage][part].attempt)
+                case .succeeded(worker), .resting(worker): lose(stage: stage, part: part, attempt: stages[stage][part].attempt)
                 // A seal in flight answers for itself: it may have been written.
-                case .sealing, .succeeded, .waiting, .running, .sealed: break
+                case .sealing, .succeeded, .resting, .waiting, .running, .sealed: break
                 }
             }
         }
     }
 
     private mutating func sealFailed(_ attempt: Attempt, _ failure: Failure, holder worker: String) {
+        if failure.isOutage {
+            outage = failure
+            return stages[attempt.stage].set(attempt.part, .resting(worker: worker))
+        }
         switch failure.remedy {
         case .stopJob, .failBatch: return giveUp(failure)
         case .retryTask where failure.code != .workerUnreachable:
-            // The sink was busy or away: the rows are still held, only the seal is tried again.
+            // The rows are still held, only the seal is tried again.
             stages[attempt.stage].set(attempt.part, .succeeded(worker: worker))
         case .retryTask, .rerunParentStage:
             lose(stage: attempt.stage, part: attempt.part, attempt: attempt.attempt)
@@ -265,7 +289,12 @@ package struct StageTracker {
             phase = .checking
             actions.append(.allReported)
         case .sealing:
-            if stages[lastStage].unsealed > 0 { actions.append(.seal(sealing())) }
+            if let outage {
+                if !isResting { actions.append(.rest(outage)) }
+                isResting = true
+            } else if stages[lastStage].unsealed > 0 {
+                actions.append(.seal(sealing()))
+            }
             if stages[lastStage].allSealed {
                 phase = .over
                 actions.append(.finished)

@@ -62,6 +62,17 @@ extension Catalog {
         }
     }
 
+    /// A log that was begun by a build without marks: they are read out of its batches, once.
+    package func completeSeals(_ jobID: JobID, epoch: Epoch) throws {
+        guard try seals(jobID).isEmpty, let last = try lastDone(jobID)?.plan.batch else { return }
+        let done = try batches(jobID, last: Int(clamping: last)).filter { $0.outcome != nil }
+        guard done.contains(where: { $0.outcome?.parts.contains { $0.rows > 0 } ?? false }) else { return }
+        try write { database in
+            try requireLease(jobID, epoch, in: database)
+            for batch in done { try storeSeals(jobID, batch.plan.batch, batch.outcome?.parts ?? [], in: database) }
+        }
+    }
+
     /// Inside the transaction that makes `batch` DONE.
     func storeSeals(
         _ jobID: JobID, _ batch: BatchNumber, _ parts: [SealedPart], in database: any SQLDatabase

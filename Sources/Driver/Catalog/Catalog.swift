@@ -149,6 +149,7 @@ package final class Catalog: Sendable {
         let what: String
         switch failure.code {
         case .diskFull: what = "the catalog has no space left"
+        case .databaseReadOnly: what = "the catalog takes no writes now"
         case .catalogReadOnly where access == .readWrite: what = "the catalog cannot be written now"
         default: return failure
         }
@@ -177,7 +178,7 @@ package final class Catalog: Sendable {
                 }
                 Thread.sleep(forTimeInterval: pauseSeconds)
                 pauseSeconds = min(pauseSeconds * 1.5, 0.02)
-            } catch let failure as Failure where failure.code == .sinkMismatch {
+            } catch let failure as Failure where failure.code == .sinkMismatch || failure.code == .rowRefused {
                 // The databases' word for a table, column or constraint that does not fit; here it is not a sink's.
                 throw Failure(
                     .catalogFailed, "the catalog's tables do not fit this build or refused a row", why: failure.why,

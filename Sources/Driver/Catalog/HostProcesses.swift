@@ -10,7 +10,8 @@ package enum ProcessLife: Sendable, Equatable { case alive, dead, unknown }
 
 package enum HostProcesses {
     /// The running kernel's identity; empty where /proc does not tell.
-    package static let bootID = contents("/proc/sys/kernel/random/boot_id")?
+    package static let bootID =
+        contents("/proc/sys/kernel/random/boot_id")?
         .trimmingCharacters(in: .whitespacesAndNewlines) ?? ""
 
     package static let pidNamespace: String = {

@@ -206,10 +206,10 @@ struct OutcomeText: Decodable {
     var retries: Int
     var workers: Int
     var timings: BatchTimings
-    var tombstones, refused, nextDueMillis: Int64?
+    var tombstones, refused, nextDueMillis, rejectedUnlisted, lateUnlisted: Int64?
 
     private enum Key: String, CodingKey {
-        case parts, state, rejectedRanges, lateRanges, retries, workers, timings, tombstones, refused, nextDueMillis
+        case parts, state, rejectedRanges, lateRanges, rejectedUnlisted, lateUnlisted, retries, workers, timings, tombstones, refused, nextDueMillis
     }
 
     init(from decoder: any Decoder) throws {
@@ -223,6 +223,8 @@ struct OutcomeText: Decodable {
         timings = try object.decode(BatchTimings.self, forKey: .timings)
         tombstones = try object.decodeIfPresent(Int64.self, forKey: .tombstones)
         refused = try object.decodeIfPresent(Int64.self, forKey: .refused)
+        rejectedUnlisted = try object.decodeIfPresent(Int64.self, forKey: .rejectedUnlisted)
+        lateUnlisted = try object.decodeIfPresent(Int64.self, forKey: .lateUnlisted)
         nextDueMillis = try object.decodeIfPresent(Int64.self, forKey: .nextDueMillis)
     }
 }
@@ -283,6 +285,8 @@ struct LogRow {
             outcome.timings = text.timings
             outcome.tombstones = text.tombstones
             outcome.refused = text.refused
+            outcome.rejectedUnlisted = text.rejectedUnlisted
+            outcome.lateUnlisted = text.lateUnlisted
             outcome.nextDueMillis = text.nextDueMillis
         }
         record = BatchRecord(

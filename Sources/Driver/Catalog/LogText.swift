@@ -145,10 +145,12 @@ func outcomeText(_ outcome: BatchOutcome, past: LogPast?) -> String {
         json.raw(",\"lateRanges\":")
         json.ranges(outcome.lateRanges)
     }
+    if let unlisted = outcome.lateUnlisted { json.field(",\"lateUnlisted\":", unlisted) }
     if !outcome.rejectedRanges.isEmpty {
         json.raw(",\"rejectedRanges\":")
         json.ranges(outcome.rejectedRanges)
     }
+    if let unlisted = outcome.rejectedUnlisted { json.field(",\"rejectedUnlisted\":", unlisted) }
     if outcome.retries != 0 { json.field(",\"retries\":", outcome.retries) }
     if let state = outcome.state {
         json.raw(",\"state\":")

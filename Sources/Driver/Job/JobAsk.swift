@@ -34,8 +34,8 @@ package enum JobAsk: Sendable {
     case load
     /// What a start decides by.
     case facts
-    /// Take the sink over under our epoch. `last` is the log's last DONE batch.
-    case claimSink(adopt: Bool, last: BatchNumber)
+    /// Take the sink over under our epoch; the table is what the log has as begun, or begins.
+    case claimSink(SinkClaim, table: Catalog.BegunTable?)
     /// Into the log, in this order.
     case write([StartWrite])
     /// Every worker must reach the state place.
@@ -112,9 +112,12 @@ package struct SinkClaimed: Sendable {
     package var fixedParts: Int?
     /// The highest batch that each part has sealed.
     package var sealed: [Int: BatchNumber]
-    package init(fixedParts: Int?, sealed: [Int: BatchNumber]) {
+    /// All that it holds of the job now; nil for a sink that keeps nothing.
+    package var sight: SinkSight?
+    package init(fixedParts: Int?, sealed: [Int: BatchNumber], sight: SinkSight? = nil) {
         self.fixedParts = fixedParts
         self.sealed = sealed
+        self.sight = sight
     }
 }
 

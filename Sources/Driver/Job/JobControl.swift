@@ -50,6 +50,7 @@ package struct JobStatus: Sendable {
     package var batchesDone: Int64 = 0
     package var recordsDone: Int64 = 0
     package var rejectedDone: Int64 = 0
+    package var tombstonesDone: Int64 = 0
     package var retries: Int64 = 0
     /// What the job waits for, while it waits for the outside.
     package var waitsFor: Failure?

@@ -22,7 +22,8 @@ struct JobFacts {
         facts.wallMillis = wallMillis()
         if job.record.kind == .live {
             for (partition, entry) in try source.queries.committed(group: job.group, partitions) {
-                let isRecorded = try positions[partition] != nil
+                let isRecorded =
+                    try positions[partition] != nil
                     && catalog.isRecordedEnd(jobID, partition, offset: entry.offset)
                 facts.committed[partition] = .init(offset: entry.offset, metadata: entry.metadata, isRecorded: isRecorded)
             }
@@ -38,6 +39,7 @@ struct JobFacts {
         let sink = try openSink(job.settings, table: job.graph.sink)
         defer { sink.close() }
         facts.sinkOwner = try sink.owner(job: job.record.name)
+        facts.sink = try self.sink(sink, log: facts.log, starts: starts)
         if facts.log.openPlan != nil {
             facts.sealed = try sink.sealedBatches(
                 SinkIdentity(job: job.record.name, jobID: jobID, epoch: 0, sink: job.graph.sink.name))
@@ -46,6 +48,24 @@ struct JobFacts {
             let store = try StateStore(address: job.settings.state)
             facts.version = try catalog.version(jobID, atOrBefore: target, starts: starts) { try isKept($0, in: store) }
         }
+        return facts
+    }
+
+    /// What the verdict on the sink is decided by; what could run again is looked up only where a part is behind.
+    private func sink(_ sink: any Sink, log: LogStand, starts: [TopicPartition: Int64]) throws -> SinkVerdict.Facts {
+        let identity = SinkIdentity(job: job.record.name, jobID: jobID, epoch: 0, sink: job.graph.sink.name)
+        var facts = SinkVerdict.Facts(
+            job: job.record.name, place: "\(maskedAddress(job.settings.sink)) \(job.graph.sink.name)",
+            begun: try catalog.begunTables(jobID).first, sight: try sink.sight(identity), seals: log.seals,
+            open: log.openPlan?.batch, last: log.lastDone?.plan.batch ?? 0,
+            replacesRows: sinkReplacesRows(address: job.settings.sink, table: job.graph.sink), adopt: options.adopt)
+        guard let behind = facts.behind else { return facts }
+        let (history, plans) = try catalog.seals(jobID, since: behind, last: facts.last)
+        let store = try StateStore(address: job.settings.state)
+        let rerun = try SinkRerun(plans: plans, last: facts.last, starts: starts) { try isKept($0, in: store) }
+        facts.history = history
+        facts.canRunFrom = rerun.from
+        facts.lacks = rerun.lacks
         return facts
     }
 

@@ -93,7 +93,7 @@ package final class JobLoop {
         case .lease: return .lease(try takeLease())
         case .load: return try load()
         case .facts: return .facts(try JobFacts(catalog: catalog, source: required(source), options: options).gather())
-        case .claimSink(let adopt, let last): return .claimed(try claimSink(adopt: adopt, last: last))
+        case .claimSink(let claim, let table): return .claimed(try claimSink(claim, table))
         case .write(let writes):
             for write in writes { try carryOut(write) }
             try catalog.setJobState(job().record.jobID, epoch: machine.epoch, state: .running)
@@ -113,8 +113,9 @@ package final class JobLoop {
             try checkSource(reached: [:], isDoubtful: true)
             return .done
         case .arrived(let worker, let positions, let restMillis, let paceMillis):
-            return .arrived(try required(source).arrived(
-                at: pool.available.first { $0.id == worker }, behind: positions, restMillis: restMillis, paceMillis: paceMillis))
+            return .arrived(
+                try required(source).arrived(
+                    at: pool.available.first { $0.id == worker }, behind: positions, restMillis: restMillis, paceMillis: paceMillis))
         case .startAt(let positions):
             try catalog.startAt(job().record.jobID, epoch: machine.epoch, positions: positions)
             return .done
@@ -177,7 +178,8 @@ package final class JobLoop {
         let desired = record.desired
         var isChanged = false
         if let settings = options.settings {
-            isChanged = record.settings != settings.values || record.settingsDigest != settings.digest
+            isChanged =
+                record.settings != settings.values || record.settingsDigest != settings.digest
                 || record.buildDigest != buildDigest
             if isChanged, try catalog.lastDone(record.jobID) != nil {
                 try DriverProcess.checkStateFits(
@@ -187,6 +189,7 @@ package final class JobLoop {
             record.settings = settings.values
             record.settingsDigest = settings.digest
         }
+        try catalog.completeSeals(record.jobID, epoch: machine.epoch)
         var job = try RunningJob(
             record: record, jobs: jobs, buildDigest: buildDigest, catalog: catalog, backfill: options.backfill)
         job.isChanged = isChanged
@@ -225,13 +228,21 @@ package final class JobLoop {
             job: job.record.name, jobID: job.record.jobID, epoch: machine.epoch, sink: job.graph.sink.name)
     }
 
-    private func claimSink(adopt: Bool, last: BatchNumber) throws -> SinkClaimed {
+    /// - Parameter table: what the log has as begun, or begins; nil where it is not asked.
+    private func claimSink(_ claim: SinkClaim, _ table: Catalog.BegunTable?) throws -> SinkClaimed {
         let job = try job()
         let sink = try openSink(job.settings, table: job.graph.sink)
         defer { sink.close() }
         let identity = try sinkIdentity()
-        try sink.claim(identity, adopt: adopt, after: last)
-        return SinkClaimed(fixedParts: sink.fixedParts, sealed: try sink.sealedBatches(identity))
+        // Written down before it is made: from then on a table that is missing was lost.
+        if let table, claim.begins { try catalog.begin(table, of: job.record.jobID, epoch: machine.epoch) }
+        try sink.claim(identity, claim)
+        let sight = try sink.sight(identity)
+        if var table, let known = sight?.table, table.identity != known {
+            table.identity = known
+            try catalog.begin(table, of: job.record.jobID, epoch: machine.epoch)
+        }
+        return SinkClaimed(fixedParts: sink.fixedParts, sealed: try sink.sealedBatches(identity), sight: sight)
     }
 
     private func runBatch(_ run: BatchRun) -> RanBatch {
@@ -242,6 +253,11 @@ package final class JobLoop {
                 try checkSource(
                     reached: Dictionary(uniqueKeysWithValues: run.plan.ranges.map { ($0.topicPartition, $0.until) }),
                     isDoubtful: false)
+            },
+            patience: machine.freshPatience, isDraining: { [control] in control.wish != .run },
+            waits: { [unowned self] waiting, says in
+                guard let waiting else { return take(.isBack(afterMillis: 0)) }
+                take(.waits(waiting, says: says))
             },
             shouldStop: { [control, machine] in
                 var asked = machine
@@ -359,7 +375,17 @@ package final class JobLoop {
             guard let outcome = record.outcome else { return }
             status.recordsDone += outcome.rowsIn
             status.rejectedDone += outcome.rejected
+            status.tombstonesDone += outcome.tombstones ?? 0
             status.retries += Int64(outcome.retries)
+        }
+        if let outcome = record.outcome, outcome.rejectedUnlisted != nil || outcome.lateUnlisted != nil {
+            Log.warning(
+                "offsets not listed",
+                [
+                    ("job", name), ("batch.id", "\(record.plan.batch)"), ("rejected_unlisted", "\(outcome.rejectedUnlisted ?? 0)"),
+                    ("late_unlisted", "\(outcome.lateUnlisted ?? 0)"),
+                    ("why", "a row of the log names at most \(Limits.listedRanges) ranges"),
+                ])
         }
         if isOverrun {
             Log.warning(

@@ -71,6 +71,9 @@ package struct JobMachine: Sendable {
     private var sealedBefore: Set<Int> = []
 
     private var placement = TaskPlacement()
+    /// What could be read of the batches that are done.
+    private var rejectWatch = RejectWatch()
+    private var readings: RejectWatch.Batch?
     private var clock = BatchClock(intervalMillis: 0, pollMillis: 5)
     private var spread = BatchSpread()
     private var pace = BatchPace()
@@ -158,7 +161,7 @@ package struct JobMachine: Sendable {
         case .lease: return .lease
         case .load: return .load
         case .facts: return .facts
-        case .claimSink: return .claimSink(adopt: options.adopt, last: facts?.log.lastDone?.plan.batch ?? 0)
+        case .claimSink: return .claimSink(sinkClaim, table: facts?.sink?.table)
         case .write: return .write(decision?.writes ?? [])
         case .checkState: return .checkState
         case .expectWorkers: return .expectWorkers(count: options.expectedWorkers, millis: DriverLimits.expectedWorkersMillis)
@@ -281,6 +284,19 @@ package struct JobMachine: Sendable {
         phase = .facts
     }
 
+    /// What the sink is told when it is taken over.
+    private var sinkClaim: SinkClaim {
+        SinkClaim(
+            adopt: options.adopt, begins: facts?.sink.map { SinkVerdict.decide($0) == .begin } ?? true,
+            after: facts?.log.lastDone?.plan.batch ?? 0, open: facts?.log.openPlan?.batch, seals: facts?.log.seals ?? [],
+            parent: job?.record.parentJobID, keys: job?.settings.sinkKeys)
+    }
+
+    /// How long a batch's sink is waited for: as for anything outside.
+    package var freshPatience: Patience {
+        Patience(options.untilCaughtUp ? .bounded(job?.settings.patienceMillis ?? DriverLimits.patienceMillis) : .standing)
+    }
+
     /// The first decision: it only has to refuse what must be refused.
     private mutating func decide(_ facts: StartFacts) {
         guard let job else { return end(.failed, defect("facts came before the job")) }
@@ -298,6 +314,7 @@ package struct JobMachine: Sendable {
         facts.fixedParts = claimed.fixedParts
         facts.sealed = facts.log.openPlan == nil ? [:] : claimed.sealed
         facts.sinkOwner = .job(job.record.jobID, epoch)
+        facts.sink?.claimed(claimed.sight)
         do {
             var decision = try StartDecision.decide(facts, of: job, epoch: epoch, options: options)
             if let settings = options.settings, settings.values != job.record.settings || job.isChanged {
@@ -381,7 +398,8 @@ package struct JobMachine: Sendable {
         if open != nil { return phase = .run }
         if case .drain(let state) = wish { return end(state, nil) }
         if isCaughtUp { return end(.finished, nil) }
-        let wait = hasBacklog && !foundNothing
+        let wait =
+            hasBacklog && !foundNothing
             ? 0 : clock.waitMillis(now: moment.steadyMillis, foundNothing: foundNothing)
         phase = wait > 0 ? .rest(wait) : .ends
     }
@@ -549,7 +567,7 @@ package struct JobMachine: Sendable {
         return .run(
             BatchRun(
                 plan: open, epoch: epoch, spec: job.spec, settings: job.settings, mode: mode, manner: manner,
-                sealedBefore: sealedBefore, placement: placement, runNumber: moment.steadyNanos))
+                sealedBefore: sealedBefore, placement: placement, rejectWatch: rejectWatch, runNumber: moment.steadyNanos))
     }
 
     private mutating func batchRan(_ ran: RanBatch, _ moment: Moment) {
@@ -576,6 +594,7 @@ package struct JobMachine: Sendable {
         finished = FinishedBatch(
             plan: plan, outcome: outcome, positions: result.positions, quarantine: result.quarantine,
             inlineState: result.inlineState, workers: done.run.usedWorkers)
+        readings = done.run.builder.readings
         planned = nil
         pace.ran(by: done.run.usedWorkers)
         phase = .finish
@@ -626,6 +645,8 @@ package struct JobMachine: Sendable {
         for position in finished.positions { positions[position.topicPartition] = position }
         seals = sealsAfterFinished
         let plan = finished.plan
+        if let readings, readings.number == plan.batch { rejectWatch.done(readings) }
+        readings = nil
         lastBatch = plan.batch
         lastWatermark = job?.record.kind == .backfill ? nil : finished.outcome.watermarkAfterMillis
         lastState = finished.outcome.state ?? lastState

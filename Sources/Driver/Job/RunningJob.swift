@@ -30,9 +30,9 @@ package struct RunningJob: Sendable {
         self.record = record
         self.buildDigest = buildDigest
         settingsDigest = record.settingsDigest
-        settings = try EngineSettings(record.settings)
         graph = try jobs.graph(definition: record.definition, settings: record.settings)
-        let schemaText = try Self.schemaText(record.settings["schema"] ?? "", format: graph.source.format)
+        settings = try EngineSettings(record.settings, source: graph.source)
+        let schemaText = try Self.schemaText(record.settings)
         schemaDigest = digest(of: Array((schemaText ?? graph.source.format.rawValue).utf8))
         // The decoder is made once here, so that a schema that does not fit is refused before anything is planned.
         _ = try Formats.makeDecoder(
@@ -73,14 +73,15 @@ package struct RunningJob: Sendable {
             planDigest: graph.digest, buildDigest: buildDigest, schemaText: nil, lane: record.kind.rawValue)
     }
 
-    private static func schemaText(_ path: String, format: RecordFormat) throws -> String? {
-        guard !path.isEmpty else { return nil }
-        guard let data = FileManager.default.contents(atPath: path) else {
+    private static func schemaText(_ settings: [String: String]) throws -> String? {
+        let id = settings["schema_id"].flatMap { UInt32($0) }
+        let sources = try WriterSchemas.sources(settings["schema"] ?? "", id: id)
+        for source in sources where !FileManager.default.isReadableFile(atPath: source.path) {
             throw Failure(
-                .fileMissing, "schema file \(path) is not there", why: "the setting `schema` names it",
+                .fileMissing, "schema file \(source.path) is not there", why: "the setting `schema` names it",
                 now: "correct --schema, or leave it out for the built-in schema of ad events")
         }
-        return String(decoding: data, as: UTF8.self)
+        return try WriterSchemas(sources, builtInID: id).text
     }
 }
 

@@ -24,6 +24,8 @@ package struct StartFacts: Sendable {
     /// What stands now at each remembered tail: a hash, or nil where no record is any longer.
     package var tails: [TopicPartition: String?]
     package var sinkOwner: SinkOwner
+    /// What the sink holds beside what the log says; nil where nothing is to be compared.
+    package var sink: SinkVerdict.Facts?
     /// The highest batch that each sink part has sealed; asked while a plan is open.
     package var sealed: [Int: BatchNumber]
     /// Parts of the last stage that the sink prescribes; known behind the claim.
@@ -96,6 +98,7 @@ package struct StartDecision: Sendable {
     private mutating func decide() throws(Failure) {
         let isAnotherTopic = try checkTopic()
         let steps = try RecoveryPlan.decide(facts.recovery(of: job, options: options))
+        if let sink = facts.sink, let refusal = sink.refusal { throw refusal }
         try checkParts()
         for step in steps { carryOut(step) }
         if isAnotherTopic {
@@ -218,7 +221,9 @@ package struct StartDecision: Sendable {
     private func recreated(_ what: String, _ why: String) -> Failure {
         Failure(
             .topicRecreated, what, why: why,
-            now: "nothing was read; if it is the same topic on another cluster start with --accept-topic, which compares the last records; to read the new one run the job under another --name")
+            now:
+                "nothing was read; if it is the same topic on another cluster start with --accept-topic, which compares the last records; to read the new one run the job under another --name"
+        )
     }
 
     /// Without an exchange part p is partition p of the input: a sink with fewer parts has no place for the last ones.
@@ -360,7 +365,8 @@ extension RunningJob {
     /// What the ledger must hold of each part that the plan may seal.
     func predecessors(of plan: BatchPlan, _ seals: [SealMark]) -> [SealMark] {
         guard !seals.isEmpty else { return [] }
-        let parts = graph.hasExchange
+        let parts =
+            graph.hasExchange
             ? Set(0..<(plan.taskCounts.last ?? 0)) : Set(plan.ranges.map { Int($0.partition) })
         return seals.filter { parts.contains($0.part) }
     }

@@ -5,6 +5,10 @@
 // statement outside a transaction connects again. `connectionNumber` tells who keeps things on the server for the length
 // of a connection (a temporary table) that they are gone.
 //
+// Behind a pooler (PgBouncer) the server's session may be another's with each transaction, so nothing is left in it: no
+// prepared statements, no settings beyond a transaction, which each transaction makes for itself in the message that begins
+// it. A pooler is known by the number of the server's process, which it makes up.
+//
 // Every wait is bounded: connecting, a statement, a lock, a silent peer; and a process that was stopped inside a
 // transaction loses it after 15 s, before anybody who waits for one of its locks gives up: so its locks cannot hold off
 // the driver that takes over.
@@ -32,13 +36,25 @@ package final class PostgresDatabase: SQLDatabase {
     /// What a statement may take.
     static let statementSeconds = 120
 
+    /// Whether a pooler stands between us and the server.
+    package private(set) var isPooled = false
+
     /// What every connection is told first. A server that acknowledges before it has written would lose sealed batches.
-    private static let session = """
-        SET client_min_messages = error; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET bytea_output = 'hex';
-        SET extra_float_digits = 1; SET statement_timeout = '\(statementSeconds)s'; SET lock_timeout = '20s';
-        SET idle_in_transaction_session_timeout = '15s';
-        SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
-        """
+    private static let session = settings(scope: "SESSION")
+    /// The same where the session is not ours, with each transaction.
+    private static let transactionSettings = settings(scope: "LOCAL")
+
+    private static func settings(scope: String) -> String {
+        let values = [
+            "client_min_messages = error", "TimeZone = 'UTC'", "DateStyle = 'ISO, YMD'", "bytea_output = 'hex'",
+            "extra_float_digits = 1", "statement_timeout = '\(statementSeconds)s'", "lock_timeout = '20s'",
+            "idle_in_transaction_session_timeout = '15s'",
+        ]
+        return values.map { "SET \(scope) \($0); " }.joined() + """
+            SELECT set_config('synchronous_commit', 'on', \(scope == "LOCAL")) \
+            WHERE current_setting('synchronous_commit') = 'off'
+            """
+    }
 
     package init(url: String) throws {
         address = try PostgresAddress(url)
@@ -55,12 +71,14 @@ package final class PostgresDatabase: SQLDatabase {
     @discardableResult
     package func execute(_ sql: String, _ parameters: [SQLValue]) throws -> [[SQLValue]] {
         let connection = try connected()
-        let name = parameters.isEmpty ? nil : try prepared(sql, on: connection)
+        // By itself it would run under somebody else's settings.
+        if isPooled && !isInTransaction { return try transaction { try execute(sql, parameters) } }
+        let name = parameters.isEmpty || isPooled ? nil : try prepared(sql, on: connection)
         let values = try PostgresParameters(parameters)
         let result = try accepted(
             values.withPointers { count, pointers, lengths, formats in
                 if let name { return PQexecPrepared(connection, name, count, pointers, lengths, formats, 0) }
-                return PQexecParams(connection, sql, 0, nil, nil, nil, nil, 0)
+                return PQexecParams(connection, sql, count, nil, pointers, lengths, formats, 0)
             }, "run a statement")
         changedRows = result.changedRows
         return result.rows
@@ -123,7 +141,11 @@ package final class PostgresDatabase: SQLDatabase {
                 now: "report this with the command that was run")
         }
         // Read committed, whatever the server's default: the ledger's guard must see what the part before it committed.
-        func send() throws { _ = try accepted(PQexec(try connected(), "BEGIN ISOLATION LEVEL READ COMMITTED"), "begin") }
+        func send() throws {
+            let connection = try connected()
+            let begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
+            _ = try accepted(PQexec(connection, isPooled ? "\(begin); \(Self.transactionSettings)" : begin), "begin")
+        }
         do {
             try send()
         } catch let failure as Failure where failure.code == .databaseUnreachable && connectionNumber > 0 {
@@ -181,7 +203,9 @@ package final class PostgresDatabase: SQLDatabase {
         }
         // libpq would print the server's notices to stderr, which is ours.
         PQsetNoticeReceiver(opened, { _, _ in }, nil)
-        _ = try accepted(PQexec(opened, Self.session), "take the session's settings")
+        let server = try accepted(PQexec(opened, "SELECT pg_backend_pid()"), "tell its process").rows
+        isPooled = server.first?.first != .int(Int64(PQbackendPID(opened)))
+        if !isPooled { _ = try accepted(PQexec(opened, Self.session), "take the session's settings") }
         connectionNumber += 1
     }
 
@@ -217,6 +241,9 @@ package final class PostgresDatabase: SQLDatabase {
             return result
         }
         let state = result.state
+        if isPooled, let refusal = PostgresFailure.poolerRefusal(result.sentence, address: address.masked) {
+            throw refusal
+        }
         if state.isEmpty || PQstatus(self.handle) != CONNECTION_OK {
             // Either libpq met the end of the connection, or the server said why it ended it.
             let sentence = state.isEmpty ? nil : result.sentence

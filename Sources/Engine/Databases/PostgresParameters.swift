@@ -43,7 +43,7 @@ struct PostgresParameters {
 
     static func zeroInText() -> Failure {
         Failure(
-            .sinkMismatch, "a text cannot be stored in PostgreSQL", why: "it contains the character U+0000",
+            .rowRefused, "a text cannot be stored in PostgreSQL", why: "it contains the character U+0000",
             now: "look for it in names and settings: records with such texts are rejected when they are decoded")
     }
 }

@@ -2,8 +2,8 @@
 //
 // Statements use `$1 ... $n` for parameters in both; values are always bound, never spelled into the text. Text read
 // from a timestamptz or bigint column comes back as the case that the dialect stores. A connection belongs to one
-// thread at a time. Errors are `Failure`s with one of: databaseUnreachable, databaseBusy, diskFull, catalogReadOnly,
-// catalogLocked, sinkMismatch, catalogFailed; their texts never contain a password.
+// thread at a time. Errors are `Failure`s with one of: databaseUnreachable, databaseBusy, databaseReadOnly, diskFull,
+// catalogReadOnly, catalogLocked, sinkMismatch, rowRefused, catalogFailed; their texts never contain a password.
 
 public enum SQLValue: Sendable, Hashable {
     case null

@@ -93,7 +93,20 @@ package final class SQLiteDatabase: SQLDatabase {
 
     package func transaction<Result>(_ body: () throws -> Result) throws -> Result {
         // A reader may not ask for the write lock; it still gets one consistent view.
-        try execute(readOnly ? "BEGIN" : "BEGIN IMMEDIATE")
+        try transaction(readOnly ? "BEGIN" : "BEGIN IMMEDIATE", body)
+    }
+
+    /// One consistent view, without asking for the write lock.
+    package func reading<Result>(_ body: () throws -> Result) throws -> Result { try transaction("BEGIN", body) }
+
+    /// Rows that the last step of a statement wrote, those of triggers not counted.
+    package var rowsOfLastStep: Int { handle.map { Int(sqlite3_changes64($0)) } ?? 0 }
+
+    /// False also when an error has ended the transaction by itself.
+    package var isInTransaction: Bool { handle.map { sqlite3_get_autocommit($0) == 0 } ?? false }
+
+    private func transaction<Result>(_ begin: String, _ body: () throws -> Result) throws -> Result {
+        try execute(begin)
         do {
             let result = try body()
             try execute("COMMIT")

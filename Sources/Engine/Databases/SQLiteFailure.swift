@@ -12,10 +12,11 @@ enum SQLiteFailure {
         switch code & 0xff {
         case SQLITE_FULL: .diskFull
         case SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_PERM, SQLITE_AUTH: .catalogReadOnly
-        case SQLITE_BUSY, SQLITE_LOCKED: .databaseBusy
+        case SQLITE_BUSY, SQLITE_LOCKED, SQLITE_PROTOCOL: .databaseBusy
         // A disk or a network file system that does not answer; what the file holds is another question.
-        case SQLITE_IOERR: .databaseUnreachable
-        case SQLITE_ERROR, SQLITE_SCHEMA, SQLITE_CONSTRAINT, SQLITE_MISMATCH, SQLITE_RANGE: .sinkMismatch
+        case SQLITE_IOERR, SQLITE_NOMEM: .databaseUnreachable
+        case SQLITE_CONSTRAINT, SQLITE_MISMATCH, SQLITE_TOOBIG: .rowRefused
+        case SQLITE_ERROR, SQLITE_SCHEMA, SQLITE_RANGE: .sinkMismatch
         default: .catalogFailed
         }
     }
@@ -28,7 +29,7 @@ enum SQLiteFailure {
             case .catalogReadOnly: "check that the file and its directory exist and that this user may write them"
             case .databaseUnreachable: "check the disk of \(path); the file itself may be whole"
             case .databaseBusy: "another process writes to this file: try again, or find it with `fuser \(path)`"
-            case .sinkMismatch: "compare the tables in \(path) with what the job expects, or name another file"
+            case .sinkMismatch, .rowRefused: "compare the tables in \(path) with what the job expects, or name another file"
             default: "check the file with `sqlite3 \(path) 'PRAGMA integrity_check'` and restore it if it is damaged"
             }
         return Failure(meaning, "the database \(path) could not \(action)", why: detail, now: now)

@@ -147,6 +147,9 @@ extension Expression: CustomStringConvertible {
 }
 
 extension Duration {
-    /// Whole milliseconds, rounded down.
-    var millis: Int64 { components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000 }
+    /// Whole milliseconds, rounded down; at the nearest bound of 64 bits where they do not fit.
+    var millis: Int64 {
+        let (whole, isOver) = components.seconds.multipliedReportingOverflow(by: 1000)
+        return isOver ? (components.seconds < 0 ? .min : .max) : whole.plus(components.attoseconds / 1_000_000_000_000_000)
+    }
 }

@@ -32,13 +32,47 @@ struct BoundExpression: Sendable {
         case intToFloat(BoundExpression)
         case floatToInt(BoundExpression)
         case boolToInt(BoundExpression)
-        /// int64 and timestamp are the same numbers.
+        /// int64 and timestamp are the same numbers; a number that is no time of a row becomes NULL.
         case retype(BoundExpression)
         case tumble(BoundExpression, lengthMillis: Int64)
     }
     var node: Node
     var type: ValueType
     var nullable: Bool
+
+    /// Whether the value may be NULL because of what it is made from, and not only where a result does not fit its type.
+    /// - Parameter isNullable: whether the slot may be NULL in that sense.
+    func isNullable(_ isNullable: (Int) -> Bool) -> Bool {
+        switch node {
+        case .slot(let slot): return isNullable(slot)
+        case .literal, .isNull: return false
+        case .nullWhere: return true
+        case .compareLiteral(_, let inner, _), .not(let inner), .intToFloat(let inner), .floatToInt(let inner),
+            .boolToInt(let inner), .retype(let inner), .tumble(let inner, _):
+            return inner.isNullable(isNullable)
+        case .compare(_, let left, let right), .integer(_, let left, let right), .float(_, let left, let right),
+            .and(let left, let right), .or(let left, let right):
+            return left.isNullable(isNullable) || right.isNullable(isNullable)
+        }
+    }
+
+    /// The slots that are not NULL in any row for which this condition is true.
+    func slotsKnown(_ body: (Int) -> Void) {
+        switch node {
+        case .and(let left, let right):
+            left.slotsKnown(body)
+            right.slotsKnown(body)
+        case .not(let inner):
+            if case .isNull(let value) = inner.node, case .slot(let slot) = value.node { body(slot) }
+        case .compareLiteral(_, let inner, _):
+            if case .slot(let slot) = inner.node { body(slot) }
+        case .compare(_, let left, let right):
+            for side in [left, right] { if case .slot(let slot) = side.node { body(slot) } }
+        case .slot, .literal, .integer, .float, .or, .isNull, .nullWhere, .intToFloat, .floatToInt, .boolToInt, .retype,
+            .tumble:
+            break
+        }
+    }
 
     /// Every slot that the expression reads.
     func visitSlots(_ body: (Int) -> Void) {
@@ -98,10 +132,10 @@ struct ExpressionBinder {
                     "\(place) puts \(inner) into windows", why: "it is \(bound.type.rawValue), not a timestamp",
                     now: "use a column of type timestamp: \(names(of: .timestamp))")
             }
-            guard lengthMillis > 0 else {
+            guard (1...longestSpanMillis).contains(lengthMillis) else {
                 throw mismatch(
                     "\(place) asks for windows of \(formatDuration(lengthMillis))",
-                    why: "a window is at least one millisecond long", now: "give a positive length")
+                    why: "a window is at least one millisecond and at most 100 years long", now: "give another length")
             }
             return BoundExpression(
                 node: .tumble(bound, lengthMillis: lengthMillis), type: .timestamp, nullable: bound.nullable)
@@ -198,7 +232,10 @@ struct ExpressionBinder {
         case (.float64, .int64):
             node = .floatToInt(inner)
             nullable = true
-        case (.int64, .timestamp), (.timestamp, .int64): node = .retype(inner)
+        case (.int64, .timestamp):
+            node = .retype(inner)
+            nullable = true
+        case (.timestamp, .int64): node = .retype(inner)
         case (.bool, .int64): node = .boolToInt(inner)
         default:
             throw mismatch(
@@ -219,9 +256,9 @@ struct ExpressionBinder {
 
     private func readAsTime(_ bound: BoundExpression, meeting other: BoundExpression) throws -> BoundExpression {
         guard other.type == .timestamp, case .literal(.text(let text)) = bound.node else { return bound }
-        guard let millis = parseTime(text) else {
+        guard let millis = parseTime(text), millis.isRowTime else {
             throw mismatch(
-                "\(place) compares a time with \"\(text)\"", why: "that is not a time",
+                "\(place) compares a time with \"\(text)\"", why: "that is not a time of the years 1 to 9999",
                 now: "write it as 2026-03-01T12:00:00Z")
         }
         return BoundExpression(node: .literal(.timestamp(millis)), type: .timestamp, nullable: false)

@@ -90,7 +90,9 @@ extension Kernels {
             while index < last {
                 if left.loadUnaligned(fromByteOffset: index, as: UInt64.self)
                     != right.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-                { return false }
+                {
+                    return false
+                }
                 index &+= 8
             }
             return left.loadUnaligned(fromByteOffset: last, as: UInt64.self)

@@ -17,7 +17,7 @@ extension BoundExpression {
             let result = Kernels.arithmetic(
                 operation, Kernels.int(left.evaluate(frame, rows)), Kernels.int(right.evaluate(frame, rows)),
                 frame.rowCount, rows)
-            return type == .timestamp ? .timestamp(result) : .int64(result)
+            return type == .timestamp ? .timestamp(Kernels.times(result, frame.rowCount, rows)) : .int64(result)
         case .float(let operation, let left, let right):
             return .float64(
                 Kernels.arithmetic(
@@ -38,11 +38,12 @@ extension BoundExpression {
             return .int64(Kernels.map(inner.evaluateBool(frame, rows), 0, frame.rowCount, rows) { $0 ? 1 : 0 })
         case .retype(let inner):
             let column = Kernels.int(inner.evaluate(frame, rows))
-            return type == .timestamp ? .timestamp(column) : .int64(column)
+            return type == .timestamp ? .timestamp(Kernels.times(column, frame.rowCount, rows)) : .int64(column)
         case .tumble(let inner, let lengthMillis):
             return .timestamp(
                 Kernels.map(Kernels.int(inner.evaluate(frame, rows)), 0, frame.rowCount, rows) {
-                    Kernels.windowStart($0, lengthMillis)
+                    // The first window of all starts where times do.
+                    max(Kernels.windowStart($0, lengthMillis), rowTimes.lowerBound)
                 })
         }
     }
@@ -118,11 +119,17 @@ enum Kernels {
         return c
     }
 
-    /// The start of the window of `lengthMillis` that `time` falls into; windows count from 1970, before it too.
+    /// The start of the window of `lengthMillis` that `time` falls into; windows count from 1970, before it too. Stops at the
+    /// lowest number rather than wrap to a far future.
     @inline(__always)
     static func windowStart(_ time: Int64, _ lengthMillis: Int64) -> Int64 {
         let rest = time % lengthMillis
-        return rest < 0 ? time &- rest &- lengthMillis : time &- rest
+        return rest < 0 ? (time &- rest).minus(lengthMillis) : time &- rest
+    }
+
+    /// The same numbers, NULL where they are no time that a row may hold.
+    static func times(_ column: FixedColumn<Int64>, _ count: Int, _ rows: SelectedRows) -> FixedColumn<Int64> {
+        mapOrNull(column, count, rows) { $0.isRowTime ? $0 : nil }
     }
 
     static func repeated(_ value: Value, _ count: Int) -> Column {

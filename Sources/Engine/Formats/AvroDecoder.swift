@@ -1,7 +1,7 @@
 // Avro records in the Confluent framing to columns: the program of `AvroProgram`, run once per record on raw pointers.
 //
-// A value is a magic byte 0, four bytes of schema id (big-endian), and the fields one after another. `decode` runs the
-// program from the first byte to the last; what remains is `trailingBytes`. Every read is held against the end of the
+// A value is a magic byte 0, four bytes of schema id (big-endian), and the fields one after another. The id picks the
+// program: a topic has as many writer schemas as its producers had versions. `decode` runs it from the first byte to the last; what remains is `trailingBytes`. Every read is held against the end of the
 // value first, every length and count against the bytes that remain, so hostile input costs at most time in proportion
 // to its size. Fields that nobody needs are stepped over, not judged: a skipped enum index or text is only measured.
 //
@@ -10,34 +10,110 @@
 // reference counting and no call except for what nests; program and slots are raw memory.
 
 package final class AvroDecoder: RowDecoder {
+    /// One of the schemas that records were written with.
+    package struct Writer: Sendable {
+        /// The id in the framing of its records; nil for the only one, which then stands for any.
+        package var id: UInt32?
+        package var schema: AvroSchema
+        package init(id: UInt32?, schema: AvroSchema) {
+            self.id = id
+            self.schema = schema
+        }
+    }
+
     package let schema: Schema
-    private let program: AvroProgram
+    private let programs: [UInt32: AvroProgram]
+    /// For records of any id.
+    private let anyProgram: AvroProgram?
+    /// The program of the last record, and its id as it lies in memory.
+    private var current: AvroProgram
+    private var currentID: UInt32 = 0
+    private var hasCurrent = false
     private let slots: ColumnSlots
-    private let schemaID: Int32?
+    private let longestSymbol: Int
+    /// Columns that one schema's records may have NULL in: others say for each row that it is not.
+    private let nullableColumns: [Int]
+    /// The first ids that records were taken with, where any is taken; see `takeSchemaIDs`.
+    private var seenIDs: [UInt32] = []
+    /// What came out of the last record that was rejected for its time.
+    private var wrongTimeMillis: Int64 = 0
+    private static let mostSeenIDs = 8
 
     /// - Parameters:
     ///   - schema: the schema that the records were written with.
     ///   - needed: the columns to fill, by field name; `schemaMismatch` when one is missing or has another type.
     ///   - schemaID: the only id that the framing may carry; nil takes any.
-    package init(schema: AvroSchema, needed: Schema, schemaID: Int32? = nil) throws {
+    package convenience init(schema: AvroSchema, needed: Schema, schemaID: Int32? = nil) throws {
+        try self.init(writers: [Writer(id: schemaID.map { UInt32(bitPattern: $0) }, schema: schema)], needed: needed)
+    }
+
+    /// - Parameter writers: each id once; at least one. A column that may be NULL may be missing in some of them.
+    package init(writers: [Writer], needed: Schema) throws {
+        precondition(!writers.isEmpty, "a decoder needs a schema")
         self.schema = needed
-        program = try AvroProgram(schema, needed)
+        var programs: [UInt32: AvroProgram] = [:]
+        var any: AvroProgram?
+        let known = writers.count < 2 ? [] : Set(writers.flatMap { ($0.schema.rootFields ?? []).map(\.name) })
+        for writer in writers {
+            do {
+                let program = try AvroProgram(writer.schema, needed, knownElsewhere: known)
+                if let id = writer.id { programs[id] = program } else { any = program }
+            } catch var failure as Failure {
+                if writers.count > 1, let id = writer.id { failure.what += " (the schema with the id \(id))" }
+                throw failure
+            }
+        }
+        self.programs = programs
+        anyProgram = any
+        guard let first = any ?? programs.values.first else { preconditionFailure("a decoder needs a schema") }
+        current = first
+        longestSymbol = ([first] + programs.values).map(\.longestSymbol).max() ?? 0
+        nullableColumns = programs.count > 1 ? needed.fields.indices.filter { needed.fields[$0].nullable } : []
         slots = ColumnSlots(needed)
-        self.schemaID = schemaID
+    }
+
+    /// The ids that the framings had since the last call, at most a few; empty where ids are looked at one by one.
+    package func takeSchemaIDs() -> [UInt32] {
+        defer {
+            seenIDs.removeAll(keepingCapacity: true)
+            hasCurrent = false
+        }
+        return seenIDs.sorted()
+    }
+
+    /// Makes the program of this id the current one.
+    /// - Returns: false when the id has no schema. Where a registry is asked one day, it is asked here.
+    @inline(never)
+    private func turn(to id: UInt32) -> Bool {
+        let number = UInt32(bigEndian: id)
+        if let program = programs[number] {
+            current = program
+        } else if let anyProgram {
+            current = anyProgram
+            if seenIDs.count < Self.mostSeenIDs, !seenIDs.contains(number) { seenIDs.append(number) }
+        } else {
+            return false
+        }
+        currentID = id
+        hasCurrent = true
+        return true
     }
 
     package func decode(
         _ records: UnsafeBufferPointer<RawRecord>, into columns: [Column], kept: UnsafeMutablePointer<Int32>?,
         rejected: inout [RejectedRecord]
     ) -> Int {
-        var textBytes = records.count * program.longestSymbol
+        var textBytes = records.count * longestSymbol
         for record in records where record.length <= Limits.recordBytes { textBytes += record.length }
         slots.open(columns, rows: records.count, textBytes: textBytes)
         var row = 0
         for index in 0..<records.count {
             let record = records[index]
             if let reason = decode(record, row) {
-                rejected.append(RejectedRecord(index: index, offset: record.offset, reason: reason))
+                rejected.append(
+                    RejectedRecord(
+                        index: index, offset: record.offset, reason: reason,
+                        timeMillis: reason == .timeOutOfRange ? wrongTimeMillis : nil))
             } else {
                 kept?[row] = Int32(truncatingIfNeeded: index)
                 row &+= 1
@@ -50,16 +126,17 @@ package final class AvroDecoder: RowDecoder {
     /// Writes one record into `row`, or says why it cannot.
     @inline(__always)
     private func decode(_ record: RawRecord, _ row: Int) -> RejectReason? {
-        guard let payload = record.payload, record.length > 0 else { return .empty }
+        guard let payload = record.payload else { return .tombstone }
+        guard record.length > 0 else { return .empty }
         if record.length > Limits.recordBytes { return .tooLarge }
         guard record.length >= 5, payload[0] == 0 else { return .framing }
-        if let schemaID, UInt32(bigEndian: load32(payload + 1)) != UInt32(bitPattern: schemaID) {
-            return .unknownSchema
-        }
+        let id = load32(payload + 1)
+        if id != currentID || !hasCurrent { guard turn(to: id) else { return .unknownSchema } }
         let end = payload + record.length
         var cursor = payload + 5
-        let program = self.program
+        let program = current
         let columns = slots.slots
+        for column in nullableColumns { columns[column].setValid(row) }
         let last = program.instructions + program.instructionCount
         var next = program.instructions
 
@@ -121,9 +198,64 @@ package final class AvroDecoder: RowDecoder {
                 guard let raw = readVarint(&cursor, end) else { return varintReason(cursor, end) }
                 guard let value = Int32(exactly: zigzag(raw)) else { return .invalidValue }
                 column.pointee.set(Int64(value), row)
+            case .readMillis:
+                guard let raw = readVarint(&cursor, end) else { return varintReason(cursor, end) }
+                let millis = zigzag(raw)
+                guard millis.isRowTime else { return outOfRange(millis) }
+                column.pointee.set(millis, row)
             case .readMicros:
                 guard let raw = readVarint(&cursor, end) else { return varintReason(cursor, end) }
-                column.pointee.set(floorToMillis(zigzag(raw)), row)
+                let millis = floored(zigzag(raw), by: 1000)
+                guard millis.isRowTime else { return outOfRange(millis) }
+                column.pointee.set(millis, row)
+            case .readNanos:
+                guard let raw = readVarint(&cursor, end) else { return varintReason(cursor, end) }
+                let millis = floored(zigzag(raw), by: 1_000_000)
+                guard millis.isRowTime else { return outOfRange(millis) }
+                column.pointee.set(millis, row)
+            case .readDays:
+                guard let raw = readVarint(&cursor, end) else { return varintReason(cursor, end) }
+                guard let days = Int32(exactly: zigzag(raw)) else { return .invalidValue }
+                let millis = Int64(days) * 86_400_000
+                guard millis.isRowTime else { return outOfRange(millis) }
+                column.pointee.set(millis, row)
+            case .readTimeText:
+                guard let raw = readVarint(&cursor, end) else { return varintReason(cursor, end) }
+                let length = zigzag(raw)
+                if length < 0 { return .invalidValue }
+                if length > end - cursor { return .truncated }
+                guard let millis = parseTime(UnsafeBufferPointer(start: cursor, count: Int(length))) else {
+                    return .invalidValue
+                }
+                guard millis.isRowTime else { return outOfRange(millis) }
+                column.pointee.set(millis, row)
+                cursor += Int(length)
+            case .readDecimalText, .readDecimalDouble:
+                var length = Int64(step.pointee.branches)
+                if length < 0 {
+                    guard let raw = readVarint(&cursor, end) else { return varintReason(cursor, end) }
+                    length = zigzag(raw)
+                    if length < 0 { return .invalidValue }
+                }
+                if length > end - cursor { return .truncated }
+                let scale = step.pointee.argument
+                if step.pointee.code == .readDecimalText {
+                    let start = Int(column.pointee.offsets[row])
+                    guard
+                        let made = AvroDecimal.write(cursor, Int(length), scale: scale, to: column.pointee.bytes + start)
+                    else { return .invalidValue }
+                    column.pointee.offsets[row &+ 1] = Int32(truncatingIfNeeded: start &+ made)
+                } else {
+                    guard let value = AvroDecimal.double(cursor, Int(length), scale: scale) else { return .invalidValue }
+                    column.pointee.set(value, row)
+                }
+                cursor += Int(length)
+            case .readUUID:
+                if end - cursor < 16 { return .truncated }
+                let start = Int(column.pointee.offsets[row])
+                writeUUID(cursor, to: column.pointee.bytes + start)
+                column.pointee.offsets[row &+ 1] = Int32(truncatingIfNeeded: start &+ 36)
+                cursor += 16
             case .readIntAsDouble:
                 guard let raw = readVarint(&cursor, end) else { return varintReason(cursor, end) }
                 guard let value = Int32(exactly: zigzag(raw)) else { return .invalidValue }
@@ -153,11 +285,17 @@ package final class AvroDecoder: RowDecoder {
         return cursor == end ? nil : .trailingBytes
     }
 
+    @inline(never)
+    private func outOfRange(_ millis: Int64) -> RejectReason {
+        wrongTimeMillis = millis
+        return .timeOutOfRange
+    }
+
     /// Steps over a value of any type.
     private func skip(
         _ index: Int, _ cursor: inout UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, depth: Int
     ) -> RejectReason? {
-        let node = program.nodes + index
+        let node = current.nodes + index
         if node.pointee.smallest > end - cursor { return .truncated }
         switch node.pointee.kind {
         case .bytes:
@@ -173,13 +311,13 @@ package final class AvroDecoder: RowDecoder {
             if depth >= Limits.nesting { return .tooDeep }
             if node.pointee.smallest == 0 { return nil }
             for child in 0..<node.pointee.count {
-                let part = Int(program.children[node.pointee.first + child])
+                let part = Int(current.children[node.pointee.first + child])
                 if let reason = skip(part, &cursor, end, depth: depth + 1) { return reason }
             }
         case .union:
             guard let raw = readVarint(&cursor, end) else { return varintReason(cursor, end) }
             guard raw & 1 == 0, raw &>> 1 < UInt64(node.pointee.count) else { return .invalidValue }
-            let part = Int(program.children[node.pointee.first + Int(raw &>> 1)])
+            let part = Int(current.children[node.pointee.first + Int(raw &>> 1)])
             return skip(part, &cursor, end, depth: depth)
         case .array, .map:
             return skipBlocks(node, &cursor, end, depth: depth)
@@ -195,8 +333,8 @@ package final class AvroDecoder: RowDecoder {
     ) -> RejectReason? {
         if depth >= Limits.nesting { return .tooDeep }
         let isMap = node.pointee.kind == .map
-        let item = Int(program.children[node.pointee.first])
-        let smallest = program.nodes[item].smallest + (isMap ? 1 : 0)
+        let item = Int(current.children[node.pointee.first])
+        let smallest = current.nodes[item].smallest + (isMap ? 1 : 0)
         while true {
             guard let raw = readVarint(&cursor, end) else { return varintReason(cursor, end) }
             let count = zigzag(raw)
@@ -280,9 +418,9 @@ private func varintReason(_ cursor: UnsafePointer<UInt8>, _ end: UnsafePointer<U
 @inline(__always)
 private func zigzag(_ raw: UInt64) -> Int64 { Int64(bitPattern: raw &>> 1) ^ -Int64(bitPattern: raw & 1) }
 
-/// Microseconds to the millisecond they lie in, also before 1970.
+/// Microseconds or nanoseconds to the millisecond they lie in, also before 1970.
 @inline(__always)
-private func floorToMillis(_ micros: Int64) -> Int64 {
-    let quotient = micros / 1000
-    return micros % 1000 < 0 ? quotient - 1 : quotient
+private func floored(_ value: Int64, by divisor: Int64) -> Int64 {
+    let quotient = value / divisor
+    return value % divisor < 0 ? quotient - 1 : quotient
 }

@@ -186,10 +186,14 @@ package final class AvroEncoder {
         _ tables: inout [TextColumn]
     ) throws -> Step {
         func code(_ node: Int) -> Code? {
-            switch (schema.nodes[node], column.type) {
+            let kind = schema.logicalTypes[node]?.kind
+            return switch (schema.nodes[node], column.type) {
+            case (.long, .timestamp) where kind == .micros: .micros
+            case (.long, .timestamp) where kind == .millis: .long
+            case (.string, .text) where kind == .uuid: .text
+            case (_, _) where kind != nil: nil
             case (.string, .text), (.bytes, .text): .text
             case (.enumeration, .text): .symbol
-            case (.long(.timestampMicros), .timestamp): .micros
             case (.long, .int64), (.long, .timestamp): .long
             case (.int, .int64): .int
             case (.float, .float64): .float

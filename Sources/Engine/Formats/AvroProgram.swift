@@ -5,22 +5,27 @@
 // table beside the list. Whatever nests is only ever skipped, by a table of skip nodes that may refer to itself (a
 // recursive type), with the smallest size of each, so that a count can be held against the bytes that remain.
 //
-// What converts to what: string, bytes, enum -> text; int, long -> int64; long (millis, or micros / 1000) -> timestamp;
-// int, long, float, double -> float64; boolean -> bool; a union -> its branches, null -> NULL. A branch that does not
-// convert rejects the records that carry it.
+// What converts to what, where the schema names no logical type: string, bytes, enum -> text; int, long -> int64; long
+// (milliseconds) -> timestamp; int, long, float, double -> float64; boolean -> bool; a union -> its branches, null -> NULL. A
+// branch that does not convert rejects the records that carry it.
+//
+// With a logical type: timestamp and local-timestamp in millis, micros and nanos, date, and Debezium's times -> timestamp,
+// rounded down to milliseconds; decimal -> text or float64; uuid -> text. Nothing else, and no logical type as its base type: a
+// time of day, a duration, or a name that is not known here is refused with the field's name.
 
 /// One step over a record's bytes. `count` is how many, how far, or which table entry, by code.
 struct AvroInstruction {
     enum Code: UInt8 {
         case skipBytes, skipVarints, skipTexts, skipNode
-        case readText, readSymbol, readInt, readLong, readMicros, readIntAsDouble, readLongAsDouble, readFloat
-        case readDouble, readBool, readNull, union, refuseNull, refuseType
+        case readText, readSymbol, readInt, readLong, readMillis, readMicros, readNanos, readDays, readTimeText
+        case readIntAsDouble, readLongAsDouble, readFloat, readDouble, readBool, readDecimalText, readDecimalDouble, readUUID
+        case readNull, union, refuseNull, refuseType
     }
     var code: Code
     var column: Int32 = 0
-    /// Bytes, repetitions, skip node, enum table, or first branch.
+    /// Bytes, repetitions, skip node, enum table, first branch, or scale of a decimal.
     var argument: Int = 0
-    /// Branches of a union.
+    /// Branches of a union; bytes of a fixed decimal, -1 for one whose length stands before it.
     var branches: Int32 = 0
 }
 
@@ -49,18 +54,25 @@ final class AvroProgram {
     let nodes: UnsafeMutablePointer<AvroSkipNode>
     let children: UnsafeMutablePointer<Int32>
     let symbols: UnsafeMutablePointer<AvroSymbols>
-    /// Bytes of the longest symbol that is read: what a one-byte value may become.
+    /// Bytes of the longest text that a value becomes which is not as long in the record: symbols, decimals, UUIDs.
     let longestSymbol: Int
     private let symbolTables: [TextColumn]
 
-    init(_ schema: AvroSchema, _ needed: Schema) throws {
+    /// - Parameter knownElsewhere: fields of the topic's other schemas.
+    init(_ schema: AvroSchema, _ needed: Schema, knownElsewhere: Set<String> = []) throws {
         try requireDistinctNames(needed)
         guard let fields = schema.rootFields else {
             throw Failure(
                 .schemaMismatch, "the schema does not fit the job", why: "its outermost type is not a record",
                 now: "give the schema of the records in the topic")
         }
-        for field in needed.fields where !fields.contains(where: { $0.name == field.name }) {
+        var absent: [AvroInstruction] = []
+        for (column, field) in needed.fields.enumerated() where !fields.contains(where: { $0.name == field.name }) {
+            // Another schema of the topic has it: records of this one have nothing there.
+            if field.nullable && knownElsewhere.contains(field.name) {
+                absent.append(AvroInstruction(code: .readNull, column: Int32(column)))
+                continue
+            }
             throw Failure(
                 .schemaMismatch, "the schema does not fit the job",
                 why: "the job reads the field \(field.name), and the record has \(listed(fields.map(\.name)))",
@@ -77,15 +89,16 @@ final class AvroProgram {
                         .schemaMismatch, "the schema does not fit the job",
                         why: "the job reads the field \(field.name) as \(needed.fields[column].type.rawValue), and "
                             + "the schema has \(schema.describe(field.node)) there",
-                        now: "give the schema of the records in the topic, or read the field as what it is")
+                        now: compiler.advice(field.node))
                 }
                 compiler.program.append(instruction)
             } else {
                 compiler.skip(field.node)
             }
         }
-        instructions = .copy(of: compiler.program)
-        instructionCount = compiler.program.count
+        let program = compiler.program + absent
+        instructions = .copy(of: program)
+        instructionCount = program.count
         branches = .copy(of: compiler.branches)
         nodes = .copy(of: compiler.skipNodes())
         children = .copy(of: compiler.children)
@@ -94,7 +107,7 @@ final class AvroProgram {
             of: symbolTables.map {
                 AvroSymbols(count: $0.count, offsets: UnsafePointer($0.offsets), bytes: UnsafePointer($0.bytes))
             })
-        longestSymbol = symbolTables.map(\.byteCount).max() ?? 0
+        longestSymbol = max(symbolTables.map(\.byteCount).max() ?? 0, compiler.longestMade)
     }
 
     deinit {
@@ -123,13 +136,16 @@ extension UnsafeMutablePointer {
 extension AvroSchema {
     /// The type's name in Avro's words, for errors.
     func describe(_ node: Int) -> String {
+        if let logical = logicalTypes[node] { return "\(baseName(node)) (\(logical.name))" }
+        return baseName(node)
+    }
+
+    private func baseName(_ node: Int) -> String {
         switch nodes[node] {
         case .null: "null"
         case .boolean: "boolean"
         case .int: "int"
-        case .long(nil): "long"
-        case .long(.timestampMillis): "long (timestamp-millis)"
-        case .long(.timestampMicros): "long (timestamp-micros)"
+        case .long: "long"
         case .float: "float"
         case .double: "double"
         case .bytes: "bytes"
@@ -150,11 +166,51 @@ private struct AvroCompiler {
     var branches: [AvroInstruction] = []
     var children: [Int32] = []
     var symbolTables: [TextColumn] = []
+    /// Bytes of the longest text that is made of something else.
+    var longestMade = 0
 
     init(_ schema: AvroSchema) { self.schema = schema }
 
+    /// What to do about a field that does not convert.
+    func advice(_ node: Int) -> String {
+        let parts = if case .union(let parts) = schema.nodes[node] { parts } else { [node] }
+        let kinds = parts.compactMap { schema.logicalTypes[$0]?.kind }
+        if kinds.contains(.other) {
+            return "that logical type is not converted: have it written as a timestamp, a date, a decimal, a uuid or a plain type, or do without the field"
+        }
+        if kinds.contains(where: { if case .decimal = $0 { true } else { false } }) { return "read it as text (exact) or float64" }
+        if kinds.contains(.uuid) { return "read it as text" }
+        if !kinds.isEmpty { return "read it as a timestamp" }
+        return "give the schema of the records in the topic, or read the field as what it is"
+    }
+
+    /// The instruction that reads a value with a logical type.
+    private mutating func reading(
+        _ logical: AvroSchema.LogicalType, _ node: Int, as type: ValueType, column: Int32
+    ) -> AvroInstruction? {
+        switch (logical.kind, type) {
+        case (.millis, .timestamp): return AvroInstruction(code: .readMillis, column: column)
+        case (.micros, .timestamp): return AvroInstruction(code: .readMicros, column: column)
+        case (.nanos, .timestamp): return AvroInstruction(code: .readNanos, column: column)
+        case (.days, .timestamp): return AvroInstruction(code: .readDays, column: column)
+        case (.timeText, .timestamp): return AvroInstruction(code: .readTimeText, column: column)
+        case (.timeText, .text): return AvroInstruction(code: .readText, column: column)
+        case (.uuid, .text):
+            guard case .fixed = schema.nodes[node] else { return AvroInstruction(code: .readText, column: column) }
+            longestMade = max(longestMade, 36)
+            return AvroInstruction(code: .readUUID, column: column)
+        case (.decimal(let scale), .text), (.decimal(let scale), .float64):
+            if type == .text { longestMade = max(longestMade, AvroDecimal.longestText) }
+            let size: Int32 = if case .fixed(let size) = schema.nodes[node] { Int32(clamping: size) } else { -1 }
+            return AvroInstruction(
+                code: type == .text ? .readDecimalText : .readDecimalDouble, column: column, argument: scale, branches: size)
+        default: return nil
+        }
+    }
+
     /// The instruction that reads `node` into a column, or nil when the type does not convert.
     mutating func reading(_ node: Int, as field: Field, column: Int32, insideUnion: Bool) -> AvroInstruction? {
+        if let logical = schema.logicalTypes[node] { return reading(logical, node, as: field.type, column: column) }
         switch (schema.nodes[node], field.type) {
         case (.null, _):
             // A field that is always null fits no column but one that may be NULL.
@@ -168,8 +224,7 @@ private struct AvroCompiler {
             return AvroInstruction(code: .readSymbol, column: column, argument: symbolTables.count - 1)
         case (.int, .int64): return AvroInstruction(code: .readInt, column: column)
         case (.long, .int64): return AvroInstruction(code: .readLong, column: column)
-        case (.long(.timestampMicros), .timestamp): return AvroInstruction(code: .readMicros, column: column)
-        case (.long, .timestamp): return AvroInstruction(code: .readLong, column: column)
+        case (.long, .timestamp): return AvroInstruction(code: .readMillis, column: column)
         case (.int, .float64): return AvroInstruction(code: .readIntAsDouble, column: column)
         case (.long, .float64): return AvroInstruction(code: .readLongAsDouble, column: column)
         case (.float, .float64): return AvroInstruction(code: .readFloat, column: column)

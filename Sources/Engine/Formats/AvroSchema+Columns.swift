@@ -9,13 +9,14 @@ extension AvroSchema {
     /// - Parameter name: the table's; what Avro does not allow in a name becomes an underscore.
     package static func text(name: String, columns: Schema) -> String {
         let fields = columns.fields.map { field in
-            let type = switch field.type {
-            case .text: "\"string\""
-            case .int64: "\"long\""
-            case .float64: "\"double\""
-            case .bool: "\"boolean\""
-            case .timestamp: "{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}"
-            }
+            let type =
+                switch field.type {
+                case .text: "\"string\""
+                case .int64: "\"long\""
+                case .float64: "\"double\""
+                case .bool: "\"boolean\""
+                case .timestamp: "{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}"
+                }
             return field.nullable
                 ? "{\"name\":\"\(field.name)\",\"type\":[\"null\",\(type)],\"default\":null}"
                 : "{\"name\":\"\(field.name)\",\"type\":\(type)}"

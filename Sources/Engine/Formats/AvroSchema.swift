@@ -1,9 +1,10 @@
 // The schema of Avro records: libavro reads and judges the text, we keep a tree that outlives it.
 //
 // The tree is a table of nodes that name each other by index, because a named type may contain itself. libavro resolves
-// names and refuses what is not a schema, but drops logical types; those are read from the same JSON beside it. Only
-// the two timestamps mean something to us; every other logical type is its underlying type, as Avro prescribes for
-// readers that do not know it.
+// names and refuses what is not a schema, but drops logical types; those are read from the same JSON beside it, by the name
+// `logicalType`, by the same name where it was written beside the type of a field (where Avro's own readers miss it, and
+// whoever wrote it meant it), and by the `connect.name` that Debezium puts on numbers which are times. A logical type is never
+// taken for its base type: what is not converted is refused by name, by `AvroProgram`, when a job reads the field.
 //
 // This file is the only owner of libavro handles; none leaves `init`.
 
@@ -11,7 +12,23 @@ import CAvro
 import FoundationEssentials
 
 package struct AvroSchema: Sendable {
-    package enum LogicalType: Sendable, Hashable { case timestampMillis, timestampMicros }
+    /// What a value means beyond its type.
+    package struct LogicalType: Sendable, Hashable {
+        package enum Kind: Sendable, Hashable {
+            /// Of 1970, also those that call themselves local: they are taken as UTC.
+            case millis, micros, nanos, days
+            /// Decimal digits behind the point.
+            case decimal(scale: Int)
+            case uuid
+            /// An RFC 3339 text.
+            case timeText
+            /// One that is not converted, or stands on a type that it cannot stand on.
+            case other
+        }
+        package var kind: Kind
+        /// As the schema has it.
+        package var name: String
+    }
 
     package struct RecordField: Sendable, Hashable {
         package var name: String
@@ -20,8 +37,7 @@ package struct AvroSchema: Sendable {
     }
 
     package enum Node: Sendable, Hashable {
-        case null, boolean, int, float, double, bytes, string
-        case long(LogicalType?)
+        case null, boolean, int, long, float, double, bytes, string
         case fixed(size: Int)
         case enumeration(symbols: [String])
         case array(items: Int)
@@ -32,17 +48,21 @@ package struct AvroSchema: Sendable {
 
     /// Node 0 is the root.
     package let nodes: [Node]
+    /// By index into `nodes`.
+    package let logicalTypes: [Int: LogicalType]
     /// The JSON as it was given, for digests and registries.
     package let text: String
 
     /// Reads a schema from its JSON. `source` says in errors where it came from.
     package init(text: String, source: String = "the schema") throws {
         var handle: avro_schema_t?
-        let code = text.utf8.withContiguousStorageIfAvailable { utf8 in
-            utf8.withMemoryRebound(to: CChar.self) { parseSchema($0, &handle) }
-        } ?? Array(text.utf8).withUnsafeBufferPointer { utf8 in
-            utf8.withMemoryRebound(to: CChar.self) { parseSchema($0, &handle) }
-        }
+        let code =
+            text.utf8.withContiguousStorageIfAvailable { utf8 in
+                utf8.withMemoryRebound(to: CChar.self) { parseSchema($0, &handle) }
+            }
+            ?? Array(text.utf8).withUnsafeBufferPointer { utf8 in
+                utf8.withMemoryRebound(to: CChar.self) { parseSchema($0, &handle) }
+            }
         guard code == 0, let handle else {
             throw Failure(
                 .fileInvalid, "\(source) is not an Avro schema", why: String(cString: avro_strerror()),
@@ -60,6 +80,7 @@ package struct AvroSchema: Sendable {
         var builder = TreeBuilder()
         _ = try builder.add(handle, json, source)
         nodes = builder.nodes.map { $0! }
+        logicalTypes = builder.logicalTypes
         self.text = text
     }
 
@@ -105,6 +126,7 @@ private func parseSchema(_ text: UnsafeBufferPointer<CChar>, _ handle: inout avr
 private struct TreeBuilder {
     /// nil while a node's parts are being added.
     var nodes: [AvroSchema.Node?] = []
+    var logicalTypes: [Int: AvroSchema.LogicalType] = [:]
     private var named: [avro_schema_t: Int] = [:]
 
     mutating func add(_ schema: avro_schema_t, _ json: SchemaJSON?, _ source: String) throws -> Int {
@@ -123,7 +145,7 @@ private struct TreeBuilder {
                 guard let name = avro_schema_record_field_name(schema, position),
                     let part = avro_schema_record_field_get_by_index(schema, position)
                 else { throw unsupported(source, "field \(position) of a record has no name or type") }
-                let node = try add(part, json?.unwrapped["fields"]?[Int(position)]?["type"], source)
+                let node = try add(part, json?.unwrapped["fields"]?[Int(position)]?.fieldType, source)
                 fields.append(AvroSchema.RecordField(name: String(cString: name), node: node))
             }
             nodes[index] = .record(name: String(cString: avro_schema_name(schema)), fields: fields)
@@ -160,8 +182,7 @@ private struct TreeBuilder {
                 branches.append(try add(part, json?.unwrapped[Int(position)], source))
             }
             nodes[index] = .union(branches: branches)
-        case AVRO_INT64:
-            nodes.append(.long(json?.logicalType))
+        case AVRO_INT64: nodes.append(.long)
         case AVRO_INT32: nodes.append(.int)
         case AVRO_STRING: nodes.append(.string)
         case AVRO_BYTES: nodes.append(.bytes)
@@ -171,6 +192,7 @@ private struct TreeBuilder {
         case AVRO_NULL: nodes.append(.null)
         default: throw unsupported(source, "it has a type that is not known here")
         }
+        if let node = nodes[index], let logical = json?.logicalType(of: node) { logicalTypes[index] = logical }
         return index
     }
 
@@ -182,6 +204,7 @@ private struct TreeBuilder {
 /// Just enough of the schema's JSON to find logical types.
 private indirect enum SchemaJSON: Decodable {
     case text(String)
+    case number(Int)
     case list([SchemaJSON])
     case object([String: SchemaJSON])
     case other
@@ -190,6 +213,8 @@ private indirect enum SchemaJSON: Decodable {
         let container = try decoder.singleValueContainer()
         if let text = try? container.decode(String.self) {
             self = .text(text)
+        } else if let number = try? container.decode(Int.self) {
+            self = .number(number)
         } else if let list = try? container.decode([SchemaJSON].self) {
             self = .list(list)
         } else if let object = try? container.decode([String: SchemaJSON].self) {
@@ -216,12 +241,57 @@ private indirect enum SchemaJSON: Decodable {
         }
     }
 
-    var logicalType: AvroSchema.LogicalType? {
-        guard case .text(let name) = unwrapped["logicalType"] else { return nil }
-        switch name {
-        case "timestamp-millis": return .timestampMillis
-        case "timestamp-micros": return .timestampMicros
-        default: return nil
+    /// The type of a field, with a logical type that stands beside it instead of in it.
+    var fieldType: SchemaJSON? {
+        guard let type = self["type"], let logical = self["logicalType"] else { return self["type"] }
+        let beside = ["logicalType": logical, "precision": self["precision"] ?? .other, "scale": self["scale"] ?? .other]
+        func with(_ type: SchemaJSON) -> SchemaJSON {
+            if case .text(let name) = type, name != "null" { return .object(beside.merging(["type": type]) { $1 }) }
+            return type
+        }
+        if case .list(let branches) = type { return .list(branches.map(with)) }
+        return with(type)
+    }
+
+    func logicalType(of node: AvroSchema.Node) -> AvroSchema.LogicalType? {
+        let type = unwrapped
+        if case .text(let name) = type["logicalType"] {
+            return AvroSchema.LogicalType(kind: kind(name, of: node, type), name: name)
+        }
+        guard case .text(let name) = type["connect.name"] else { return nil }
+        let prefixes = ["io.debezium.time.", "org.apache.kafka.connect.data."]
+        guard let prefix = prefixes.first(where: { name.hasPrefix($0) }) else { return nil }
+        let kind: AvroSchema.LogicalType.Kind =
+            switch (node, name.dropFirst(prefix.count)) {
+            case (.long, "Timestamp"): .millis
+            case (.long, "MicroTimestamp"): .micros
+            case (.long, "NanoTimestamp"): .nanos
+            case (.int, "Date"): .days
+            case (.string, "ZonedTimestamp"): .timeText
+            default: .other
+            }
+        return AvroSchema.LogicalType(kind: kind, name: name)
+    }
+
+    private func kind(_ name: String, of node: AvroSchema.Node, _ type: SchemaJSON) -> AvroSchema.LogicalType.Kind {
+        switch (name, node) {
+        case ("timestamp-millis", .long), ("local-timestamp-millis", .long): return .millis
+        case ("timestamp-micros", .long), ("local-timestamp-micros", .long): return .micros
+        case ("timestamp-nanos", .long), ("local-timestamp-nanos", .long): return .nanos
+        case ("date", .int): return .days
+        case ("uuid", .string), ("uuid", .fixed(size: 16)): return .uuid
+        case ("decimal", .bytes), ("decimal", .fixed):
+            let scale: Int? =
+                switch type["scale"] {
+                case .number(let number): number
+                case nil, .other: 0
+                default: nil
+                }
+            guard case .number(let precision) = type["precision"], let scale, scale >= 0, scale <= precision,
+                scale <= AvroDecimal.largestScale
+            else { return .other }
+            return .decimal(scale: scale)
+        default: return .other
         }
     }
 }

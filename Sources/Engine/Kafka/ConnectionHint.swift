@@ -23,7 +23,7 @@ package struct ConnectionHint: Sendable, Hashable {
                 now: "set kafka.security.protocol to what the listener speaks (ssl, sasl_ssl, sasl_plaintext), or take its plain port")
         ),
         (
-            ["wrong version number", "connecting to a PLAINTEXT broker listener", "unexpected message", "packet length too long"],
+            ["wrong version number", "connecting to a PLAINTEXT broker listener", "SSL connection closed by peer", "unexpected message", "packet length too long"],
             ConnectionHint(
                 why: "that port speaks no TLS",
                 now: "leave kafka.security.protocol out or set it to plaintext (sasl_plaintext), or take the TLS port")

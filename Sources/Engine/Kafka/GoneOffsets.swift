@@ -25,7 +25,8 @@ package enum GoneOffsets {
         if range.from >= held.lowerBound {
             return Failure(
                 .topicRecreated, "\(range.topicPartition) no longer has the record before the range \(range)",
-                why: "its leader refused the offset \(range.from), though it now holds [\(held.lowerBound), \(held.upperBound)): the topic was deleted and made again, or truncated and written anew",
+                why:
+                    "its leader refused the offset \(range.from), though it now holds [\(held.lowerBound), \(held.upperBound)): the topic was deleted and made again, or truncated and written anew",
                 now: "start the job again: a start compares the topic and the last records that were read, and goes on when they are the same")
         }
         let lost = min(held.lowerBound, range.until) - range.from

@@ -22,6 +22,9 @@
 // time to linger is over, its thread asks again without a pause, under a lock that the rest of the client waits for. Four
 // such clients took both cores and a minute for 166,531 rows that now take 0.3 s.
 //
+// How long a transaction may take is the broker's to bound (`transaction.max.timeout.ms`), so a person may have to set
+// `kafka.transaction.timeout.ms`, and everything here that has to be over before is derived from it: `TransactionTimes`.
+//
 // When changing it: buffers must outlive the client's handle; failed deliveries are looked for before the commit; nothing
 // may be called on the handle while an earlier call is under way.
 
@@ -32,6 +35,22 @@ import Glibc
 /// This producer must be dropped; whether its last transaction was committed has to be looked up.
 struct TransactionTrouble: Error {
     var failure: Failure
+}
+
+/// What follows from the time that a transaction may take.
+struct TransactionTimes: Equatable {
+    let transactionMillis: Int
+    /// For ever, as far as a transaction is concerned; a client refuses to linger as long as a message may take.
+    var lingerMillis: Int { max(1, min(30_000, transactionMillis / 2)) }
+    /// For the broker's word that what was sent is stored, and that it is committed: later it is aborted anyway.
+    var storedMillis: Int { min(60_000, transactionMillis) }
+
+    /// What the client takes by itself.
+    private static let usualMillis = 60_000
+
+    init(_ properties: [String: String]) {
+        transactionMillis = properties["transaction.timeout.ms"].flatMap { Int($0) } ?? Self.usualMillis
+    }
 }
 
 /// Used by one thread at a time; the thread of `calls` runs only while that one waits.
@@ -49,6 +68,7 @@ final class PartitionTransactions: @unchecked Sendable {
     private var sentBytes = 0
     private var free: [RecordBuffer] = []
     private let calls = DispatchQueue(label: "sluice.transaction")
+    private let times: TransactionTimes
     /// A call did not return in time; what it works on is its own now.
     private var isStuck = false
     /// Connection failures that came with making the connections.
@@ -70,11 +90,12 @@ final class PartitionTransactions: @unchecked Sendable {
 
     init(_ configuration: KafkaConfiguration, _ partition: TopicPartition, transactionalID: String) throws {
         self.partition = partition
+        times = TransactionTimes(configuration.properties)
         let client = try KafkaClient(
             configuration, role: .producer,
             properties: [
                 // See the windows above.
-                .init("linger.ms", "30000", .fixed),
+                .init("linger.ms", "\(times.lingerMillis)", .fixed),
                 .init("batch.size", "\(Self.requestBytes)", .fixed),
                 .init("batch.num.messages", "1000000", .fixed),
                 // The windows hold the memory.
@@ -198,18 +219,25 @@ final class PartitionTransactions: @unchecked Sendable {
 
     /// Adds the group's position to the transaction.
     func send(_ position: KafkaPosition, group: String, timeoutMillis: Int32 = 10_000) throws {
-        try call("take the position of group \(group)", withinMillis: timeoutMillis) { handle, leftMillis in
-            let list = TopicPartitionList([position])
-            let member = rd_kafka_consumer_group_metadata_new(group)
-            defer { rd_kafka_consumer_group_metadata_destroy(member) }
-            return rd_kafka_send_offsets_to_transaction(handle, list.pointer, member, leftMillis)
+        do {
+            try call("take the position of group \(group)", withinMillis: timeoutMillis) { handle, leftMillis in
+                let list = TopicPartitionList([position])
+                let member = rd_kafka_consumer_group_metadata_new(group)
+                defer { rd_kafka_consumer_group_metadata_destroy(member) }
+                return rd_kafka_send_offsets_to_transaction(handle, list.pointer, member, leftMillis)
+            }
+        } catch var refused as Failure where refused.code == .notAllowed {
+            refused.now =
+                "give this user, besides Write, the right Read on topic \(partition.topic) and on groups that begin with sluice.: "
+                + "a Kafka sink keeps how far it has come as a group's position in its own topic"
+            throw refused
         }
     }
 
     /// Waits for the broker's word that the transaction is committed. Only when all records are `stored`.
-    func commit(timeoutMillis: Int32 = 60_000) throws {
+    func commit() throws {
         precondition(lent.isEmpty, "a transaction is committed before its records are stored")
-        try call("commit a transaction", withinMillis: timeoutMillis) { rd_kafka_commit_transaction($0, $1) }
+        try call("commit a transaction", withinMillis: Int32(clamping: times.storedMillis)) { rd_kafka_commit_transaction($0, $1) }
         forgetTransaction()
         // The first one makes the last connections: to the leader and to the group's coordinator.
         if !hasCommitted { usualFailures = client.connectionFailures }
@@ -267,8 +295,8 @@ final class PartitionTransactions: @unchecked Sendable {
     }
 
     /// Waits until `isEnough` says so of the number of records that are not stored yet.
-    private func wait(timeoutMillis: Int = 60_000, until isEnough: (Int) -> Bool) throws {
-        let deadline = ContinuousClock.now + .milliseconds(timeoutMillis)
+    private func wait(until isEnough: (Int) -> Bool) throws {
+        let deadline = ContinuousClock.now + .milliseconds(times.storedMillis)
         while true {
             client.poll()
             let waiting = Int(rd_kafka_outq_len(client.handle))
@@ -328,6 +356,13 @@ final class PartitionTransactions: @unchecked Sendable {
                 .limitExceeded, "a row is too large for \(partition)",
                 why: "Kafka did not \(doing): \(text ?? failure.why)",
                 now: "nothing of the batch was written; raise the topic's max.message.bytes and kafka.message.max.bytes")
+        }
+        if code == RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT {
+            return Failure(
+                .invalidSetting, "Kafka does not allow transactions of \(times.transactionMillis) ms, which the sink asks for",
+                why: "the broker's transaction.max.timeout.ms is less (\(text ?? failure.why))",
+                now: "set kafka.transaction.timeout.ms to what the broker allows (--set kafka.transaction.timeout.ms=30000), "
+                    + "or raise it there; a batch's rows must be written within it")
         }
         if let text { failure.why = text }
         // A fenced producer is a dead producer, not yet a reason to stop: who fenced it is read from the marker.

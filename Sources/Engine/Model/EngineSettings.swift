@@ -1,5 +1,8 @@
 // A job's resolved settings as typed values: what the engine reads, in one place.
 //
+// What the compiled plan says too (topic, lateness, format) is the plan's: a job may have it written down, and then the setting
+// feeds nothing. So these are taken from the plan, and from nowhere else.
+//
 // Layers, defaults and origins are the command line's business; here every key must be present, and a value that does
 // not fit is an error that names the key. Units stand in the names.
 
@@ -18,11 +21,15 @@ package struct QuarantineLimits: Sendable, Hashable {
 package struct EngineSettings: Sendable {
     package let values: [String: String]
     package let topic: String
+    /// How the records of the topic are written.
+    package let sourceFormat: RecordFormat
     package let kafka: KafkaConfiguration
     package let sink: String
     package let sinkFormat: RecordFormat
     package let sinkSchemaID: Int32
     package let sinkRenewMillis: Int64
+    /// The share of a keyed table's keys that the job declares to be its own.
+    package let sinkKeys: String?
     package let state: String
     package let from: String
     package let intervalMillis: Int64
@@ -34,6 +41,8 @@ package struct EngineSettings: Sendable {
     package let maxBatchRecords: Int64
     package let maxRejectedShare: Double
     package let maxRejectedMin: Int64
+    /// Batches in a row of which nothing could be read that stop a job.
+    package let maxRejectedBatches: Int64
     package let readTimeoutMillis: Int
     package let fetchBudgetBytes: Int
     package let stateInlineBytes: Int
@@ -52,7 +61,15 @@ package struct EngineSettings: Sendable {
     /// 1.34, 1,024 1.26; of the best runs 1.50, 1.32, 1.20 and 1.24.
     package let chunkRecords = 2048
 
-    package init(_ values: [String: String]) throws {
+    /// How a topic's rows are written. Where nobody says, that follows the setting `format`, and what the job reads is the plan's.
+    /// - Returns: nil for a word that is no format.
+    package static func sinkFormat(_ values: [String: String], source: StageGraph.Source) -> RecordFormat? {
+        guard let written = values["sink_format"], written != values["format"] else { return source.format }
+        return RecordFormat(rawValue: written)
+    }
+
+    /// - Parameter source: of the job's compiled plan.
+    package init(_ values: [String: String], source: StageGraph.Source) throws {
         self.values = values
         func text(_ key: String) throws -> String {
             guard let value = values[key] else {
@@ -81,7 +98,8 @@ package struct EngineSettings: Sendable {
             guard let number = parseSize(value) else { throw wrong(key, value, "a whole number") }
             return number
         }
-        topic = try text("topic")
+        topic = source.topic
+        sourceFormat = source.format
         var properties: [String: String] = [:]
         for (key, value) in values where key.hasPrefix("kafka.") { properties[String(key.dropFirst(6))] = value }
         let isolation = try text("isolation")
@@ -92,16 +110,18 @@ package struct EngineSettings: Sendable {
             bootstrap: try text("bootstrap"), properties: KafkaSecrets.resolved(properties)
         ).with(isolation: level)
         sink = try text("sink")
-        let written = try text(values["sink_format"] == nil ? "format" : "sink_format")
-        guard let format = RecordFormat(rawValue: written) else { throw wrong("sink_format", written, "avro or json") }
+        guard let format = Self.sinkFormat(values, source: source) else {
+            throw wrong("sink_format", values["sink_format"] ?? "", "avro or json")
+        }
         sinkFormat = format
         sinkSchemaID = Int32(clamping: try integer("sink_schema_id"))
         sinkRenewMillis = try duration("sink_renew")
+        sinkKeys = values["sink_keys"].flatMap { $0.isEmpty ? nil : $0 }
         state = try text("state")
         from = try text("from")
         intervalMillis = try duration("interval")
         pollMillis = max(1, try duration("poll"))
-        latenessMillis = try duration("lateness")
+        latenessMillis = source.latenessMillis
         maxFutureMillis = try duration("max_future")
         partitionWaitMillis = try duration("partition_wait", orMillis: 60_000)
         patienceMillis = try duration("patience", orMillis: 120_000)
@@ -112,6 +132,8 @@ package struct EngineSettings: Sendable {
         }
         maxRejectedShare = number
         maxRejectedMin = try integer("max_rejected_min")
+        // Jobs that an earlier build submitted do not have it.
+        maxRejectedBatches = try values["max_rejected_batches"] == nil ? 10 : integer("max_rejected_batches")
         readTimeoutMillis = Int(try duration("read_timeout"))
         fetchBudgetBytes = Int(try integer("fetch_budget"))
         stateInlineBytes = Int(try integer("state_inline"))

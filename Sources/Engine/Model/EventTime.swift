@@ -4,6 +4,47 @@
 // milliseconds; names end in `Millis`. Conversion happens here and nowhere else, in integer arithmetic (civil-from-days),
 // because Foundation's formatters cost microseconds a call and accept what we do not want.
 
+/// The times that a row may hold, in milliseconds since 1970: the years 1 to 9999.
+///
+/// It is what every sink holds and every reader understands. A year has four digits in RFC 3339, so that texts in SQLite and
+/// JSON sort as the times do; Java, .NET, Python and Parquet end there too, and PostgreSQL (4713 BC to 294276) and Avro's
+/// microseconds reach further. A time outside of it is a wrong unit or no time: its record is rejected as `timeOutOfRange` when
+/// it is decoded, and a computed one is NULL. Within it nothing that is added to a time (lateness, a window, microseconds)
+/// comes near the bounds of 64 bits.
+package let rowTimes: ClosedRange<Int64> = -62_135_596_800_000...253_402_300_799_999
+
+/// What may be added to a time or taken from it: the longest window and the longest lateness, 100 years.
+package let longestSpanMillis: Int64 = 36_525 * 86_400_000
+
+extension Int64 {
+    /// Whether this is a time that a row may hold.
+    @inline(__always)
+    var isRowTime: Bool {
+        UInt64(bitPattern: self &- rowTimes.lowerBound) <= UInt64(bitPattern: 253_402_300_799_999 + 62_135_596_800_000)
+    }
+
+    /// The difference, at the nearest bound of 64 bits where it does not fit.
+    package func minus(_ other: Int64) -> Int64 {
+        let (difference, isOver) = subtractingReportingOverflow(other)
+        return isOver ? (self < 0 ? .min : .max) : difference
+    }
+
+    /// The sum, at the nearest bound of 64 bits where it does not fit.
+    package func plus(_ other: Int64) -> Int64 {
+        let (sum, isOver) = addingReportingOverflow(other)
+        return isOver ? (self < 0 ? .min : .max) : sum
+    }
+}
+
+/// What a wrong time would be in another unit: the unit in which it lies within ten years of `nowMillis`, for messages.
+package func likelyUnit(ofMillis millis: Int64, nowMillis: Int64) -> String? {
+    func isNear(_ value: Int64) -> Bool { value.minus(nowMillis).magnitude < 10 * 366 * 86_400_000 }
+    if isNear(millis / 1000) { return "microseconds" }
+    if isNear(millis / 1_000_000) { return "nanoseconds" }
+    let (scaled, isOver) = millis.multipliedReportingOverflow(by: 1000)
+    return !isOver && isNear(scaled) ? "seconds" : nil
+}
+
 /// `YYYY-MM-DDTHH:MM:SS.sssZ`; the one text form of a time, in SQLite tables, JSON and prints alike.
 public func formatTime(_ millis: Int64) -> String {
     var days = millis / 86_400_000

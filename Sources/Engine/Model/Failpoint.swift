@@ -4,8 +4,8 @@
 //
 // The names that exist: planned (a plan is durable, nothing ran), before-seal, part-sealed (one sink part is durable),
 // done (DONE is durable, offsets are not confirmed), worker-task (a worker is about to start a task), worker-sealed (a
-// worker has sealed a part and not answered yet); in a Kafka sink topic-written (rows and marker are in an open
-// transaction) and topic-committed (it was just committed). At `commit-unanswered` and `plan-unanswered` the driver goes on,
+// worker has sealed a part and not answered yet); in a database sink sink-written (a part's rows are in an open
+// transaction), in a Kafka sink topic-written (rows and marker are) and topic-committed (it was just committed). At `commit-unanswered` and `plan-unanswered` the driver goes on,
 // but as one that was never told that its transaction is committed. A test enumerates the names, so a new point is tested
 // when it is added there.
 
@@ -15,6 +15,7 @@ import Synchronization
 package enum Failpoint {
     package static let driverNames = ["planned", "before-seal", "part-sealed", "done"]
     package static let workerNames = ["worker-task", "worker-sealed"]
+    package static let databaseNames = ["sink-written"]
     package static let topicNames = ["topic-written", "topic-committed"]
     package static let unansweredNames = ["commit-unanswered", "plan-unanswered"]
 

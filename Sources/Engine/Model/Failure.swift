@@ -13,11 +13,11 @@ public struct Failure: Error, Hashable, Sendable, Codable, CustomStringConvertib
         case wrongUsage, unknownSetting, invalidSetting, fileMissing, fileInvalid, schemaMismatch, unknownJob, jobExists
         case portTaken, unauthorized, notAllowed, notPossible
         // The outside world: may pass by itself.
-        case brokerUnreachable, topicMissing, kafkaTransient, kafkaFatal, databaseUnreachable, databaseBusy
+        case brokerUnreachable, topicMissing, kafkaTransient, kafkaFatal, databaseUnreachable, databaseBusy, databaseReadOnly
         case driverUnreachable, workerUnreachable, diskFull, readTimeout, stateUnreachable
         // Guards of the protocol: the job must not go on as it is.
         case offsetsGone, topicRecreated, offsetsMoved, offsetsWithoutLog, sinkOwnedByOther, sinkMismatch, ledgerConflict
-        case staleEpoch, leaseHeld, leaseLost, otherBuild, otherSettings, planSealedByOther, tooManyRejected, limitExceeded
+        case rowRefused, staleEpoch, leaseHeld, leaseLost, otherBuild, otherSettings, planSealedByOther, tooManyRejected, limitExceeded
         case clockBack, catalogLocked, catalogAway, catalogReadOnly, catalogNewer, catalogFailed, auditFailed, digestMismatch, stateMissing
         // Inside a batch.
         case blockLost, taskCancelled
@@ -46,10 +46,10 @@ public struct Failure: Error, Hashable, Sendable, Codable, CustomStringConvertib
         case .wrongUsage, .unknownSetting, .invalidSetting, .fileMissing, .fileInvalid, .schemaMismatch, .unknownJob,
             .jobExists, .portTaken, .unauthorized, .notAllowed, .notPossible, .offsetsMoved, .offsetsWithoutLog,
             .sinkOwnedByOther, .sinkMismatch, .otherBuild, .otherSettings, .planSealedByOther, .tooManyRejected,
-            .limitExceeded, .catalogReadOnly, .catalogNewer, .leaseHeld, .clockBack:
+            .limitExceeded, .catalogReadOnly, .catalogNewer, .leaseHeld, .clockBack, .rowRefused:
             .user
         case .brokerUnreachable, .topicMissing, .kafkaTransient, .kafkaFatal, .databaseUnreachable, .databaseBusy,
-            .driverUnreachable, .workerUnreachable, .diskFull, .readTimeout, .stateUnreachable, .offsetsGone,
+            .databaseReadOnly, .driverUnreachable, .workerUnreachable, .diskFull, .readTimeout, .stateUnreachable, .offsetsGone,
             .topicRecreated, .staleEpoch, .leaseLost, .catalogLocked, .catalogAway, .catalogFailed, .blockLost, .taskCancelled,
             .stateMissing:
             .external
@@ -58,17 +58,27 @@ public struct Failure: Error, Hashable, Sendable, Codable, CustomStringConvertib
         }
     }
 
+    /// The outside is away, full, or takes nothing now: what was computed is kept, and the same is asked again later.
+    public var isOutage: Bool {
+        switch code {
+        case .brokerUnreachable, .kafkaTransient, .databaseUnreachable, .databaseBusy, .databaseReadOnly, .diskFull,
+            .stateUnreachable, .readTimeout:
+            true
+        default: false
+        }
+    }
+
     public var remedy: Remedy {
         switch code {
         case .kafkaTransient, .readTimeout, .workerUnreachable, .databaseBusy, .taskCancelled, .brokerUnreachable,
-            .databaseUnreachable, .stateUnreachable:
+            .databaseUnreachable, .databaseReadOnly, .diskFull, .stateUnreachable:
             .retryTask
         case .blockLost:
             .rerunParentStage
         case .catalogLocked, .catalogAway, .driverUnreachable:
             .failBatch
         case .wrongUsage, .unknownSetting, .invalidSetting, .fileMissing, .fileInvalid, .schemaMismatch, .unknownJob,
-            .jobExists, .portTaken, .unauthorized, .notAllowed, .notPossible, .topicMissing, .kafkaFatal, .diskFull,
+            .jobExists, .portTaken, .unauthorized, .notAllowed, .notPossible, .topicMissing, .kafkaFatal, .rowRefused,
             .offsetsGone, .topicRecreated, .offsetsMoved, .offsetsWithoutLog, .sinkOwnedByOther, .sinkMismatch,
             .ledgerConflict, .staleEpoch, .leaseHeld, .leaseLost, .otherBuild, .otherSettings, .planSealedByOther,
             .tooManyRejected, .limitExceeded, .clockBack, .catalogReadOnly, .catalogNewer, .catalogFailed, .auditFailed,

@@ -63,7 +63,7 @@ public struct OffsetRange: Hashable, Sendable, Codable, CustomStringConvertible 
 
     public var topicPartition: TopicPartition { TopicPartition(topic: topic, partition: partition) }
     /// Offsets in the range. Transaction markers and compaction leave holes, so records can be fewer.
-    public var count: Int64 { until - from }
+    public var count: Int64 { until.minus(from) }
     public var isEmpty: Bool { until <= from }
     public var description: String { "\(topic)/\(partition) [\(from), \(until))" }
 }
@@ -81,10 +81,10 @@ extension OffsetRange {
         for offset in offsets.sorted() {
             if let last = result.last, offset < last.until { continue }
             if let last = result.last, offset == last.until {
-                result[result.count - 1].until = offset + 1
+                result[result.count - 1].until = offset.plus(1)
             } else {
                 result.append(
-                    OffsetRange(topic: whole.topic, partition: whole.partition, from: offset, until: offset + 1))
+                    OffsetRange(topic: whole.topic, partition: whole.partition, from: offset, until: offset.plus(1)))
             }
         }
         return result

@@ -1,52 +1,67 @@
 // How aggregates are kept: as columns of Int64 over group numbers, each with an operation that merges two of them.
 //
 //   count                 one column, added
-//   sum of int64          one column, added (wrapping: a total that fits is right whatever the order)
+//   sum of int64          two columns: 128 bits, so that no total ever wraps
 //   min, max              one column of sortable numbers; int64, timestamp and float64 alike
-//   sum of float64        three columns: a 128-bit fixed-point number (64 bits before and 64 after the point), and how
-//                         many values did not fit it
+//   sum of float64        three columns: an `ExactWindow`, exact for totals of ordinary numbers; a fourth that counts the
+//                         values that are not finite; and a text, empty but for groups that the window cannot hold, which
+//                         is then their whole total as an `ExactNumber`
 //   avg                   the sum and the number of values
 //   of a nullable input   and one more column, the number of values that are not NULL
 //
-// Every operation is associative and commutative, floats included: that is why a sum of float64 is fixed-point. Blocks
-// arrive in any order and partial groups are cut anywhere, and still a task that runs again gives the same bits, which
-// the ledger's digest demands. A float that is not finite, or beyond 2^62, makes its sum NaN; what is below 2^-64 is lost.
+// Every operation is exact, associative and commutative, floats included. Blocks arrive in any order and partial groups are
+// cut anywhere, and still a task that runs again gives the same bits, which the ledger's digest demands. Where a total
+// stands, in window or text, depends on the total alone: `Accumulators.settle` sees to that before rows leave.
 //
-// The columns are stored in state: their order and meaning belong to the format of deltas and snapshots.
+// A result is rounded once, at the end. One that does not fit its type (a sum beyond int64, beyond the largest double) is
+// NULL, as with expressions: one row must not stop a stream, and a wrapped number is worse than none. A float that is not
+// finite makes its sum NaN.
+//
+// The columns are stored in state: their order and meaning belong to the format of deltas and snapshots. Earlier builds
+// kept one wrapping column for a sum of int64, and 128 bits for one of float64; `StateForm` reads those.
 
 struct AccumulatorLayout: Sendable {
     enum Merge: Sendable {
         case add
         case min
         case max
-        /// The low word of a 128-bit number; the carry goes to the next column.
+        /// The low word of a 128-bit number; the carry goes to the next column, which is added by itself.
         case addWithCarry
+        /// The first word of an `ExactWindow`, merged with the two columns behind it and the rest of this number.
+        case window(rest: Int)
+        /// Merged by the column before it.
+        case ofWindow
 
         var identity: Int64 {
             switch self {
-            case .add, .addWithCarry: 0
+            case .add, .addWithCarry, .window, .ofWindow: 0
             case .min: .max
             case .max: .min
             }
         }
     }
 
-    /// What a source row adds, to the column `column` (and the two after it for `wideSum`).
+    /// What a source row adds, to the column `column` (and those behind it that belong to it).
     struct Feed: Sendable {
-        enum Kind: Sendable, Hashable { case rows, trueRows, known, sum, wideSum, min, max }
+        enum Kind: Sendable, Hashable { case rows, trueRows, known, sum, exactSum, min, max }
         var kind: Kind
         /// The input's slot; nil for `rows`.
         var slot: Int?
         var column: Int
+        /// Among `restFields`, for `exactSum`.
+        var rest: Int
+        /// Of the aggregate that asked for it first.
+        var name: String
     }
 
     /// How an aggregate's value comes out of the columns. `known` holds the number of values that are not NULL.
     struct Output: Sendable {
         enum Finish: Sendable {
             case plain(column: Int, known: Int?)
-            case wide(column: Int, known: Int?)
+            case sum(column: Int, known: Int?)
+            case exactSum(column: Int, rest: Int, known: Int?)
             case mean(column: Int, known: Int)
-            case wideMean(column: Int, known: Int)
+            case exactMean(column: Int, rest: Int, known: Int)
         }
         var field: Field
         var finish: Finish
@@ -54,9 +69,13 @@ struct AccumulatorLayout: Sendable {
     }
 
     private(set) var merges: [Merge] = []
-    private(set) var fields: [Field] = []
+    private(set) var numberFields: [Field] = []
+    /// Texts of totals that no window holds; behind the numbers in blocks and state.
+    private(set) var restFields: [Field] = []
     private(set) var feeds: [Feed] = []
     private(set) var outputs: [Output] = []
+
+    var fields: [Field] { numberFields + restFields }
 
     mutating func add(
         _ function: Aggregate.Function, of input: (slot: Int, type: ValueType, nullable: Bool)?, name: String,
@@ -67,73 +86,60 @@ struct AccumulatorLayout: Sendable {
         var nullable = false
         if function == .count {
             let kind: Feed.Kind = input.map { $0.type == .bool ? .trueRows : .known } ?? .rows
-            finish = .plain(column: column(kind, input?.slot, name), known: nil)
+            finish = .plain(column: feed(kind, input?.slot, name).column, known: nil)
         } else {
             guard let input else { preconditionFailure("\(function.rawValue) has no input") }
-            nullable = input.nullable
+            // A sum may be beyond its type.
+            nullable = input.nullable || function == .sum
             type = function == .avg ? .float64 : input.type
             let isFloat = input.type == .float64
-            let known = nullable || function == .avg ? column(.known, input.slot, name) : nil
+            let known = input.nullable || function == .avg ? feed(.known, input.slot, name).column : nil
             switch function {
             case .sum:
-                let sum = column(isFloat ? .wideSum : .sum, input.slot, name)
-                finish = isFloat ? .wide(column: sum, known: known) : .plain(column: sum, known: known)
+                let sum = feed(isFloat ? .exactSum : .sum, input.slot, name)
+                finish =
+                    isFloat
+                    ? .exactSum(column: sum.column, rest: sum.rest, known: known) : .sum(column: sum.column, known: known)
             case .avg:
-                let sum = column(isFloat ? .wideSum : .sum, input.slot, name)
-                finish = isFloat ? .wideMean(column: sum, known: known!) : .mean(column: sum, known: known!)
-            case .min: finish = .plain(column: column(.min, input.slot, name), known: known)
-            case .max: finish = .plain(column: column(.max, input.slot, name), known: known)
+                let sum = feed(isFloat ? .exactSum : .sum, input.slot, name)
+                finish =
+                    isFloat
+                    ? .exactMean(column: sum.column, rest: sum.rest, known: known!)
+                    : .mean(column: sum.column, known: known!)
+            case .min: finish = .plain(column: feed(.min, input.slot, name).column, known: known)
+            case .max: finish = .plain(column: feed(.max, input.slot, name).column, known: known)
             case .count: preconditionFailure("count is handled above")
             }
         }
         outputs.append(Output(field: Field(name, type, nullable: nullable), finish: finish, text: text))
     }
 
-    /// The column fed by `kind` from `slot`; two aggregates that need the same one share it.
-    private mutating func column(_ kind: Feed.Kind, _ slot: Int?, _ name: String) -> Int {
-        if let known = feeds.first(where: { $0.kind == kind && $0.slot == slot }) { return known.column }
-        let first = merges.count
+    /// What `kind` feeds from `slot`; two aggregates that need the same columns share them.
+    private mutating func feed(_ kind: Feed.Kind, _ slot: Int?, _ name: String) -> Feed {
+        if let known = feeds.first(where: { $0.kind == kind && $0.slot == slot }) { return known }
+        let feed = Feed(kind: kind, slot: slot, column: merges.count, rest: restFields.count, name: name)
         let parts: [(String, Merge)] =
             switch kind {
             case .rows, .trueRows: [("rows", .add)]
             case .known: [("known", .add)]
-            case .sum: [("sum", .add)]
-            case .wideSum: [("low", .addWithCarry), ("high", .add), ("odd", .add)]
+            case .sum: [("low", .addWithCarry), ("high", .add)]
+            case .exactSum:
+                [("low", .window(rest: feed.rest)), ("middle", .ofWindow), ("high", .ofWindow), ("odd", .add)]
             case .min: [("min", .min)]
             case .max: [("max", .max)]
             }
         for (suffix, merge) in parts {
             merges.append(merge)
-            fields.append(Field("\(name).\(suffix)", .int64))
+            numberFields.append(Field("\(name).\(suffix)", .int64))
         }
-        feeds.append(Feed(kind: kind, slot: slot, column: first))
-        return first
+        if kind == .exactSum { restFields.append(Field("\(name).rest", .text)) }
+        feeds.append(feed)
+        return feed
     }
 }
 
-/// Floats as 128-bit fixed-point numbers and as sortable integers.
+/// Floats as integers that sort alike.
 enum FloatParts {
-    /// Beyond this a value does not fit the fixed-point number with room for a sum.
-    static let bound = 0x1p62
-
-    /// `value` as high and low word; nil when it does not fit.
-    @inline(__always)
-    static func fixed(_ value: Double) -> (high: Int64, low: UInt64)? {
-        let magnitude = value.magnitude
-        guard magnitude < bound else { return nil }
-        let whole = magnitude.rounded(.towardZero)
-        let low = UInt64((magnitude - whole) * 0x1p64)
-        let high = Int64(whole)
-        if value >= 0 { return (high, low) }
-        return low == 0 ? (-high, 0) : (-high - 1, 0 &- low)
-    }
-
-    static func float(high: Int64, low: UInt64) -> Double {
-        if high >= 0 { return Double(high) + Double(low) * 0x1p-64 }
-        let (negativeHigh, negativeLow) = low == 0 ? (0 &- high, 0) : (~high, 0 &- low)
-        return -(Double(UInt64(bitPattern: negativeHigh)) + Double(negativeLow) * 0x1p-64)
-    }
-
     /// An integer that sorts as the float does; NaN last, one zero.
     @inline(__always)
     static func sortable(_ value: Double) -> Int64 {

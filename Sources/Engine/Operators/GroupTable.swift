@@ -19,17 +19,18 @@ final class GroupTable {
     private static let largeSlots = 1 << 15
     private(set) var keys: [Column]
     private(set) var groupCount = 0
-    let accumulators: [FixedColumn<Int64>]
+    let accumulators: Accumulators
     private let merges: [AccumulatorLayout.Merge]
     private var slots: UnsafeMutablePointer<UInt64>
     private var mask: Int
 
-    init(keyTypes: [ValueType], merges: [AccumulatorLayout.Merge], capacity: Int = 16) {
+    /// - Parameter layout: nil for a table of keys alone.
+    init(keyTypes: [ValueType], layout: AccumulatorLayout?, capacity: Int = 16) {
         keys = keyTypes.map { type in
             if case .text = type { .text(TextColumn(capacity: 16, byteCapacity: 64)) } else { Column(type, capacity: 16) }
         }
-        accumulators = merges.map { _ in FixedColumn(capacity: 16) }
-        self.merges = merges
+        accumulators = Accumulators(layout)
+        merges = layout?.merges ?? []
         var size = 64
         while size < capacity * 2 { size *= 2 }
         slots = .allocate(capacity: size)
@@ -41,7 +42,7 @@ final class GroupTable {
 
     /// Bytes of keys, accumulators and index.
     var byteCount: Int {
-        keys.reduce(0) { $0 + $1.byteCount } + accumulators.count * groupCount * 8 + (mask + 1) * 8
+        keys.reduce(0) { $0 + $1.byteCount } + merges.count * groupCount * 8 + accumulators.byteCount + (mask + 1) * 8
     }
 
     /// Writes the group of position p to `groups[p]`, making groups for new keys.
@@ -50,7 +51,7 @@ final class GroupTable {
         groups: UnsafeMutablePointer<Int32>
     ) {
         probe(columns, rows, hashes, groups, inserting: true)
-        for (column, merge) in zip(accumulators, merges) {
+        for (column, merge) in zip(accumulators.numbers, merges) {
             let added = groupCount - column.count
             column.reserve(added)
             (column.values + column.count).update(repeating: merge.identity, count: added)

@@ -42,9 +42,10 @@ enum KeyOrder {
             case .bool(let c): order = signed(c.values[a] ? 1 : 0, c.values[b] ? 1 : 0)
             case .text(let c):
                 let (left, right) = (c.slice(a), c.slice(b))
-                order = left.baseAddress.flatMap { l in
-                    right.baseAddress.map { Kernels.order(l, left.count, $0, right.count) }
-                } ?? 0
+                order =
+                    left.baseAddress.flatMap { l in
+                        right.baseAddress.map { Kernels.order(l, left.count, $0, right.count) }
+                    } ?? 0
             }
             if order != 0 { return order < 0 }
         }

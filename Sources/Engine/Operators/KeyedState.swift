@@ -30,7 +30,7 @@ package final class KeyedState {
     package func apply(delta: Chunk, groups: Range<Int>) {
         let rowCount = delta.selectedCount
         if rowCount == 0 { return }
-        let (keys, values) = split(delta)
+        let keys = Array(delta.columns[..<graph.keySchema.fields.count])
         scratch.reserve(rowCount)
         delta.withSelectedRows { selected in
             // All hashes first, then only those of our key groups, moved to the front with their rows.
@@ -47,9 +47,15 @@ package final class KeyedState {
             let ours = SelectedRows(rows, count: count)
             table.assign(keys, ours, hashes: hashes, groups: scratch.groups)
             let numbers = scratch.groups
-            for (column, value) in zip(table.accumulators, values) {
+            guard let values = Accumulators(delta.columns[keys.count...], ours, layout) else {
+                preconditionFailure("a delta that was checked when it was read holds a total that is no number")
+            }
+            for (column, value) in zip(table.accumulators.numbers, values.numbers) {
                 let (to, from) = (column.values, value.values)
                 ours.forEach { position, row in to[Int(numbers[position])] = from[row] }
+            }
+            for (rest, value) in zip(table.accumulators.rests, values.rests) where !(rest.isEmpty && value.isEmpty) {
+                ours.forEach { position, row in rest[Int(numbers[position])] = value[row] }
             }
             if let window = graph.window {
                 let starts = Kernels.int(keys[window.keyColumn]).values
@@ -87,7 +93,7 @@ package final class KeyedState {
     }
 
     /// Merges what is stored for the keys of `rows` into the accumulators `into`, row by row.
-    func merge(keys: [Column], into accumulators: [FixedColumn<Int64>], count: Int) {
+    func merge(keys: [Column], into accumulators: Accumulators, count: Int) {
         if count == 0 || table.groupCount == 0 { return }
         scratch.reserve(count)
         let rows = SelectedRows(count: count)
@@ -111,16 +117,11 @@ package final class KeyedState {
 
     private func chunk(of table: GroupTable) -> Chunk {
         Chunk(
-            schema: graph.accumulatorSchema, columns: table.keys + table.accumulators.map { .int64($0) },
+            schema: graph.accumulatorSchema, columns: table.keys + table.accumulators.columns(count: table.groupCount),
             rowCount: table.groupCount)
     }
 
-    private func split(_ chunk: Chunk) -> (keys: [Column], values: [FixedColumn<Int64>]) {
-        let keyCount = graph.keySchema.fields.count
-        return (Array(chunk.columns[..<keyCount]), chunk.columns[keyCount...].map { Kernels.int($0) })
-    }
-
     static func makeTable(_ graph: StageGraph, _ layout: AccumulatorLayout) -> GroupTable {
-        GroupTable(keyTypes: graph.keySchema.fields.map(\.type), merges: layout.merges)
+        GroupTable(keyTypes: graph.keySchema.fields.map(\.type), layout: layout)
     }
 }

@@ -40,7 +40,7 @@ package final class LookupTable: @unchecked Sendable {
     }
 
     private static func distinct(_ column: TextColumn) -> (table: GroupTable, codes: [Int32]) {
-        let table = GroupTable(keyTypes: [.text], merges: [], capacity: column.count)
+        let table = GroupTable(keyTypes: [.text], layout: nil, capacity: column.count)
         let rows = SelectedRows(count: column.count)
         var hashes = [UInt64](repeating: 0, count: column.count)
         var codes = [Int32](repeating: 0, count: column.count)

@@ -39,11 +39,14 @@ package final class MergePipeline {
                 now: "run driver and workers from the same build")
         }
         if block.selectedCount == 0 { return }
+        try checkRoom(table.byteCount + block.byteCount, "the groups of one part in this batch")
         let keyCount = graph.keySchema.fields.count
         let keys = Array(block.columns[..<keyCount])
-        let values = block.columns[keyCount...].map { Kernels.int($0) }
         scratch.reserve(block.selectedCount)
-        block.withSelectedRows { rows in
+        try block.withSelectedRows { rows in
+            guard let values = Accumulators(block.columns[keyCount...], rows, layout) else {
+                throw ChunkCodec.broken("a total in it is no number")
+            }
             RowHash.hash(keys, rows, into: scratch.hashes)
             table.assign(keys, rows, hashes: scratch.hashes, groups: scratch.groups)
             layout.merge(values, rows, into: table.accumulators, groups: scratch.groups)
@@ -65,16 +68,29 @@ package final class MergePipeline {
             let sorted = order.withUnsafeBufferPointer { order in
                 order.isEmpty ? whole : whole.gathered(SelectedRows(order.baseAddress!, count: order.count))
             }
+            let rows = SelectedRows(count: sorted.rowCount)
+            guard let values = Accumulators(sorted.columns[keyCount...], rows, layout) else {
+                preconditionFailure("a state that was checked when it was read holds a total that is no number")
+            }
             let output = project(
-                Array(sorted.columns[..<keyCount]),
-                layout.finish(sorted.columns[keyCount...].map { Kernels.int($0) }, count: sorted.rowCount), sorted.rowCount)
+                Array(sorted.columns[..<keyCount]), layout.finish(values, count: sorted.rowCount), sorted.rowCount)
             result.output = output.selectedCount == 0 ? [] : [output]
         }
         result.rowsOut = result.output.reduce(0) { $0 + $1.selectedCount }
         return result
     }
 
+    /// A part is read back as one snapshot: what is larger than that could never be read again.
+    private func checkRoom(_ bytes: Int, _ what: String) throws {
+        guard bytes > Limits.blockBytes else { return }
+        throw Failure(
+            .limitExceeded, "\(what) of job \(graph.job) are too many",
+            why: "they take \(formatSize(Int64(bytes))), and a part holds \(formatSize(Int64(Limits.blockBytes)))",
+            now: "give the job more slots, which are more parts; or group by shorter keys or shorter windows")
+    }
+
     private func changes(state: KeyedState) throws -> MergeResult {
+        try checkRoom(table.byteCount + state.byteCount, "the groups of one part, with its state,")
         let count = table.groupCount
         if count == 0 {
             return MergeResult(output: [], delta: Chunk(schema: graph.accumulatorSchema, capacity: 16), rowsOut: 0)
@@ -82,18 +98,12 @@ package final class MergePipeline {
         let order = KeyOrder.sorted(table.keys, count: count)
         let (keys, accumulators) = order.withUnsafeBufferPointer { order in
             let rows = SelectedRows(order.baseAddress!, count: count)
-            return (
-                table.keys.map { $0.gathered(rows) },
-                table.accumulators.map { column in
-                    let sorted = FixedColumn<Int64>(capacity: count)
-                    sorted.append(rows, of: column)
-                    return sorted
-                }
-            )
+            return (table.keys.map { $0.gathered(rows) }, table.accumulators.gathered(rows))
         }
         state.merge(keys: keys, into: accumulators, count: count)
+        accumulators.settle(layout)
         let delta = Chunk(
-            schema: graph.accumulatorSchema, columns: keys + accumulators.map { .int64($0) }, rowCount: count)
+            schema: graph.accumulatorSchema, columns: keys + accumulators.columns(count: count), rowCount: count)
         let output = project(keys, layout.finish(accumulators, count: count), count)
         return MergeResult(
             output: output.selectedCount == 0 ? [] : [output], delta: delta, rowsOut: output.selectedCount)

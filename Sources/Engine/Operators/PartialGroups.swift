@@ -18,12 +18,14 @@ final class PartialGroups {
     private var dictionaries: [TextColumn?]
     private var blocks: [[Column]?]
     private let blockTypes: [ValueType]
+    /// What a part would take that is larger than a block may be; nothing was added to it any more.
+    private(set) var refusedBytes: Int?
 
     init(_ grouping: Grouping, keyGroups: Int, parts: Int) {
         self.grouping = grouping
         self.parts = parts
         keyTypes = grouping.keys.map(\.field.type)
-        blockTypes = keyTypes + grouping.layout.merges.map { _ in .int64 }
+        blockTypes = keyTypes + grouping.layout.fields.map(\.type)
         dictionaries = keyTypes.map { _ in nil }
         blocks = Array(repeating: nil, count: parts)
         let bounds = BatchPlan.keyGroupBounds(parts: parts, keyGroups: keyGroups)
@@ -51,7 +53,7 @@ final class PartialGroups {
 
     private func makeTable() -> GroupTable {
         let types = zip(keyTypes, dictionaries).map { $1 == nil ? $0 : .int64 }
-        let fresh = GroupTable(keyTypes: types, merges: grouping.layout.merges, capacity: 1024)
+        let fresh = GroupTable(keyTypes: types, layout: grouping.layout, capacity: 1024)
         table = fresh
         return fresh
     }
@@ -80,7 +82,8 @@ final class PartialGroups {
                 Column.text(dictionary).gathered(SelectedRows($0.baseAddress!, count: count))
             }
         }
-        let columns = keys + table.accumulators.map { .int64($0) }
+        table.accumulators.settle(grouping.layout)
+        let columns = keys + table.accumulators.columns(count: count)
         var hashes = [UInt64](repeating: 0, count: count)
         hashes.withUnsafeMutableBufferPointer {
             RowHash.hash(keys, SelectedRows(count: count), into: $0.baseAddress!)
@@ -91,6 +94,12 @@ final class PartialGroups {
         }
         for (part, rows) in rowsOfPart.enumerated() where !rows.isEmpty {
             let block = blocks[part] ?? blockTypes.map { Column($0, capacity: rows.count) }
+            // A column of texts holds 2 GiB, and whoever reads the block refuses more than `blockBytes`.
+            let bytes = block.reduce(0) { $0 + $1.byteCount } + columns.reduce(0) { $0 + $1.byteCount }
+            guard bytes <= Limits.blockBytes else {
+                refusedBytes = bytes
+                continue
+            }
             rows.withUnsafeBufferPointer {
                 let chosen = SelectedRows($0.baseAddress!, count: $0.count)
                 for (target, column) in zip(block, columns) { target.append(chosen, of: column) }

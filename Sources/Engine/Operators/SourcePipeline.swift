@@ -1,10 +1,10 @@
 // Stage 0 of a task: from decoded columns to blocks for the parts after the exchange, or to sink rows.
 //
-//   chunk -> future rows out -> filters -> late rows out -> look up -> compute -> group (partly)  -> finish: blocks
+//   chunk -> future rows out -> filters -> late rows out -> look up -> compute -> no key out -> group  -> finish: blocks
 //                                                                             \-> project, copy   -> finish: output
 //
-// Decides which rows count as rejected (event time too far ahead of the batch), late, unmatched, and which part gets a
-// key. Does not decode, knows no offsets but those it is given, writes nothing: all it makes is in `SourceResult`, a pure
+// Decides which rows count as rejected (event time too far ahead of the batch, a key that no table could hold), late,
+// unmatched, and which part gets a key. Does not decode, knows no offsets but those it is given, writes nothing: all it makes is in `SourceResult`, a pure
 // function of plan, range and lookups, however the range is cut into chunks.
 //
 // Memory is bounded by the chunk and by the groups: beyond `PartialGroups.maxBytes` the partial groups go to the blocks and grouping
@@ -48,16 +48,20 @@ package struct SourceResult: Sendable {
     package var blocks: [Chunk?] = []
     /// Without an exchange: rows for the sink, in the order of the records.
     package var output: [Chunk] = []
-    /// Decoded rows, without those whose event time lies too far ahead.
+    /// Decoded rows, without those that were rejected here.
     package var rowsIn = 0
     /// Rows with an event time too far ahead of the batch: rejected.
     package var futureRows = 0
+    /// Rows whose key has a part that is NULL or not a finite number: rejected.
+    package var keylessRows = 0
     package var late = 0
     package var unmatched = 0
-    /// Offsets of late rows, ascending, where `process` was given offsets.
+    /// Offsets of late rows, ascending, where `process` was given offsets and nobody took them.
     package var lateOffsets: [Int64] = []
-    /// Over all rows that were not rejected.
+    /// Over all rows that were not rejected, those without a key included: their time was right.
     package var maxEventTimeMillis: Int64?
+    /// More came of the range than a block can hold; nothing else of this result is whole.
+    package var failure: Failure?
 }
 
 package final class SourcePipeline {
@@ -82,17 +86,17 @@ package final class SourcePipeline {
         }
         frame = Frame(slotCount: graph.slotCount)
         partial = graph.grouping.map { PartialGroups($0, keyGroups: keyGroups, parts: parts) }
-        latestEventTimeMillis = context.batchTimeMillis &+ context.maxFutureMillis
+        latestEventTimeMillis = context.batchTimeMillis.plus(context.maxFutureMillis)
     }
 
     /// Takes one chunk of decoded rows.
     /// - Parameters:
     ///   - columns: as `source.neededSchema` says; read during the call only.
     ///   - offsets: the offset of each row.
-    ///   - future: called with each row that is rejected because of its event time.
+    ///   - reject: called with each row that is rejected here.
     package func process(
         columns: [Column], rowCount: Int, offsets: UnsafePointer<Int64>?,
-        future: (Int, RejectReason) throws -> Void
+        reject: (Int, RejectReason) throws -> Void
     ) rethrows {
         if rowCount == 0 { return }
         precondition(columns.count == graph.decoderSlots.count)
@@ -103,7 +107,7 @@ package final class SourcePipeline {
 
         var rows = SelectedRows(count: rowCount)
         if let slot = graph.eventTimeSlot {
-            rows = try acceptTimes(frame.column(slot), rows, future)
+            rows = try acceptTimes(frame.column(slot), rows, reject)
             if let span = context.eventTimes { rows = within(span, frame.column(slot), rows) }
         }
         result.rowsIn += rows.count
@@ -112,6 +116,13 @@ package final class SourcePipeline {
             rows = run(step, rows, offsets)
         }
         if rows.count == 0 { return }
+        if graph.grouping == nil {
+            for step in graph.projection.steps { frame.set(step.slot, step.expression.evaluate(frame, rows)) }
+        }
+        for slot in graph.doubtfulKeySlots {
+            rows = try acceptKeys(frame.column(slot), rows, reject)
+            if rows.count == 0 { return }
+        }
         if let partial {
             partial.add(frame, rows, scratch)
         } else {
@@ -124,9 +135,29 @@ package final class SourcePipeline {
         process(columns: columns, rowCount: rowCount, offsets: offsets) { _, _ in }
     }
 
+    /// The offsets of late rows since the last call: whoever keeps ranges need not keep each offset.
+    package func takeLateOffsets() -> [Int64] {
+        if result.lateOffsets.isEmpty { return [] }
+        defer { result.lateOffsets.removeAll(keepingCapacity: true) }
+        return result.lateOffsets
+    }
+
+    /// The event time of a row of the chunk that is being processed.
+    package func eventTimeMillis(_ row: Int) -> Int64? {
+        graph.eventTimeSlot.map { Kernels.int(frame.column($0)).values[row] }
+    }
+
     /// Ends the range; the pipeline is used up.
     package func finish() -> SourceResult {
-        if let partial { result.blocks = partial.finish(schema: graph.accumulatorSchema) }
+        if let partial {
+            result.blocks = partial.finish(schema: graph.accumulatorSchema)
+            if let bytes = partial.refusedBytes {
+                result.failure = Failure(
+                    .limitExceeded, "a batch of job \(graph.job) has more keys than one block can hold",
+                    why: "those of one part take \(formatSize(Int64(bytes))), and a block holds \(formatSize(Int64(Limits.blockBytes)))",
+                    now: "set max_batch_records lower; a batch that is planned already needs --offsets or a key that is shorter")
+            }
+        }
         return result
     }
 
@@ -162,7 +193,7 @@ package final class SourcePipeline {
 
     /// Rejects rows too far ahead and notes the largest event time of the others.
     private func acceptTimes(
-        _ column: Column, _ rows: SelectedRows, _ future: (Int, RejectReason) throws -> Void
+        _ column: Column, _ rows: SelectedRows, _ reject: (Int, RejectReason) throws -> Void
     ) rethrows -> SelectedRows {
         let times = Kernels.int(column).values
         let latest = latestEventTimeMillis
@@ -178,7 +209,7 @@ package final class SourcePipeline {
         for row in 0..<rows.count {
             if times[row] > latest {
                 result.futureRows += 1
-                try future(row, .futureTime)
+                try reject(row, .futureTime)
             } else {
                 largest = Swift.max(largest, times[row])
                 kept[count] = Int32(truncatingIfNeeded: row)
@@ -186,6 +217,32 @@ package final class SourcePipeline {
             }
         }
         if count > 0 { noteEventTime(largest) }
+        return SelectedRows(kept, count: count)
+    }
+
+    /// Rejects rows by which no row of a table could be found.
+    private func acceptKeys(
+        _ column: Column, _ rows: SelectedRows, _ reject: (Int, RejectReason) throws -> Void
+    ) rethrows -> SelectedRows {
+        let validity = column.validity
+        let floats: UnsafeMutablePointer<Double>? = if case .float64(let column) = column { column.values } else { nil }
+        if validity == nil && floats == nil { return rows }
+        let kept = scratch.rows
+        var count = 0
+        for position in 0..<rows.count {
+            let row = rows.rows.map { Int($0[position]) } ?? position
+            if let validity, validity[row] == 0 {
+                result.keylessRows += 1
+                try reject(row, .nullKey)
+            } else if let floats, !floats[row].isFinite {
+                result.keylessRows += 1
+                try reject(row, .notFiniteKey)
+            } else {
+                kept[count] = Int32(truncatingIfNeeded: row)
+                count += 1
+            }
+        }
+        result.rowsIn -= rows.count - count
         return SelectedRows(kept, count: count)
     }
 
@@ -242,10 +299,9 @@ package final class SourcePipeline {
         }
     }
 
-    /// Copies the selected rows to the output, in chunks of a few thousand.
+    /// Copies the selected rows to the output, in chunks of a few thousand, fewer where they are long.
     private func append(_ rows: SelectedRows) {
-        for step in graph.projection.steps { frame.set(step.slot, step.expression.evaluate(frame, rows)) }
-        if result.output.last.map({ $0.rowCount >= 4096 }) ?? true {
+        if result.output.last.map({ $0.rowCount >= 4096 || $0.byteCount >= Limits.decodeBytes }) ?? true {
             result.output.append(Chunk(schema: graph.sink.schema))
         }
         let last = result.output.count - 1

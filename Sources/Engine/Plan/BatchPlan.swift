@@ -340,6 +340,9 @@ public struct BatchOutcome: Sendable, Codable, Equatable {
     /// Offsets of rejected and of late records as ranges.
     public var rejectedRanges: [OffsetRange] = []
     public var lateRanges: [OffsetRange] = []
+    /// Offsets that are in no range, because there are more ranges than a row of the log holds; nil for none.
+    public var rejectedUnlisted: Int64?
+    public var lateUnlisted: Int64?
     /// Attempts beyond the first.
     public var retries: Int = 0
     public var workers: Int = 0

@@ -18,6 +18,10 @@ struct PlanCompiler {
     private var eventTimeSlot: Int?
     /// Windows of the columns that were made by `tumble`, by slot.
     private var tumbles: [Int: Int64] = [:]
+    /// Slots that may be NULL because a field may, not only where a result does not fit.
+    private var nullableSlots: Set<Int> = []
+    /// Keys in whose rows there may be something that no table finds a row by.
+    private var doubtfulKeySlots: [Int] = []
     // After the exchange.
     private var projectionSteps: [Projection.Step] = []
     private var texts: [Int: String] = [:]
@@ -57,6 +61,7 @@ struct PlanCompiler {
                     why: "columns are found by their names", now: "name each field once")
             }
             scope.append(newColumn(field.name, field.type, nullable: field.nullable))
+            if field.nullable { nullableSlots.insert(slotCount - 1) }
         }
         for coordinate in SourceCoordinate.allCases {
             scope.append(newColumn(coordinate.rawValue, coordinate.type, nullable: false))
@@ -68,6 +73,11 @@ struct PlanCompiler {
                     "the watermark is taken from \(name)",
                     why: column.nullable ? "it may be NULL" : "it is \(column.type.rawValue), not a timestamp",
                     now: "use a timestamp column that is never NULL")
+            }
+            guard (0...longestSpanMillis).contains(plan.latenessMillis) else {
+                throw mismatch(
+                    "the watermark is \(formatDuration(plan.latenessMillis)) behind \(name)",
+                    why: "that is less than nothing, or more than 100 years", now: "give another lateness")
             }
             eventTimeSlot = slot
         }
@@ -87,6 +97,11 @@ struct PlanCompiler {
         bound.visitSlots { if $0 >= sourceSlots { onlySource = false } }
         let firstOther = steps.firstIndex { if case .filter = $0 { false } else { true } } ?? steps.count
         if onlySource { steps.insert(step, at: firstOther) } else { steps.append(step) }
+        // What the filter lets through has a value there.
+        bound.slotsKnown { slot in
+            nullableSlots.remove(slot)
+            for index in scope.indices where scope[index].slot == slot { scope[index].nullable = false }
+        }
     }
 
     private mutating func join(_ lookup: LookupSpec, on column: String) throws {
@@ -159,6 +174,7 @@ struct PlanCompiler {
             let name = try self.name(of: expression, in: "groupBy")
             let bound = try ExpressionBinder(scope: scope, place: "the key \(name)").bind(expression)
             let slot = try place(bound, expression.unnamed)
+            try checkKey(name, slot, bound)
             if let lengthMillis = tumbles[slot] {
                 guard window == nil else {
                     throw mismatch(
@@ -168,7 +184,7 @@ struct PlanCompiler {
             }
             keys.append(
                 Grouping.Key(
-                    field: Field(name, bound.type, nullable: bound.nullable), slot: slot,
+                    field: Field(name, bound.type), slot: slot,
                     text: expression.description))
         }
         var layout = AccumulatorLayout()
@@ -189,14 +205,27 @@ struct PlanCompiler {
         sourceSlotCount = slotCount
         slotCount = 0
         texts = [:]
+        nullableSlots = []
         scope = keys.map { newColumn($0.field.name, $0.field.type, nullable: $0.field.nullable) }
         scope += layout.outputs.map { newColumn($0.field.name, $0.field.type, nullable: $0.field.nullable) }
     }
 
     private var sourceSlotCount: Int?
 
+    /// A key that may be NULL is refused where a field says so; where only a row can tell, the row will be asked.
+    private mutating func checkKey(_ name: String, _ slot: Int, _ bound: BoundExpression) throws {
+        guard !bound.isNullable(nullableSlots.contains) else {
+            throw mismatch(
+                "the column \(name) is part of a key and may be NULL",
+                why: "no table finds a row by NULL: PostgreSQL refuses it, others would keep it twice",
+                now: "filter such rows out before with !col(\"\(name)\").isNull, or declare the field without NULL: then their records are rejected")
+        }
+        if bound.nullable || bound.type == .float64 { doubtfulKeySlots.append(slot) }
+    }
+
     private mutating func add(_ aggregate: Aggregate, to layout: inout AccumulatorLayout) throws {
-        let name = aggregate.name ?? (aggregate.input?.ownName).map { "\(aggregate.function.rawValue)_\($0)" }
+        let name =
+            aggregate.name ?? (aggregate.input?.ownName).map { "\(aggregate.function.rawValue)_\($0)" }
             ?? aggregate.function.rawValue
         let binder = ExpressionBinder(scope: scope, place: "the aggregate \(name)")
         var input: (slot: Int, type: ValueType, nullable: Bool)?
@@ -224,7 +253,7 @@ struct PlanCompiler {
 
     // MARK: the end
 
-    private func makeSink() throws -> SinkTable {
+    private mutating func makeSink() throws -> SinkTable {
         guard let target = plan.sink else { preconditionFailure("a plan without a sink reached the compiler") }
         for name in target.key where !scope.contains(where: { $0.name == name }) {
             throw mismatch(
@@ -241,7 +270,13 @@ struct PlanCompiler {
             throw Failure(
                 .notPossible, "the table \(target.name) is appended to, but the job groups",
                 why: "a group's row changes with every batch", now: "use .table(\"\(target.name)\", key: ...)")
-        case (.append, nil): break
+        case (.append, nil):
+            for name in target.key {
+                guard let column = scope.first(where: { $0.name == name }) else { continue }
+                try checkKey(
+                    name, column.slot,
+                    BoundExpression(node: .slot(column.slot), type: column.type, nullable: column.nullable))
+            }
         case (.keyedUpsert, .some(let grouping)):
             // The slots 0 ..< keys.count are the keys themselves.
             let keySlots = Set(target.key.compactMap { name in scope.first { $0.name == name }?.slot })
@@ -290,7 +325,7 @@ struct PlanCompiler {
                 latenessMillis: plan.latenessMillis),
             lookups: lookups, window: window, sink: sink, slotCount: sourceSlotCount ?? slotCount,
             eventTimeSlot: eventTimeSlot, decoderSlots: decoderSlots, coordinates: coordinates, steps: steps,
-            grouping: grouping, projection: projection)
+            grouping: grouping, projection: projection, doubtfulKeySlots: doubtfulKeySlots)
     }
 
     // MARK: slots
@@ -306,6 +341,7 @@ struct PlanCompiler {
         let slot = slotCount
         slotCount += 1
         texts[slot] = written.description
+        if bound.isNullable(nullableSlots.contains) { nullableSlots.insert(slot) }
         if grouping == nil {
             if case .tumble(let inner, let lengthMillis) = bound.node {
                 guard case .slot(let time) = inner.node, time == eventTimeSlot else {

@@ -53,6 +53,8 @@ package struct StageGraph: Sendable {
     let steps: [SourceStep]
     let grouping: Grouping?
     let projection: Projection
+    /// Slots of key columns in which a row may have NULL or a number that is not finite.
+    let doubtfulKeySlots: [Int]
 
     /// Compiles the definition of `job`, with `settings` over the job's defaults.
     package init(job: any StreamingJob, settings: [String: String]) throws {
@@ -60,18 +62,28 @@ package struct StageGraph: Sendable {
         let name = merged["name"] ?? job.name
         let context = JobContext(job: name, settings: merged)
         try job.define(in: context)
-        guard let plan = context.plan else {
+        guard var plan = context.plan else {
             throw Failure(
                 .notPossible, "job \(name) writes nothing", why: "its definition ends without a sink",
                 now: "end the stream with .write(to: ...)")
         }
+        if let table = merged["sink_table"], !table.isEmpty { plan.sink?.name = Self.sinkTable(table, job: name) }
         self = try PlanCompiler.compile(plan)
+    }
+
+    /// The table that `sink_table` names: `{job}` is the job's name, with `_` for what no table's name can have.
+    package static func sinkTable(_ setting: String, job: String) -> String {
+        let fitting = job.utf8.map { byte in
+            let isFitting = (65...90).contains(byte) || (97...122).contains(byte) || (48...57).contains(byte)
+            return isFitting ? Character(UnicodeScalar(byte)) : "_"
+        }
+        return setting.replacing("{job}", with: String(fitting))
     }
 
     init(
         plan: LogicalPlan, source: Source, lookups: [LookupSpec], window: Window?, sink: SinkTable, slotCount: Int,
         eventTimeSlot: Int?, decoderSlots: [Int], coordinates: [(coordinate: SourceCoordinate, slot: Int)],
-        steps: [SourceStep], grouping: Grouping?, projection: Projection
+        steps: [SourceStep], grouping: Grouping?, projection: Projection, doubtfulKeySlots: [Int]
     ) {
         job = plan.job
         self.source = source
@@ -87,6 +99,7 @@ package struct StageGraph: Sendable {
         self.steps = steps
         self.grouping = grouping
         self.projection = projection
+        self.doubtfulKeySlots = doubtfulKeySlots
         digest = Engine.digest(
             of: PlanText.canonical(
                 source: source, lookups: lookups, window: window, sink: sink, steps: steps, grouping: grouping,

@@ -20,14 +20,15 @@ package final class ConsoleSink: Sink {
     }
 
     package func owner(job: String) throws -> SinkOwner { .nobody }
-    package func claim(_ identity: SinkIdentity, adopt: Bool, after last: BatchNumber) throws {}
+    package func sight(_ identity: SinkIdentity) throws -> SinkSight? { nil }
+    package func claim(_ identity: SinkIdentity, _ claim: SinkClaim) throws {}
     package func sealedBatches(_ identity: SinkIdentity) throws -> [Int: BatchNumber] { sealed.mapValues(\.batch) }
     package func existing(keysOf rows: Chunk) throws -> [[Value]?] { Array(repeating: nil, count: rows.selectedCount) }
     package func close() {}
 
     package func seal(
-        _ identity: SinkIdentity, part: Int, batch: BatchNumber, digest: String, rows: [Chunk]
-    ) throws -> SealOutcome {
+        _ identity: SinkIdentity, part: Int, batch: BatchNumber, digest: String, after: Predecessor, rows: [Chunk]
+    ) throws -> Sealed {
         if let last = sealed[part], last.batch == batch, last.digest == digest { return .alreadySealed }
         let lines = Self.lines(rows, table.schema.fields)
         if !lines.isEmpty {

@@ -22,12 +22,14 @@ struct CopyEncoder: ~Copyable {
 
     deinit { buffer.deallocate() }
 
-    /// Encodes the selected rows of `columns`, handing over full buffers.
-    mutating func append(_ chunk: Chunk, _ columns: [Column], send: (UnsafeBufferPointer<UInt8>) throws -> Void) throws {
+    /// Encodes those of the selected rows that `range` counts, handing over full buffers.
+    mutating func append(
+        _ chunk: Chunk, _ columns: [Column], _ range: Range<Int>, send: (UnsafeBufferPointer<UInt8>) throws -> Void
+    ) throws {
         let cells = columns.map(RowCells.init)
         let selected = chunk.selection.map { UnsafePointer($0.rows) }
         try withExtendedLifetime(chunk) {
-            for index in 0..<chunk.selectedCount {
+            for index in range {
                 let row = Chunk.row(index, selected)
                 reserve(2 + 12 * (cells.count + 1))
                 put(Int16(truncatingIfNeeded: cells.count + 1))

@@ -4,12 +4,13 @@
 
 final class DiscardSink: Sink {
     func owner(job: String) throws -> SinkOwner { .nobody }
-    func claim(_ identity: SinkIdentity, adopt: Bool, after last: BatchNumber) throws {}
+    func sight(_ identity: SinkIdentity) throws -> SinkSight? { nil }
+    func claim(_ identity: SinkIdentity, _ claim: SinkClaim) throws {}
     func sealedBatches(_ identity: SinkIdentity) throws -> [Int: BatchNumber] { [:] }
     func existing(keysOf rows: Chunk) throws -> [[Value]?] { Array(repeating: nil, count: rows.selectedCount) }
     func close() {}
 
-    func seal(_ identity: SinkIdentity, part: Int, batch: BatchNumber, digest: String, rows: [Chunk]) throws
-        -> SealOutcome
-    { .written }
+    func seal(
+        _ identity: SinkIdentity, part: Int, batch: BatchNumber, digest: String, after: Predecessor, rows: [Chunk]
+    ) throws -> Sealed { .written }
 }

@@ -2,9 +2,12 @@
 //
 // One way for every size: measured on PostgreSQL 15, the server spends about 9 microseconds of processor time on a row in
 // parts of 20,000 and 100,000 rows, and 2 to 3 milliseconds on a part of 1 or 200 rows. The staging table belongs to the
-// connection, is made once and emptied by each commit; a new connection makes it again. Parts are sealed in parallel, each
-// on a connection of its own; their keys are written in order, so that two that share keys wait for each other instead of
-// deadlocking.
+// connection, is made once and emptied by each commit; a new connection makes it again, and behind a pooler, where a
+// connection is ours for one transaction only, each transaction does. Parts are sealed in parallel, each on a connection of
+// its own; their keys are written in order, so that two that share keys wait for each other instead of deadlocking.
+//
+// What the database says it stored is compared with what was sent, before COMMIT. Rows that it does not take end the
+// transaction; the next one looks for them by halves between savepoints, keeps them in `sluice_refused`, and stores the rest.
 //
 // A connection that is lost after COMMIT was sent leaves an unknown outcome: the caller sees `databaseUnreachable`, tries
 // again, and the ledger says which it was.
@@ -12,70 +15,98 @@
 package final class PostgresSink: Sink {
     private let database: PostgresDatabase
     private let text: SinkTableText
+    private let limit: RefusalLimit
     /// The connection on which the staging table is known to be.
     private var stagedConnection = 0
+    /// Parts whose witness was looked up, and on which connection.
+    private var looked: (connection: Int, parts: Set<Int>) = (0, [])
 
-    package init(url: String, table: SinkTable) throws {
+    package init(url: String, table: SinkTable, limit: RefusalLimit = .usual) throws {
         text = try SinkTableText(table, dialect: .postgres)
         database = try PostgresDatabase(url: url)
+        self.limit = limit
     }
 
     package func owner(job: String) throws -> SinkOwner { try ledger.owner(job: job) }
 
-    package func claim(_ identity: SinkIdentity, adopt: Bool, after last: BatchNumber) throws {
+    package func sight(_ identity: SinkIdentity) throws -> SinkSight? {
+        try database.transaction { try ledger.sight(identity) }
+    }
+
+    package func claim(_ identity: SinkIdentity, _ claim: SinkClaim) throws {
         do {
-            try claim(identity, adopt: adopt)
+            try self.claim(identity, claim, waitSeconds: nil)
         } catch let busy as Failure where busy.code == .databaseBusy {
             // An older driver that was stopped while it copied rows is not idle for the server: it keeps its locks until the
             // time limit of its statement.
             Log.notice("waiting for the sink", [("job", identity.job), ("why", busy.why), ("at_most_s", "\(Self.patienceSeconds)")])
-            try claim(identity, adopt: adopt, waitSeconds: Self.patienceSeconds)
+            try self.claim(identity, claim, waitSeconds: Self.patienceSeconds)
         }
     }
 
     private static let patienceSeconds = PostgresDatabase.statementSeconds + 10
 
-    private func claim(_ identity: SinkIdentity, adopt: Bool, waitSeconds: Int? = nil) throws {
+    private func claim(_ identity: SinkIdentity, _ claim: SinkClaim, waitSeconds: Int?) throws {
         try database.transaction {
             if let waitSeconds {
                 try database.execute("SET LOCAL lock_timeout = '\(waitSeconds)s'")
                 try database.execute("SET LOCAL statement_timeout = '\(waitSeconds)s'")
             }
-            try ledger.claim(identity, adopt: adopt)
-            if let found = try FoundTable(text, in: database) {
-                if let difference = found.difference(from: text, place: database.address.masked) { throw difference }
-            } else {
-                try database.execute(text.createTable)
-            }
+            try ledger.claim(identity, claim)
         }
     }
 
     package func sealedBatches(_ identity: SinkIdentity) throws -> [Int: BatchNumber] { try ledger.sealedBatches(identity) }
 
     package func seal(
-        _ identity: SinkIdentity, part: Int, batch: BatchNumber, digest: String, rows: [Chunk]
-    ) throws -> SealOutcome {
-        let outcome = try database.transaction {
-            let outcome = try ledger.enter(identity, part: part, batch: batch, digest: digest)
-            if outcome == .written, rows.contains(where: { $0.selectedCount > 0 }) {
-                try stage(rows.map { ($0, $0.columns) }, names: text.table.schema.names)
-                try database.execute(text.insertStaged)
-                return (outcome: outcome, staged: true)
-            }
-            return (outcome: outcome, staged: false)
+        _ identity: SinkIdentity, part: Int, batch: BatchNumber, digest: String, after: Predecessor, rows: [Chunk]
+    ) throws -> Sealed {
+        let rows = PartRows(rows)
+        let last = rows.last.flatMap { TableWitness.made(of: $0, text.table) }
+        func enter() throws -> SinkLedger.Entry {
+            let isFirst = looked.connection != database.connectionNumber || !looked.parts.contains(part)
+            return try ledger.enter(
+                identity, part: part, batch: batch, digest: digest, after: after, witness: last, isFirst: isFirst)
         }
-        // Only a committed transaction leaves the staging table behind.
-        if outcome.staged { stagedConnection = database.connectionNumber }
-        return outcome.outcome
+        do {
+            let entry = try database.transaction {
+                let entry = try enter()
+                if entry.outcome == .written, rows.count > 0 {
+                    try makeStaging()
+                    try store(0..<rows.count, of: rows, hasTriggers: entry.hasTriggers)
+                    Failpoint.reach("sink-written")
+                }
+                return entry
+            }
+            sealed(part, hasStaged: entry.outcome == .written && rows.count > 0)
+            return Sealed(entry.outcome, refused: entry.refused)
+        } catch let refusal as Failure where refusal.code == .rowRefused && rows.count > 0 {
+            let sealed = try database.transaction {
+                let entry = try enter()
+                guard entry.outcome == .written else { return Sealed(entry.outcome, refused: entry.refused) }
+                // What a constraint has against a row must be said when the row is written, not at COMMIT.
+                try database.execute("SET CONSTRAINTS ALL IMMEDIATE")
+                var refused = RefusedRows(text.table, total: rows.count, limit: limit, batch: batch)
+                try makeStaging()
+                try storeByHalves(0..<rows.count, of: rows, hasTriggers: entry.hasTriggers, &refused)
+                try refused.store(identity, part: part, in: database)
+                let good = refused.lastGood(of: rows).flatMap { TableWitness.made(of: $0, text.table) }
+                try ledger.setRefused(identity, part: part, refused: refused.rows.count, witness: good)
+                return Sealed(.written, refused: Int64(refused.rows.count))
+            }
+            self.sealed(part, hasStaged: sealed.outcome == .written)
+            return sealed
+        }
     }
 
     package func existing(keysOf rows: Chunk) throws -> [[Value]?] {
         let columns = try keyColumns(text.table.key, of: rows)
         let answers = try database.transaction {
-            try stage([(rows, columns)], names: text.table.key)
+            try makeStaging()
+            try stage(0..<rows.selectedCount, of: PartRows([rows], columns: [columns]), names: text.table.key)
             return try database.execute(text.selectStagedKeys)
         }
-        stagedConnection = database.connectionNumber
+        sealed(nil, hasStaged: true)
         let fields = text.table.schema.fields
         return try answers.map { answer in
             answer[0] == .int(1) ? try fields.indices.map { try value(answer[$0 + 1], of: fields[$0]) } : nil
@@ -84,14 +115,73 @@ package final class PostgresSink: Sink {
 
     package func close() { database.close() }
 
-    private var ledger: SinkLedger { SinkLedger(database: database, place: database.address.masked) }
+    private var ledger: SinkLedger { SinkLedger(database: database, text: text, place: database.address.masked) }
 
-    private func stage(_ rows: [(chunk: Chunk, columns: [Column])], names: [String]) throws {
-        if stagedConnection != database.connectionNumber { try database.execute(text.createStaging) }
+    /// Only a committed transaction leaves the staging table behind, and proves that the witness was found.
+    private func sealed(_ part: Int?, hasStaged: Bool) {
+        if hasStaged && !database.isPooled { stagedConnection = database.connectionNumber }
+        if looked.connection != database.connectionNumber { looked = (database.connectionNumber, []) }
+        if let part { looked.parts.insert(part) }
+    }
+
+    // MARK: rows
+
+    private func makeStaging() throws {
+        if stagedConnection != database.connectionNumber {
+            try database.execute(text.createStaging(untilCommit: database.isPooled))
+        }
+    }
+
+    private func stage(_ range: Range<Int>, of rows: PartRows, names: [String]) throws {
         try database.copyIn(text.copyToStaging(names)) { send in
             var encoder = CopyEncoder()
-            for (chunk, columns) in rows { try encoder.append(chunk, columns, send: send) }
+            try rows.forEachChunk(of: range) { chunk, columns, range in
+                try encoder.append(chunk, columns, range, send: send)
+            }
             try encoder.finish(send: send)
         }
+    }
+
+    private func store(_ range: Range<Int>, of rows: PartRows, hasTriggers: Bool) throws {
+        try stage(range, of: rows, names: text.table.schema.names)
+        try database.execute(text.insertStaged)
+        var stored = database.changedRows
+        var sent = range.count
+        if (stored != sent || hasTriggers) && !text.table.key.isEmpty {
+            // Several rows of a key count once.
+            let counts = try database.execute(text.countStaged)
+            if case .int(let keys)? = counts.first?[0] { sent = Int(keys) }
+            if hasTriggers, case .int(let there)? = counts.first?[1] { stored = min(stored, Int(there)) }
+        }
+        guard stored == sent else { throw try swallowed(sent: sent, stored: stored) }
+    }
+
+    private func storeByHalves(
+        _ range: Range<Int>, of rows: PartRows, hasTriggers: Bool, _ refused: inout RefusedRows
+    ) throws {
+        try database.execute("SAVEPOINT sluice_rows")
+        do {
+            try store(range, of: rows, hasTriggers: hasTriggers)
+            try database.execute("DELETE FROM \(SinkTableText.stagingTable)")
+            try database.execute("RELEASE SAVEPOINT sluice_rows")
+        } catch let reason as Failure where reason.code == .rowRefused {
+            try database.execute("ROLLBACK TO SAVEPOINT sluice_rows")
+            try database.execute("RELEASE SAVEPOINT sluice_rows")
+            guard range.count > 1 else {
+                return try refused.add(range.lowerBound, rows.values(range.lowerBound), reason)
+            }
+            let middle = range.lowerBound + range.count / 2
+            try storeByHalves(range.lowerBound..<middle, of: rows, hasTriggers: hasTriggers, &refused)
+            try storeByHalves(middle..<range.upperBound, of: rows, hasTriggers: hasTriggers, &refused)
+        }
+    }
+
+    /// Nothing was refused, and less is there than was sent.
+    private func swallowed(sent: Int, stored: Int) throws -> Failure {
+        let acting = try database.execute(text.selectTriggers, [.text(text.name)]).compactMap { row -> String? in
+            if case .text(let name) = row[0] { name } else { nil }
+        }
+        return SinkRefusal.swallowed(
+            text.table.name, sent: sent, stored: stored, acting: acting, place: database.address.masked)
     }
 }

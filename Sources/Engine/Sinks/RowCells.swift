@@ -47,6 +47,18 @@ extension Chunk {
     }
 }
 
+/// A value as databases bind it and give it back.
+func sqlValue(_ value: Value) -> SQLValue {
+    switch value {
+    case .null: .null
+    case .int64(let number): .int(number)
+    case .float64(let number): .double(number)
+    case .bool(let flag): .int(flag ? 1 : 0)
+    case .timestamp(let millis): .text(formatTime(millis))
+    case .text(let text): .text(text)
+    }
+}
+
 /// A database's answer as a value of a field's type.
 func value(_ answer: SQLValue, of field: Field) throws -> Value {
     switch (field.type, answer) {

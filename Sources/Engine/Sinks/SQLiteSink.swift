@@ -3,7 +3,8 @@
 // Values are stored as they are; a time as text with milliseconds, a boolean as 0 or 1. SQLite has no NaN: it becomes
 // NULL. All writers of a file are on one host (protocol 12), and the parts of one process wait for each other in
 // `WriterQueue`. A file that was deleted or replaced behind an open connection would swallow rows without an error, so
-// each use compares the file's identity first.
+// each use compares the file's identity first. A row that the table refuses costs only its own statement: it is kept in
+// `sluice_refused`, and the next one follows. Every row must change exactly one, or something swallows them.
 
 import Foundation
 
@@ -11,13 +12,17 @@ package final class SQLiteSink: Sink {
     private let path: String
     private let text: SinkTableText
     private let queue: WriterQueue
+    private let limit: RefusalLimit
     private var connection: (database: SQLiteDatabase, file: FileIdentity)?
+    /// Parts whose witness was looked up on this connection.
+    private var looked: Set<Int> = []
 
     /// How long a seal waits for writers of other processes before it is tried again.
     private static let busyTimeoutMillis = 30_000
 
-    package init(path: String, table: SinkTable) throws {
+    package init(path: String, table: SinkTable, limit: RefusalLimit = .usual) throws {
         self.path = path
+        self.limit = limit
         text = try SinkTableText(table, dialect: .sqlite)
         queue = WriterQueue.of(path)
     }
@@ -27,17 +32,16 @@ package final class SQLiteSink: Sink {
         return try ledger(opened()).owner(job: job)
     }
 
-    package func claim(_ identity: SinkIdentity, adopt: Bool, after last: BatchNumber) throws {
-        let database = try opened(orCreate: true)
+    package func sight(_ identity: SinkIdentity) throws -> SinkSight? {
+        guard FileManager.default.fileExists(atPath: path) else { return SinkSight(owner: .nobody, table: nil) }
+        let database = try opened()
+        return try database.reading { try ledger(database).sight(identity) }
+    }
+
+    package func claim(_ identity: SinkIdentity, _ claim: SinkClaim) throws {
+        let database = try opened(orCreate: claim.begins || claim.adopt)
         try queue.takeTurn {
-            try database.transaction {
-                try ledger(database).claim(identity, adopt: adopt)
-                if let found = try FoundTable(text, in: database) {
-                    if let difference = found.difference(from: text, place: path) { throw difference }
-                } else {
-                    try database.execute(text.createTable)
-                }
-            }
+            try database.transaction { try ledger(database).claim(identity, claim) }
         }
     }
 
@@ -47,18 +51,31 @@ package final class SQLiteSink: Sink {
     }
 
     package func seal(
-        _ identity: SinkIdentity, part: Int, batch: BatchNumber, digest: String, rows: [Chunk]
-    ) throws -> SealOutcome {
+        _ identity: SinkIdentity, part: Int, batch: BatchNumber, digest: String, after: Predecessor, rows: [Chunk]
+    ) throws -> Sealed {
         let database = try opened()
-        return try queue.takeTurn {
+        let ledger = ledger(database)
+        let rows = PartRows(rows)
+        let last = rows.last.flatMap { TableWitness.made(of: $0, text.table) }
+        let sealed = try queue.takeTurn {
             try database.transaction {
-                let outcome = try ledger(database).enter(identity, part: part, batch: batch, digest: digest)
-                if outcome == .written {
-                    for chunk in rows { try write(chunk, to: database) }
-                }
-                return outcome
+                let entry = try ledger.enter(
+                    identity, part: part, batch: batch, digest: digest, after: after, witness: last,
+                    isFirst: !looked.contains(part))
+                guard entry.outcome == .written else { return Sealed(entry.outcome, refused: entry.refused) }
+                var refused = RefusedRows(text.table, total: rows.count, limit: limit, batch: batch)
+                try write(rows, to: database, &refused)
+                if entry.hasTriggers { try readBack(rows, refused, from: database) }
+                Failpoint.reach("sink-written")
+                guard !refused.rows.isEmpty else { return .written }
+                try refused.store(identity, part: part, in: database)
+                let good = refused.lastGood(of: rows).flatMap { TableWitness.made(of: $0, text.table) }
+                try ledger.setRefused(identity, part: part, refused: refused.rows.count, witness: good)
+                return Sealed(.written, refused: Int64(refused.rows.count))
             }
         }
+        looked.insert(part)
+        return sealed
     }
 
     package func existing(keysOf rows: Chunk) throws -> [[Value]?] {
@@ -68,7 +85,7 @@ package final class SQLiteSink: Sink {
         let columns = try keyColumns(names, of: rows)
         var found: [[Value]?] = []
         try database.transaction {
-            try bindEach(rows, columns, statement, database) {
+            try bindEach(rows, columns, 0..<rows.selectedCount, statement, database) { _ in
                 let code = statement.step()
                 try database.check(code, "look up a key")
                 // 100 is SQLITE_ROW: the key is unique, there is at most one.
@@ -88,18 +105,66 @@ package final class SQLiteSink: Sink {
     package func close() {
         connection?.database.close()
         connection = nil
+        looked = []
     }
 
-    private func ledger(_ database: SQLiteDatabase) -> SinkLedger { SinkLedger(database: database, place: "sqlite:\(path)") }
+    private func ledger(_ database: SQLiteDatabase) -> SinkLedger {
+        SinkLedger(database: database, text: text, place: "sqlite:\(path)")
+    }
 
-    private func write(_ chunk: Chunk, to database: SQLiteDatabase) throws {
+    private func write(_ rows: PartRows, to database: SQLiteDatabase, _ refused: inout RefusedRows) throws {
         let statement = try database.prepared(text.insertRow)
-        try bindEach(chunk, chunk.columns, statement, database) { try database.check(statement.step(), "write a row") }
+        var number = 0
+        var stored = 0
+        try rows.forEachChunk(of: 0..<rows.count) { chunk, columns, range in
+            try bindEach(chunk, columns, range, statement, database) { row in
+                do {
+                    try database.check(statement.step(), "write a row")
+                    stored += database.rowsOfLastStep
+                } catch let reason as Failure where reason.code == .rowRefused && database.isInTransaction {
+                    try refused.add(number, chunk.values(row), reason)
+                }
+                number += 1
+            }
+        }
+        guard stored + refused.rows.count == rows.count else {
+            throw try swallowed(sent: rows.count, stored: stored, database)
+        }
     }
 
-    /// Binds each selected row in turn and calls `step`; times are spelled into a scratch of their column.
+    /// What triggers left of the rows that were stored.
+    private func readBack(_ rows: PartRows, _ refused: RefusedRows, from database: SQLiteDatabase) throws {
+        guard !text.table.key.isEmpty else { return }
+        let statement = try database.prepared(text.selectKey)
+        let skipped = Set(refused.rows.map(\.number))
+        let indexes = try text.table.key.map { name in try keyIndex(name, in: text.table.schema) }
+        var number = 0
+        var there = 0
+        try rows.forEachChunk(of: 0..<rows.count) { chunk, columns, range in
+            try bindEach(chunk, indexes.map { columns[$0] }, range, statement, database) { _ in
+                let code = statement.step()
+                try database.check(code, "look up a key")
+                // 100 is SQLITE_ROW.
+                if code == 100 || skipped.contains(number) { there += 1 }
+                number += 1
+            }
+        }
+        guard there == rows.count else { throw try swallowed(sent: rows.count, stored: there, database) }
+    }
+
+    private func swallowed(sent: Int, stored: Int, _ database: SQLiteDatabase) throws -> Failure {
+        let acting = try database.execute(
+            "SELECT 'trigger ' || name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = $1 COLLATE NOCASE",
+            [.text(text.table.name)]
+        ).compactMap { row -> String? in if case .text(let name) = row[0] { name } else { nil } }
+        return SinkRefusal.swallowed(text.table.name, sent: sent, stored: stored, acting: acting, place: "sqlite:\(path)")
+    }
+
+    /// Binds each of the selected rows that `range` counts in turn and calls `step` with its number in the chunk; times are
+    /// spelled into a scratch of their column.
     private func bindEach(
-        _ chunk: Chunk, _ columns: [Column], _ statement: SQLiteStatement, _ database: SQLiteDatabase, _ step: () throws -> Void
+        _ chunk: Chunk, _ columns: [Column], _ range: Range<Int>, _ statement: SQLiteStatement, _ database: SQLiteDatabase,
+        _ step: (Int) throws -> Void
     ) throws {
         let cells = columns.map(RowCells.init)
         let positions = cells.indices.map { statement.parameter($0 + 1) }
@@ -110,7 +175,7 @@ package final class SQLiteSink: Sink {
         // The bound addresses point into the chunk and the scratch.
         defer { statement.clear() }
         try withExtendedLifetime(chunk) {
-            for index in 0..<chunk.selectedCount {
+            for index in range {
                 let row = Chunk.row(index, selected)
                 var code: Int32 = 0
                 for column in 0..<cells.count {
@@ -133,7 +198,7 @@ package final class SQLiteSink: Sink {
                     }
                 }
                 try database.check(code, "bind a row")
-                try step()
+                try step(row)
                 statement.reset()
             }
         }
@@ -175,10 +240,12 @@ private struct FileIdentity: Equatable {
 
 /// The key's columns out of rows that may have more.
 func keyColumns(_ names: [String], of rows: Chunk) throws -> [Column] {
-    try names.map { name in
-        if let index = rows.schema.index(of: name) { return rows.columns[index] }
-        throw Failure(
-            .internal, "rows cannot be looked up in a sink", why: "they have no column \(name)",
-            now: "report this with the command that was run")
-    }
+    try names.map { name in rows.columns[try keyIndex(name, in: rows.schema)] }
+}
+
+private func keyIndex(_ name: String, in schema: Schema) throws -> Int {
+    if let index = schema.index(of: name) { return index }
+    throw Failure(
+        .internal, "rows cannot be looked up in a sink", why: "they have no column \(name)",
+        now: "report this with the command that was run")
 }

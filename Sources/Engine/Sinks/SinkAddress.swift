@@ -1,10 +1,15 @@
 // Addresses of sinks as settings name them, and the sink that each stands for.
 
 /// Opens the sink that `address` names, for `table`. Changes nothing there: that is what `claim` is for.
-/// - Parameter topic: what a Kafka sink needs besides its address.
-package func openSink(address: String, table: SinkTable, topic: TopicSinkSettings? = nil) throws -> any Sink {
-    if let path = sqlitePath(address) { return try SQLiteSink(path: path, table: table) }
-    if isPostgresAddress(address) { return try PostgresSink(url: address, table: table) }
+/// - Parameters:
+///   - topic: what a Kafka sink needs besides its address.
+///   - limit: how many rows a database may refuse.
+package func openSink(
+    address: String, table: SinkTable, topic: TopicSinkSettings? = nil,
+    limit: RefusalLimit = .usual
+) throws -> any Sink {
+    if let path = sqlitePath(address) { return try SQLiteSink(path: path, table: table, limit: limit) }
+    if isPostgresAddress(address) { return try PostgresSink(url: address, table: table, limit: limit) }
     if address == "console:" { return ConsoleSink(table: table) }
     if address == "discard:" { return DiscardSink() }
     if let name = sinkTopic(address), let topic { return try TopicSink(topic: name, table: table, settings: topic) }
@@ -17,7 +22,8 @@ package func openSink(address: String, table: SinkTable, topic: TopicSinkSetting
 package func openSink(_ settings: EngineSettings, table: SinkTable) throws -> any Sink {
     try openSink(
         address: settings.sink, table: table,
-        topic: TopicSinkSettings(kafka: settings.kafka, format: settings.sinkFormat, schemaID: settings.sinkSchemaID))
+        topic: TopicSinkSettings(kafka: settings.kafka, format: settings.sinkFormat, schemaID: settings.sinkSchemaID),
+        limit: RefusalLimit(share: settings.maxRejectedShare, minimum: settings.maxRejectedMin))
 }
 
 /// The topic of `kafka:TOPIC`; nil for every other address.

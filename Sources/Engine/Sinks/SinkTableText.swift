@@ -82,11 +82,26 @@ struct SinkTableText: Sendable {
         return "INSERT INTO \(name) (\(columns)) \(source)\(onConflict)"
     }
 
-    /// A private table of the connection, as wide as ours and emptied by each commit.
-    var createStaging: String {
+    /// How many keys are staged, and how many of them are in the table.
+    var countStaged: String {
+        let staged = "(SELECT DISTINCT \(key) FROM \(Self.stagingTable)) AS s"
+        let matches = table.key.map { "t.\(Self.quoted($0)) = s.\(Self.quoted($0))" }.joined(separator: " AND ")
+        return "SELECT (SELECT count(*) FROM \(staged)), (SELECT count(*) FROM \(staged) JOIN \(name) t ON \(matches))"
+    }
+
+    /// What acts on the rows of a table of PostgreSQL beside us, by name.
+    var selectTriggers: String {
+        """
+        SELECT 'trigger ' || tgname FROM pg_trigger WHERE tgrelid = to_regclass($1) AND NOT tgisinternal AND tgenabled <> 'D'
+        UNION ALL SELECT 'rule ' || rulename FROM pg_rewrite WHERE ev_class = to_regclass($1) AND rulename <> '_RETURN'
+        """
+    }
+
+    /// A private table of the connection, as wide as ours and emptied by each commit; `untilCommit`, it lives no longer.
+    func createStaging(untilCommit: Bool) -> String {
         let staged = table.schema.fields.map { "\(Self.quoted($0.name)) \($0.type == .int64 ? "bigint" : type(of: $0))" }
-        return "CREATE TEMPORARY TABLE IF NOT EXISTS \(Self.stagingTable) "
-            + "(\(staged.joined(separator: ", ")), \(Self.orderColumn) bigint) ON COMMIT DELETE ROWS"
+        return "CREATE TEMPORARY TABLE \(untilCommit ? "" : "IF NOT EXISTS ")\(Self.stagingTable) "
+            + "(\(staged.joined(separator: ", ")), \(Self.orderColumn) bigint) ON COMMIT \(untilCommit ? "DROP" : "DELETE ROWS")"
     }
 
     func copyToStaging(_ names: [String]) -> String {
@@ -108,10 +123,26 @@ struct SinkTableText: Sendable {
         return "SELECT \(columns) FROM \(name) WHERE \(matches)"
     }
 
+    var firstColumn: String { Self.quoted(table.schema.names[0]) }
+
+    /// All rows, in the order of their columns.
+    var selectAll: String { "SELECT \(columns) FROM \(name) ORDER BY \(columns)" }
+
+    /// Whether the table has any row.
+    var selectAny: String { "SELECT 1 FROM \(name) LIMIT 1" }
+
+    /// Whether the row whose columns are bound is there.
+    var selectRow: String {
+        let same = dialect == .postgres ? "IS NOT DISTINCT FROM" : "IS"
+        let matches = table.schema.names.enumerated().map { "\(Self.quoted($1)) \(same) $\($0 + 1)" }
+        return "SELECT 1 FROM \(name) WHERE \(matches.joined(separator: " AND ")) LIMIT 1"
+    }
+
     private var onConflict: String {
         guard !table.key.isEmpty else { return "" }
-        let others = table.schema.names.filter { !table.key.contains($0) }.map(Self.quoted)
-        if others.isEmpty { return " ON CONFLICT (\(key)) DO NOTHING" }
+        var others = table.schema.names.filter { !table.key.contains($0) }.map(Self.quoted)
+        // A row that is there already counts as stored, so it is written over where it has nothing but its key.
+        if others.isEmpty { others = [Self.quoted(table.key[0])] }
         return " ON CONFLICT (\(key)) DO UPDATE SET " + others.map { "\($0) = excluded.\($0)" }.joined(separator: ", ")
     }
 

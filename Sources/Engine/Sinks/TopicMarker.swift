@@ -54,14 +54,21 @@ package struct TopicMarker: Sendable, Hashable {
     package enum Step: Sendable, Hashable { case write, alreadySealed }
 
     /// What to do with a batch, once the producer of the part has fenced all others.
-    package func step(_ identity: SinkIdentity, part: Int, batch: BatchNumber, digest: String, place: String)
-        throws(Failure) -> Step
-    {
+    package func step(
+        _ identity: SinkIdentity, part: Int, batch: BatchNumber, digest: String, after: Predecessor, place: String
+    ) throws(Failure) -> Step {
         try check(identity, place: place)
         if epoch < identity.epoch { throw SinkRefusal.stale(identity, found: epoch, place: place) }
-        if self.batch < batch { return .write }
-        if self.batch == batch && self.digest == digest { return .alreadySealed }
-        throw SinkRefusal.conflict(identity, part: part, batch: batch, found: self.batch, place: place)
+        // A marker without a digest was made by a claim: nothing is sealed under it, and it stands where it was put.
+        let isSealed = !self.digest.isEmpty
+        let after = isSealed ? after : .unknown
+        switch after.step((self.batch, self.digest), batch: batch, digest: digest) {
+        case .write: return .write
+        case .alreadySealed: return .alreadySealed
+        case .conflict:
+            throw SinkRefusal.conflict(
+                identity, part: part, batch: batch, after: after, found: (self.batch, self.digest), place: place)
+        }
     }
 
     /// Whether `identity` may take this part or keep it.
@@ -74,10 +81,11 @@ package struct TopicMarker: Sendable, Hashable {
     /// - Parameters:
     ///   - partitions: how many the topic has now.
     ///   - after: the last batch that the job's log has as done; 0 for a new log.
+    ///   - seals: each part's last seal as the log knows it: what the marker of an adopted part says.
     ///   - isFixed: rows are spread over the parts by their key, so their number may not grow.
     package static func claimed(
-        _ found: [Int: TopicMarker], partitions: Int, after: BatchNumber, isFixed: Bool, adopt: Bool, epoch: Epoch,
-        place: String
+        _ found: [Int: TopicMarker], partitions: Int, after: BatchNumber, seals: [SealMark] = [], isFixed: Bool,
+        adopt: Bool, epoch: Epoch, place: String
     ) throws(Failure) -> [Int: TopicMarker] {
         let isUnused = after == 0 && found.values.allSatisfy { $0.batch == 0 }
         let known = found[0]?.parts ?? 0
@@ -98,6 +106,9 @@ package struct TopicMarker: Sendable, Hashable {
                     now: "if the last batch of `sluice batches` is DONE, --adopt makes the markers again; "
                         + "if it is PLANNED, its rows may be in the topic already")
             }
+            if marker == nil, let mark = seals.first(where: { $0.part == part }) {
+                marker = TopicMarker(batch: mark.batch, epoch: epoch, digest: mark.digest, parts: parts)
+            }
             marker = marker ?? TopicMarker(batch: after, epoch: epoch, digest: "", parts: parts)
             marker!.parts = parts
             marker!.epoch = epoch
@@ -114,7 +125,19 @@ package enum TopicMarkerGroup {
         "sluice.\(identity.job).\(identity.jobID).\(identity.sink)"
     }
 
-    package static func prefix(job: String) -> String { "sluice.\(job)." }
+    package static func prefix(job: String) -> String { "\(anyPrefix)\(job)." }
+
+    package static let anyPrefix = "sluice."
+
+    /// Whose markers of a sink of this name a group holds: the job's name, which may have dots, and its id.
+    package static func owner(of group: String, sink: String) -> (job: String, id: JobID)? {
+        let parts = group.dropLast(sink.utf8.count + 1)
+        guard group.hasPrefix(anyPrefix), group.hasSuffix("." + sink), parts.utf8.count > anyPrefix.utf8.count + 33 else {
+            return nil
+        }
+        let job = String(parts.dropFirst(anyPrefix.count).dropLast(33))
+        return jobID(in: group, job: job, sink: sink).map { (job, $0) }
+    }
 
     /// The job id in the name of a group of this job and sink; nil when the group is another's.
     package static func jobID(in group: String, job: String, sink: String) -> JobID? {

@@ -34,10 +34,14 @@ final class TopicPartWriter: @unchecked Sendable {
     private var place: String { "kafka:\(partition.topic)" }
 
     /// Writes the rows and marker `batch`, unless the marker says that they are there.
-    func seal(_ identity: SinkIdentity, batch: BatchNumber, digest: String, rows: [Chunk]) throws -> SealOutcome {
+    func seal(
+        _ identity: SinkIdentity, batch: BatchNumber, digest: String, after: Predecessor, rows: [Chunk]
+    ) throws -> Sealed {
         try rounds(identity) { producer, found, round in
             guard let found else { throw missing(identity) }
-            switch try found.step(identity, part: part, batch: batch, digest: digest, place: place) {
+            switch try found.step(
+                identity, part: part, batch: batch, digest: digest, after: after, place: place)
+            {
             case .alreadySealed: return (.alreadySealed, found)
             case .write: break
             }

@@ -62,12 +62,25 @@ package final class TopicSink: ParallelSink {
         return .job(first.id, first.markers.values.map(\.epoch).max() ?? 0)
     }
 
-    package func claim(_ identity: SinkIdentity, adopt: Bool, after last: BatchNumber) throws {
+    package func sight(_ identity: SinkIdentity) throws -> SinkSight? {
+        try refuseEmbedded()
+        let markers = try markers(identity, partitions: partitionCount())
+        var sight = SinkSight(owner: try owner(job: identity.job), table: try queries.topicID(of: topic) ?? "")
+        // A marker without a batch was made by a claim.
+        for (part, marker) in markers where marker.batch > 0 {
+            sight.parts[part] = SinkSight.Part(batch: marker.batch, digest: marker.digest)
+        }
+        return sight
+    }
+
+    package func claim(_ identity: SinkIdentity, _ claim: SinkClaim) throws {
+        let adopt = claim.adopt
         try refuseEmbedded()
         let others = try owners(job: identity.job).filter { $0.id != identity.jobID }
         if let other = others.first, !adopt {
             throw SinkRefusal.ownedByOther(identity, found: other.id, place: place)
         }
+        try refuseShared(identity, claim)
         let partitions = try partitionCount()
         let found = try markers(identity, partitions: partitions)
         for var marker in found.values.sorted(by: { $0.epoch > $1.epoch }) {
@@ -75,7 +88,7 @@ package final class TopicSink: ParallelSink {
             try marker.check(identity, place: place)
         }
         let wanted = try TopicMarker.claimed(
-            found, partitions: partitions, after: last, isFixed: table.mode == .keyedUpsert, adopt: adopt,
+            found, partitions: partitions, after: claim.after, seals: claim.seals, isFixed: table.mode == .keyedUpsert, adopt: adopt,
             epoch: identity.epoch, place: place)
         for other in others { try take(other, from: identity) }
         try write(wanted, identity, adopt: adopt)
@@ -114,14 +127,14 @@ package final class TopicSink: ParallelSink {
     // MARK: the worker's side
 
     package func seal(
-        _ identity: SinkIdentity, part: Int, batch: BatchNumber, digest: String, rows: [Chunk]
-    ) throws -> SealOutcome {
-        try writer(part, identity).seal(identity, batch: batch, digest: digest, rows: rows)
+        _ identity: SinkIdentity, part: Int, batch: BatchNumber, digest: String, after: Predecessor, rows: [Chunk]
+    ) throws -> Sealed {
+        try writer(part, identity).seal(identity, batch: batch, digest: digest, after: after, rows: rows)
     }
 
-    package func seal(_ identity: SinkIdentity, batch: BatchNumber, parts: [SealPart]) -> [Result<SealOutcome, any Error>] {
+    package func seal(_ identity: SinkIdentity, batch: BatchNumber, parts: [SealPart]) -> [Result<Sealed, any Error>] {
         let made = parts.map { part in Result { try writer(part.part, identity) } }
-        let results = Mutex<[Result<SealOutcome, any Error>?]>(Array(repeating: nil, count: parts.count))
+        let results = Mutex<[Result<Sealed, any Error>?]>(Array(repeating: nil, count: parts.count))
         let group = DispatchGroup()
         for (index, part) in parts.enumerated() {
             switch made[index] {
@@ -129,7 +142,8 @@ package final class TopicSink: ParallelSink {
             case .success(let writer):
                 writer.queue.async(group: group) {
                     let result = Result {
-                        try writer.seal(identity, batch: batch, digest: part.digest, rows: part.rows)
+                        try writer.seal(
+                            identity, batch: batch, digest: part.digest, after: part.after, rows: part.rows)
                     }.mapError { failure($0) as any Error }
                     results.withLock { $0[index] = result }
                 }
@@ -156,6 +170,22 @@ package final class TopicSink: ParallelSink {
         throw Failure(
             .notPossible, "cannot write to \(place)", why: "the embedded broker keeps no position inside a transaction",
             now: "use a real Kafka, or write to sqlite:FILE")
+    }
+
+    /// Rows of a key are found by their key alone, so two jobs that write one topic by key would undo each other.
+    private func refuseShared(_ identity: SinkIdentity, _ claim: SinkClaim) throws {
+        guard table.mode == .keyedUpsert, !claim.adopt, claim.keys == nil else { return }
+        let partitions = try partitionCount()
+        for group in try queries.groups(prefix: TopicMarkerGroup.anyPrefix) {
+            guard let (job, id) = TopicMarkerGroup.owner(of: group, sink: table.name), job != identity.job,
+                id != claim.parent
+            else { continue }
+            let markers = try TopicPartWriter.markers(
+                queries, group: group, topic: topic, parts: 0..<partitions, place: place, stable: false)
+            if markers.values.contains(where: { $0.takenBy == nil && $0.batch > 0 }) {
+                throw SinkRefusal.shared(identity, with: job, id: id, place: place)
+            }
+        }
     }
 
     private func partitionCount() throws -> Int {

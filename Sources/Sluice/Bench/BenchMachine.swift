@@ -26,7 +26,8 @@ package struct BenchMachine: Encodable {
         cores = ProcessInfo.processInfo.activeProcessorCount
         memoryBytes = ProcessInfo.processInfo.physicalMemory
         var name = utsname()
-        kernel = uname(&name) == 0
+        kernel =
+            uname(&name) == 0
             ? withUnsafeBytes(of: &name.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) } : "unknown"
         var loads = [0.0, 0, 0]
         load = getloadavg(&loads, 3) > 0 ? (loads[0] * 100).rounded() / 100 : 0

@@ -46,9 +46,10 @@ struct LatencyBench {
             found.append(try measure())
         }
         let syncs = try (0..<50).map { _ in try Self.syncMillis(in: place.directory) }
-        return results(found) + [
-            Spread(syncs).map { BenchResult("fdatasync of 4 KiB in the same directory", workers: workers, .millis, $0) }
-        ].compactMap { $0 }
+        return results(found)
+            + [
+                Spread(syncs).map { BenchResult("fdatasync of 4 KiB in the same directory", workers: workers, .millis, $0) }
+            ].compactMap { $0 }
     }
 
     private func measure() throws -> Found {

@@ -106,9 +106,10 @@ struct OverheadBench {
                 let line = try run.next(untilOffsets: sent)
                 let seen = (ContinuousClock.now - began) / .milliseconds(1)
                 guard number >= Self.warmups else { continue }
-                guard let steps = BatchSteps.steps(
-                    timings: line.batch.timings, rowsOut: line.batch.rowsOut, plannedAt: line.batch.plannedAt,
-                    doneAt: line.batch.doneAt, sentToSeenMillis: seen)
+                guard
+                    let steps = BatchSteps.steps(
+                        timings: line.batch.timings, rowsOut: line.batch.rowsOut, plannedAt: line.batch.plannedAt,
+                        doneAt: line.batch.doneAt, sentToSeenMillis: seen)
                 else {
                     throw Failure(
                         .internal, "batch \(line.batch.batch) has no timings", why: "its line does not hold them",

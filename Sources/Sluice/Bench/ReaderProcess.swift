@@ -15,10 +15,11 @@ final class ReaderProcess {
         errors = directory + "/reader-\(part).log"
         _ = FileManager.default.createFile(atPath: errors, contents: nil)
         process.executableURL = URL(filePath: ThisProgram.path)
-        process.arguments = [
-            BenchReaderCommand.name, "--conf", directory + "/run.yaml", "--topic", topic, "--part", "\(part)", "--parts",
-            "\(parts)",
-        ] + extra
+        process.arguments =
+            [
+                BenchReaderCommand.name, "--conf", directory + "/run.yaml", "--topic", topic, "--part", "\(part)", "--parts",
+                "\(parts)",
+            ] + extra
         process.environment = environment
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = output

@@ -68,10 +68,11 @@ package struct SpeedResult: Sendable, Encodable {
     /// For short runs on busy machines: only a defect makes a ratio half as good as it was.
     package var isNearExpectation: Bool {
         guard let expected else { return true }
-        let demand: Demand = switch demand {
-        case .atLeast: .atLeast(expected)
-        case .below: .below(expected)
-        }
+        let demand: Demand =
+            switch demand {
+            case .atLeast: .atLeast(expected)
+            case .below: .below(expected)
+            }
         return demand.loosened(by: SpeedTarget.shortMargin).isMet(by: ratio)
     }
 

@@ -68,7 +68,7 @@ enum UpsertCase {
                 chunk.columns[2].append(.int64(views))
             }
             chunk.rowCount = batchRows
-            let outcome = try sink.seal(identity, part: 0, batch: Int64(batch) + 1, digest: "\(batch)", rows: [chunk])
+            let outcome = try sink.seal(identity, part: 0, batch: Int64(batch) + 1, digest: "\(batch)", after: .unknown, rows: [chunk])
             precondition(outcome == .written, "batch \(batch) of the bench was sealed before")
         }
         guard try count("bench_sink", database) == keys else {

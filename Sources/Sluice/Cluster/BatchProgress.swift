@@ -11,6 +11,7 @@ final class BatchProgress: Sendable {
         var batches: Int64 = 0
         var records: Int64 = 0
         var rejected: Int64 = 0
+        var tombstones: Int64 = 0
         var late: Int64 = 0
         var firstLag: Int64?
         var isBroken = false
@@ -32,6 +33,7 @@ final class BatchProgress: Sendable {
             state.batches += 1
             state.records += outcome.rowsIn
             state.rejected += outcome.rejected
+            state.tombstones += outcome.tombstones ?? 0
             state.late += outcome.late
         }
         say { terminal in
@@ -48,6 +50,7 @@ final class BatchProgress: Sendable {
         var text = "batch \(record.plan.batch)  \(grouped(outcome.rowsIn)) in  \(grouped(outcome.rowsOut)) out"
         if outcome.late > 0 { text += "  \(grouped(outcome.late)) late" }
         if outcome.rejected > 0 { text += "  \(grouped(outcome.rejected)) rejected" }
+        if let tombstones = outcome.tombstones, tombstones > 0 { text += "  \(grouped(tombstones)) tombstone\(tombstones == 1 ? "" : "s")" }
         if outcome.unmatched > 0 { text += "  \(grouped(outcome.unmatched)) unmatched" }
         if outcome.retries > 0 { text += "  \(outcome.retries) retried" }
         text += "  run \(millis(timings.runMillis))  seal \(millis(timings.sealMillis))"
@@ -80,14 +83,18 @@ final class BatchProgress: Sendable {
     func end(_ status: JobStatus, isFailed: Bool = false) throws {
         try terminal.endLive()
         guard !asJSON else { return }
-        let (batches, records, seconds, rejected, late) = state.withLock { state in
-            (state.batches, state.records, Double(steadyMillis() - state.startMillis) / 1000, state.rejected, state.late)
+        let (batches, records, seconds, rejected, late, tombstones) = state.withLock { state in
+            (
+                state.batches, state.records, Double(steadyMillis() - state.startMillis) / 1000, state.rejected, state.late,
+                state.tombstones
+            )
         }
         // A job that failed before its first batch has only its failure to show.
         if isFailed && batches == 0 { return }
+        let deleted = tombstones > 0 ? "\(grouped(tombstones)) tombstone\(tombstones == 1 ? "" : "s"), " : ""
         let rate = seconds > 0 ? Int64(Double(records) / seconds) : 0
         try terminal.line(
-            "\(job): \(grouped(batches)) batch\(batches == 1 ? "" : "es"), \(grouped(records)) records in \((seconds * 100).rounded() / 100) s (\(grouped(rate)) rows/s), \(grouped(late)) late, \(grouped(rejected)) rejected, lag \(grouped(status.lagOffsets))"
+            "\(job): \(grouped(batches)) batch\(batches == 1 ? "" : "es"), \(grouped(records)) records in \((seconds * 100).rounded() / 100) s (\(grouped(rate)) rows/s), \(grouped(late)) late, \(grouped(rejected)) rejected, \(deleted)lag \(grouped(status.lagOffsets))"
         )
     }
 

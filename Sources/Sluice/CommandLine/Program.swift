@@ -80,7 +80,8 @@ package struct Program: Sendable {
                 now: "`sluice --help` lists all commands")
         default:
             let own = inner.first { $0.name == arguments.first }
-            let (command, rest) = try own.map { ($0, Array(arguments.dropFirst())) }
+            let (command, rest) =
+                try own.map { ($0, Array(arguments.dropFirst())) }
                 ?? ArgumentParser(commands: commands).selectCommand(arguments)
             let parsed = try ArgumentParser.parse(rest, for: command)
             if parsed.wantsHelp {

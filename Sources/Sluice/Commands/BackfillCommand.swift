@@ -78,7 +78,7 @@ enum BackfillCommand {
         }
         let writesLiveSink = values["sink"] == live.settings["sink"]
         let graph = try jobs.graph(definition: live.definition, settings: values)
-        let engine = try EngineSettings(values)
+        let engine = try EngineSettings(values, source: graph.source)
         if writesLiveSink && !sinkReplacesRows(address: engine.sink, table: graph.sink) {
             throw Failure(
                 .notPossible, "job \(live.name) cannot be backfilled into its own table",
@@ -173,7 +173,7 @@ enum BackfillCommand {
         options.targets = Dictionary(uniqueKeysWithValues: plan.ranges.map { ($0.topicPartition, $0.until) })
         let isAllowed = parsed.flag("allow-shrink")
         let truncated = plan.truncated
-        let settings = try EngineSettings(values)
+        let settings = try EngineSettings(values, source: graph.source)
         let table = graph.sink
         let found = Mutex<[ShrinkCheck.Shrunk]>([])
         if checksShrink {

@@ -51,7 +51,7 @@ enum BatchesCommand {
     private static func table(_ records: [BatchRecord]) -> Table {
         var table = Table([
             .number("batch"), .text("state"), .number("offsets"), .number("rows in"), .number("out"), .number("late"),
-            .number("rejected"), .number("unmatched"), .number("run ms"), .number("seal ms"), .number("commit ms"),
+            .number("rejected"), .number("tombstones"), .number("unmatched"), .number("run ms"), .number("seal ms"), .number("commit ms"),
             .text("done at"),
         ])
         for record in records {
@@ -63,7 +63,7 @@ enum BatchesCommand {
             table.add([
                 "\(record.plan.batch)", record.state == .done ? "DONE" : "PLANNED",
                 grouped(record.plan.ranges.reduce(0) { $0 + $1.count }), count { $0.rowsIn }, count { $0.rowsOut },
-                count { $0.late }, count { $0.rejected }, count { $0.unmatched }, time { $0.runMillis },
+                count { $0.late }, count { $0.rejected }, count { $0.tombstones ?? 0 }, count { $0.unmatched }, time { $0.runMillis },
                 time { $0.sealMillis }, time { $0.commitMillis }, record.doneAtMillis.map { formatTime($0) } ?? "-",
             ])
         }

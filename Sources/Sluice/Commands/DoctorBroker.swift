@@ -33,7 +33,10 @@ struct DoctorBroker {
                     "\(brokers.count) broker\(brokers.count == 1 ? "" : "s") (\(brokers.joined(separator: ", "))) answered "
                         + "in \(BatchProgress.millis(millis))")
             ]
-            checks.append(reached(queries))
+            let addresses = reached(queries)
+            checks.append(addresses)
+            // The rest would only say so again.
+            if addresses.status == .fail { return checks }
             checks.append(try cluster(queries))
             checks.append(transactions(configuration))
             if topics.isEmpty {

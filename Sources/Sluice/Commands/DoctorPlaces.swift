@@ -20,7 +20,12 @@ struct DoctorPlaces {
         do {
             let catalog = try ExistingCatalog.open(settings)
             defer { catalog.close() }
-            return Set(try catalog.jobs().compactMap { $0.settings["topic"] }).sorted()
+            // A job may have its topic written down: the log knows it; before its first batch the setting is all there is.
+            let topics = try catalog.jobs().flatMap { job -> [String] in
+                let logged = try catalog.positions(job.jobID).map(\.topic)
+                return logged.isEmpty ? [job.settings["topic"]].compactMap(\.self) : logged
+            }
+            return Set(topics).sorted()
         } catch {
             // The catalog's own check says what is wrong with it.
             return []

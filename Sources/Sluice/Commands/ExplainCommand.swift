@@ -70,7 +70,7 @@ enum ExplainCommand {
         try terminal.line(
             (workers == 0 ? "in this process" : "\(workers) worker process\(workers == 1 ? "" : "es")")
                 + ", up to \(slots) task\(slots == 1 ? "" : "s") at a time; sink \(AddressPassword.masked(settings.text(.sink)))")
-        if sinkTopic(settings.text(.sink)) != nil, settings.text(.sinkFormat) == RecordFormat.avro.rawValue {
+        if sinkTopic(settings.text(.sink)) != nil, EngineSettings.sinkFormat(settings.jobValues, source: graph.source) == .avro {
             try terminal.line("schema of its values \(AvroSchema.text(name: graph.sink.name, columns: graph.sink.schema))")
         }
         return 0

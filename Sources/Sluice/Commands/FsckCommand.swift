@@ -142,7 +142,8 @@ private struct JobCheck {
         checked("sink") { try $0.sink() }
         checked("state") { try $0.state() }
         do {
-            let settings = try EngineSettings(record.settings)
+            let graph = try jobs.graph(definition: record.definition, settings: record.settings)
+            let settings = try EngineSettings(record.settings, source: graph.source)
             let queries = try OffsetQueries(settings.kafka)
             checked("topic") { try $0.topic(settings, queries) }
             checked("group") { try $0.group(settings, queries) }
@@ -156,8 +157,8 @@ private struct JobCheck {
     // MARK: sink
 
     private mutating func sink() throws -> String {
-        let settings = try EngineSettings(record.settings)
         let graph = try jobs.graph(definition: record.definition, settings: record.settings)
+        let settings = try EngineSettings(record.settings, source: graph.source)
         let marks = try catalog.seals(record.jobID)
         let last = try catalog.lastDone(record.jobID)?.plan.batch ?? 0
         let open = try catalog.openPlan(record.jobID)?.plan.batch

@@ -87,7 +87,9 @@ enum OffsetsCommand {
         var places = Set(standings.map { TopicPartition(topic: $0.topic, partition: $0.partition) })
         // Partitions that were added since the last batch are read from their start.
         var added: [TopicPartition] = []
-        if let topic = record.settings["topic"] {
+        // A job may have its topic written down: the log knows it; before its first batch the setting is all there is.
+        let topics = Set(standings.map(\.topic))
+        for topic in topics.isEmpty ? [record.settings["topic"]].compactMap(\.self) : topics.sorted() {
             for partition in try queries.partitions(of: topic) {
                 let place = TopicPartition(topic: topic, partition: partition)
                 if places.insert(place).inserted { added.append(place) }
@@ -155,9 +157,11 @@ enum JobKafka {
                 Settings.Flag(name: $0.key, text: $0.value, spelled: $0.key)
             })
         var properties = try SettingsSource.kafkaProperties(given)
-        properties.merge(try SettingsSource.kafkaProperties(settings).filter {
-            settings["kafka.\($0.key)"]?.key.isSecret == true
-        }) { $1 }
+        properties.merge(
+            try SettingsSource.kafkaProperties(settings).filter {
+                settings["kafka.\($0.key)"]?.key.isSecret == true
+            }
+        ) { $1 }
         return try KafkaConfiguration(bootstrap: bootstrap, properties: properties)
             .with(isolation: IsolationLevel(rawValue: values["isolation"] ?? "") ?? .readCommitted)
     }

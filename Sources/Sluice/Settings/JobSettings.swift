@@ -26,6 +26,10 @@ extension Settings {
             text.isEmpty || text.hasPrefix("/") ? text : FileManager.default.currentDirectoryPath + "/" + text
         }
         if case .file = entry.key.type { return path(entry.text) }
+        if case .schemaFiles = entry.key.type {
+            guard let pairs = WriterSchemas.mapping(entry.text) else { return path(entry.text) }
+            return pairs.map { "\($0.id ?? 0)=\(path($0.path))" }.joined(separator: ",")
+        }
         for scheme in ["sqlite:", "file:"] where entry.text.hasPrefix(scheme) && Self.isAddress(entry.key) {
             return scheme + path(String(entry.text.dropFirst(scheme.count)))
         }

@@ -23,9 +23,15 @@ extension SettingKey {
         what: "how a record's value is written",
         why: "Avro values are expected in the Confluent framing (a zero byte, the schema's id, the record).")
     package static let schema = SettingKey(
-        "schema", .job, .file, note: "the built-in schema of ad events", kind: .result,
-        what: "file with the Avro schema that records are written with",
-        why: "Only the columns that the job needs are decoded.")
+        "schema", .job, .schemaFiles, note: "the built-in schema of ad events", kind: .result,
+        what: "file with the Avro schema that records are written with, or ID=FILE,ID=FILE for several",
+        why:
+            "With ids the one in a record's framing picks the schema, and a record with another id is rejected. A single file stands for any one id; a second one in the topic stops the job."
+    )
+    package static let schemaID = SettingKey(
+        "schema_id", .job, .integer(0...Int64(UInt32.max)), note: "any id, but only one", kind: .result,
+        what: "the id that records of a single schema carry in their framing",
+        why: "Records with another id were written with another schema and are rejected as unknownSchema.")
     package static let ads = SettingKey(
         "ads", .job, .file, note: "the job's own file", kind: .result,
         what: "lookup file of ads, CSV with the header ad_id,campaign_id",
@@ -74,7 +80,11 @@ extension SettingKey {
     package static let maxRejectedMin = SettingKey(
         "max_rejected_min", .badRecords, .integer(anyCount), fallback: "100",
         what: "bad records in a batch below which the share is not looked at",
-        why: "One bad record in a batch of one is not yet a reason to stop.")
+        why: "One bad record in a batch of one is not yet a reason to stop; in the first batch of a job it is.")
+    package static let maxRejectedBatches = SettingKey(
+        "max_rejected_batches", .badRecords, .integer(anyCount), fallback: "10",
+        what: "batches in a row of which no record could be read that stop the job",
+        why: "Small batches stay below max_rejected_min for ever; a job that reads nothing should not look healthy. Each such batch is said.")
     package static let quarantineRecords = SettingKey(
         "quarantine_records", .badRecords, .integer(anySize), fallback: "100",
         what: "bad records kept with their bytes, for each partition and batch",
@@ -86,7 +96,7 @@ extension SettingKey {
     package static let quarantineBatchBytes = SettingKey(
         "quarantine_batch_bytes", .badRecords, .size(anySize), fallback: "1MiB",
         what: "most bytes of bad records kept for one batch",
-        why: "Keeps the catalog small when everything is bad; beyond it only offsets are kept.")
+        why: "Over all partitions together. Keeps driver and catalog small when everything is bad; beyond it only offsets are kept.")
     package static let quarantineKeep = SettingKey(
         "quarantine_keep", .badRecords, .duration(upTo(days: 36_500, from: 60_000)), fallback: "30d",
         what: "age up to which the bytes of bad records are kept",
@@ -98,6 +108,14 @@ extension SettingKey {
         kind: .result,
         what: "where results go: sqlite:FILE, postgres://HOST/DATABASE, kafka:TOPIC, console: or discard:",
         why: "A password comes from PGPASSFILE, PGPASSWORD or the variable, never from the command line.")
+    package static let sinkTable = SettingKey(
+        "sink_table", .places, .text, note: "the table that the job's code names", kind: .result,
+        what: "the table that the job writes; {job} stands for the job's name",
+        why: "A keyed table belongs to one job: two names of one job need a table each, or a sink each.")
+    package static let sinkKeys = SettingKey(
+        "sink_keys", .places, .text, note: "all of them",
+        what: "a word for the share of a keyed table's keys that only this job writes",
+        why: "Jobs with different words may write one keyed table. Nobody checks that their keys differ.")
     package static let sinkFormat = SettingKey(
         "sink_format", .places, .choice(["avro", "json"]), note: "the format of the input", kind: .result,
         what: "how a Kafka sink writes a row",
@@ -235,10 +253,12 @@ extension SettingKey {
 
 extension SettingTable {
     static let engineKeys: [SettingKey] = [
-        .name, .topic, .format, .schema, .ads, .from, .lateness, .maxFuture, .partitionWait,
+        .name, .topic, .format, .schema, .schemaID, .ads, .from, .lateness, .maxFuture, .partitionWait,
         .interval, .poll, .maxBatchRecords, .patience,
-        .maxRejectedShare, .maxRejectedMin, .quarantineRecords, .quarantineRecordBytes, .quarantineBatchBytes, .quarantineKeep,
-        .sink, .sinkFormat, .sinkSchemaID, .sinkRenew, .catalog, .state, .stateInline, .stateKeep, .stateKeepTime, .logKeep, .logBytes,
+        .maxRejectedShare, .maxRejectedMin, .maxRejectedBatches, .quarantineRecords, .quarantineRecordBytes, .quarantineBatchBytes,
+        .quarantineKeep,
+        .sink, .sinkTable, .sinkKeys, .sinkFormat, .sinkSchemaID, .sinkRenew, .catalog, .state, .stateInline, .stateKeep,
+        .stateKeepTime, .logKeep, .logBytes,
         .bootstrap, .isolation, .readTimeout, .fetchBudget, .consumerIdle, .kafka,
         .workers, .slots, .blockMemory, .keyGroups, .driver, .workerTimeout, .driverTimeout,
         .listen, .workerListen, .secretFile, .tlsCert, .tlsKey, .tlsCA,

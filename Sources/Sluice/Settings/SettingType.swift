@@ -26,6 +26,8 @@ package enum SettingType: Hashable, Sendable {
     /// Where a job without a log starts: `earliest`, `latest`, a time, or a length of time ago.
     case startPoint
     case file
+    /// A file, or `ID=FILE,ID=FILE`.
+    case schemaFiles
 
     /// The value's name in a usage line.
     package var valueName: String {
@@ -41,6 +43,7 @@ package enum SettingType: Hashable, Sendable {
         case .hostPort(let many): many ? "HOST:PORT,..." : "HOST:PORT"
         case .startPoint: "WHEN"
         case .file: "FILE"
+        case .schemaFiles: "FILE|ID=FILE,..."
         }
     }
 
@@ -56,7 +59,7 @@ package enum SettingType: Hashable, Sendable {
         case .choice: "choice"
         case .address, .hostPort: "address"
         case .startPoint: "start point"
-        case .file: "file"
+        case .file, .schemaFiles: "file"
         }
     }
 
@@ -87,13 +90,14 @@ package enum SettingType: Hashable, Sendable {
         case .hostPort(let many): many ? "HOST:PORT, or several separated by commas" : "HOST:PORT"
         case .startPoint: "earliest, latest, a time such as 2026-03-01T12:00:00Z, or a time ago such as -10m"
         case .file: "the path of a file"
+        case .schemaFiles: "the path of a file, or a path for each schema id such as 1=a.avsc,2=b.avsc"
         }
     }
 
     /// - Returns: the value, or nil when the text does not fit the type.
     package func parse(_ text: String) -> SettingValue? {
         switch self {
-        case .text, .file:
+        case .text, .file, .schemaFiles:
             return text.isEmpty ? nil : .text(text)
         case .integer(let bounds):
             guard let value = Int64(text), bounds.contains(value) else { return nil }

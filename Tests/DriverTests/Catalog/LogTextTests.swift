@@ -83,6 +83,8 @@ struct LogTextTests {
         outcome.workers = 7
         outcome.tombstones = 8
         outcome.refused = 9
+        outcome.rejectedUnlisted = 10
+        outcome.lateUnlisted = 11
         outcome.nextDueMillis = .max
         outcome.timings.planMillis = 0.1
         outcome.timings.runMillis = 1e-7

@@ -66,28 +66,29 @@ struct ChunkLimitTests {
         #expect(residentBytes() - before < 8 << 20)
     }
 
-    @Test(arguments: [
-        ("no byte", [], "it does not start as one"),
-        ("half a header", [0x53, 0x4c, 0x43, 0x4b, 1], "it does not start as one"),
-        ("a later version", framed([], claimed: 0, compressed: false, version: 2), "its format version is 2, this build reads 1"),
-        ("a length beyond a block", framed([], claimed: 1 << 31, compressed: false), "it claims \(1 << 31) bytes"),
-        ("the largest length", framed([], claimed: .max, compressed: true), "it claims \(UInt64.max) bytes"),
-        ("another length", framed([0, 0, 0, 0, 0, 0], claimed: 7, compressed: false), "its length is another than it says"),
-        ("no zstd frame", framed([1, 2, 3], claimed: 3, compressed: true), "its length is another than it says"),
-        ("a body of no bytes", plain([]), "it is cut short"),
-        ("an unknown type", plain([1, 0, 5, 0, 0, 0, 0, 0, 0, 0]), "it has a column of an unknown type"),
-        ("a name that is no text", plain([1, 0, 0, 0, 1, 0, 0xff, 0, 0, 0, 0, 0]), "the name of a column is not text"),
-        ("a name longer than the body", plain([1, 0, 0, 0, 0xff, 0xff, 0]), "it is cut short"),
-        ("rows without columns", plain([0, 0, 0xff, 0xff, 0xff, 0xff]), "it claims rows without columns"),
-        ("4,294,967,295 numbers", plain([1, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0]), "it claims more rows than it holds"),
-        ("2^31 texts", plain([1, 0, 2, 0, 0, 0, 0, 0, 0, 0x80, 0]), "it claims more rows than it holds"),
-        ("validity of 2^32 - 1 rows", plain([1, 0, 3, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 1]), "it is cut short"),
-        (
-            "a text of 4 GiB", plain([1, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]),
-            "a text is longer than the block"
-        ),
-        ("a byte too many", plain([0, 0, 0, 0, 0, 0, 0]), "bytes are left over"),
-    ] as [(String, [UInt8], String)])
+    @Test(
+        arguments: [
+            ("no byte", [], "it does not start as one"),
+            ("half a header", [0x53, 0x4c, 0x43, 0x4b, 1], "it does not start as one"),
+            ("a later version", framed([], claimed: 0, compressed: false, version: 2), "its format version is 2, this build reads 1"),
+            ("a length beyond a block", framed([], claimed: 1 << 31, compressed: false), "it claims \(1 << 31) bytes"),
+            ("the largest length", framed([], claimed: .max, compressed: true), "it claims \(UInt64.max) bytes"),
+            ("another length", framed([0, 0, 0, 0, 0, 0], claimed: 7, compressed: false), "its length is another than it says"),
+            ("no zstd frame", framed([1, 2, 3], claimed: 3, compressed: true), "its length is another than it says"),
+            ("a body of no bytes", plain([]), "it is cut short"),
+            ("an unknown type", plain([1, 0, 5, 0, 0, 0, 0, 0, 0, 0]), "it has a column of an unknown type"),
+            ("a name that is no text", plain([1, 0, 0, 0, 1, 0, 0xff, 0, 0, 0, 0, 0]), "the name of a column is not text"),
+            ("a name longer than the body", plain([1, 0, 0, 0, 0xff, 0xff, 0]), "it is cut short"),
+            ("rows without columns", plain([0, 0, 0xff, 0xff, 0xff, 0xff]), "it claims rows without columns"),
+            ("4,294,967,295 numbers", plain([1, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0]), "it claims more rows than it holds"),
+            ("2^31 texts", plain([1, 0, 2, 0, 0, 0, 0, 0, 0, 0x80, 0]), "it claims more rows than it holds"),
+            ("validity of 2^32 - 1 rows", plain([1, 0, 3, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 1]), "it is cut short"),
+            (
+                "a text of 4 GiB", plain([1, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]),
+                "a text is longer than the block"
+            ),
+            ("a byte too many", plain([0, 0, 0, 0, 0, 0, 0]), "bytes are left over"),
+        ] as [(String, [UInt8], String)])
     func `a broken block is a lost block with its reason`(name: String, block: [UInt8], why: String) {
         let failure = #expect(throws: Failure.self) { try ChunkCodec.decode(block) }
         #expect(failure?.code == .blockLost)

@@ -30,7 +30,7 @@ struct PostgresDatabaseTests {
     @Test func `a text that PostgreSQL cannot store is refused and not cut`() throws {
         let database = try open()
         try database.execute("CREATE TABLE t (v text)")
-        #expect(failureCode { try database.execute("INSERT INTO t VALUES ($1)", [.text("a\0b")]) } == .sinkMismatch)
+        #expect(failureCode { try database.execute("INSERT INTO t VALUES ($1)", [.text("a\0b")]) } == .rowRefused)
         #expect(try database.execute("SELECT count(*) FROM t") == [[.int(0)]])
     }
 
@@ -72,7 +72,7 @@ struct PostgresDatabaseTests {
         }
         let wrong = Array("no number\tsecret row\n".utf8)
         let seen = failure { try wrong.withUnsafeBufferPointer { try database.copyIn("COPY t FROM STDIN", $0) } }
-        #expect(seen?.code == .sinkMismatch)
+        #expect(seen?.code == .rowRefused)
         #expect(seen?.description.contains("no number") == false)
         #expect(try database.execute("SELECT count(*) FROM t") == [[.int(2)]])
     }
@@ -147,11 +147,14 @@ struct PostgresDatabaseTests {
 
     @Test(arguments: [
         ("SELECT * FROM nothing", Failure.Code.sinkMismatch), ("SELECT nothing", .sinkMismatch),
-        ("SELECT 'secret'::bigint", .sinkMismatch), ("SET TRANSACTION READ ONLY; CREATE TABLE x ()", .catalogReadOnly),
+        ("SELECT 'secret'::bigint", .rowRefused), ("SET TRANSACTION READ ONLY; CREATE TABLE x ()", .databaseReadOnly),
         ("DO $$ BEGIN RAISE SQLSTATE '53100'; END $$", .diskFull), ("DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$", .databaseBusy),
         ("SET statement_timeout = 1; SELECT pg_sleep(5)", .databaseBusy),
         ("DO $$ BEGIN RAISE SQLSTATE 'XX000'; END $$", .catalogFailed),
         ("SELECT pg_terminate_backend(pg_backend_pid())", .databaseUnreachable),
+        ("DO $$ BEGIN RAISE SQLSTATE '53400'; END $$", .databaseBusy), ("DO $$ BEGIN RAISE SQLSTATE '58030'; END $$", .databaseUnreachable),
+        ("DO $$ BEGIN RAISE SQLSTATE '57P01'; END $$", .databaseUnreachable), ("DO $$ BEGIN RAISE SQLSTATE '40001'; END $$", .databaseBusy),
+        ("DO $$ BEGIN RAISE 'no'; END $$", .rowRefused), ("DO $$ BEGIN RAISE SQLSTATE '42501'; END $$", .catalogReadOnly),
     ])
     func `a server's error is named by what a person can do`(script: String, expected: Failure.Code) throws {
         let seen = try #require(failure { try open().executeScript(script) })

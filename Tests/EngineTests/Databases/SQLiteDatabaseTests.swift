@@ -52,7 +52,7 @@ import Testing
         #expect(try database.execute("PRAGMA journal_mode") == [[.text("wal")]])
         #expect(try database.execute("PRAGMA synchronous") == [[.int(2)]])
         try database.executeScript("CREATE TABLE p (k PRIMARY KEY); CREATE TABLE c (k REFERENCES p(k));")
-        #expect(failureCode { try database.execute("INSERT INTO c VALUES (1)") } == .sinkMismatch)
+        #expect(failureCode { try database.execute("INSERT INTO c VALUES (1)") } == .rowRefused)
     }
 
     @Test func `a transaction that throws leaves nothing, and the next one works`() throws {

@@ -6,13 +6,14 @@ import TestSupport
 import Testing
 
 @Suite struct SQLiteLockTests {
-    @Test(arguments: [
-        ("1: POSIX  ADVISORY  WRITE 4242 fe:01:77 120 120", 4242), ("1: POSIX  ADVISORY  READ 4242 fe:01:77 120 120", nil),
-        ("1: POSIX  ADVISORY  WRITE 4242 fe:01:78 120 120", nil), ("1: POSIX  ADVISORY  WRITE 4242 fe:01:77 121 121", nil),
-        ("1: -> POSIX  ADVISORY  WRITE 4242 fe:01:77 120 120", nil), ("1: POSIX  ADVISORY  WRITE 0 fe:01:77 120 120", nil),
-        ("1: FLOCK  ADVISORY  WRITE 9 fe:01:77 0 EOF\n2: POSIX  ADVISORY  READ 8 fe:01:77 123 123\n3: POSIX  ADVISORY  WRITE 7 00:2b:77 120 120", 7),
-        ("", nil),
-    ] as [(String, Int32?)])
+    @Test(
+        arguments: [
+            ("1: POSIX  ADVISORY  WRITE 4242 fe:01:77 120 120", 4242), ("1: POSIX  ADVISORY  READ 4242 fe:01:77 120 120", nil),
+            ("1: POSIX  ADVISORY  WRITE 4242 fe:01:78 120 120", nil), ("1: POSIX  ADVISORY  WRITE 4242 fe:01:77 121 121", nil),
+            ("1: -> POSIX  ADVISORY  WRITE 4242 fe:01:77 120 120", nil), ("1: POSIX  ADVISORY  WRITE 0 fe:01:77 120 120", nil),
+            ("1: FLOCK  ADVISORY  WRITE 9 fe:01:77 0 EOF\n2: POSIX  ADVISORY  READ 8 fe:01:77 123 123\n3: POSIX  ADVISORY  WRITE 7 00:2b:77 120 120", 7),
+            ("", nil),
+        ] as [(String, Int32?)])
     func `the writer is the process with the lock on the one byte of the file`(locks: String, pid: Int32?) {
         #expect(SQLiteLock.writer(in: locks, inode: 77) == pid)
     }

@@ -124,9 +124,8 @@ private func evaluate(_ expression: Expression, _ row: BenchRow) -> Value {
     case .tumble(let inner, let length):
         guard case .timestamp(let time) = evaluate(inner, row) else { return .null }
         var start = time / length * length
-        // Times within a window of the smallest number wrap round, as in the kernel.
-        if start > time { start &-= length }
-        return .timestamp(start)
+        if start > time { start -= length }
+        return .timestamp(max(start, rowTimes.lowerBound))
     }
 }
 
@@ -179,7 +178,8 @@ private func compute(_ operation: Arithmetic, _ left: Value, _ right: Value) -> 
     case (.null, _), (_, .null): return .null
     case (.int64(let a), .int64(let b)): return whole(a, b).map { .int64($0) } ?? .null
     case (.timestamp(let a), .timestamp(let b)): return whole(a, b).map { .int64($0) } ?? .null
-    case (.timestamp(let a), .int64(let b)): return whole(a, b).map { .timestamp($0) } ?? .null
+    case (.timestamp(let a), .int64(let b)):
+        return whole(a, b).flatMap { rowTimes.contains($0) ? .timestamp($0) : nil } ?? .null
     case (.float64(let a), .float64(let b)): return float(a, b)
     case (.int64(let a), .float64(let b)): return float(Double(a), b)
     case (.float64(let a), .int64(let b)): return float(a, Double(b))

@@ -11,15 +11,16 @@ struct CSVTableTests {
         return [table.header] + (0..<table.rowCount).map { row in table.columns.map { $0.string(row) } }
     }
 
-    @Test(arguments: [
-        ("ad_id,campaign_id\na1,c1\na2,c2\n", [["ad_id", "campaign_id"], ["a1", "c1"], ["a2", "c2"]]),
-        ("a,b\r\n1,2\r\n3,4", [["a", "b"], ["1", "2"], ["3", "4"]]),
-        ("a,b\n\"x,y\",\"say \"\"hi\"\"\"\n", [["a", "b"], ["x,y", "say \"hi\""]]),
-        ("a,b\n\"two\nlines\",\"\"\n", [["a", "b"], ["two\nlines", ""]]),
-        ("a,b\n,\n\n\nx,", [["a", "b"], ["", ""], ["x", ""]]),
-        ("\u{FEFF}a\nä\n", [["a"], ["ä"]]), ("a\n\"\"\n", [["a"], [""]]), ("a,b", [["a", "b"]]),
-        ("a,b\nx\ry,z\n", [["a", "b"], ["x\ry", "z"]]),
-    ] as [(String, [[String]])])
+    @Test(
+        arguments: [
+            ("ad_id,campaign_id\na1,c1\na2,c2\n", [["ad_id", "campaign_id"], ["a1", "c1"], ["a2", "c2"]]),
+            ("a,b\r\n1,2\r\n3,4", [["a", "b"], ["1", "2"], ["3", "4"]]),
+            ("a,b\n\"x,y\",\"say \"\"hi\"\"\"\n", [["a", "b"], ["x,y", "say \"hi\""]]),
+            ("a,b\n\"two\nlines\",\"\"\n", [["a", "b"], ["two\nlines", ""]]),
+            ("a,b\n,\n\n\nx,", [["a", "b"], ["", ""], ["x", ""]]),
+            ("\u{FEFF}a\nä\n", [["a"], ["ä"]]), ("a\n\"\"\n", [["a"], [""]]), ("a,b", [["a", "b"]]),
+            ("a,b\nx\ry,z\n", [["a", "b"], ["x\ry", "z"]]),
+        ] as [(String, [[String]])])
     func `a table is read as RFC 4180 says`(text: String, expected: [[String]]) throws {
         #expect(try rows(text) == expected)
     }

@@ -98,14 +98,16 @@ struct JSONRowDecoderTests {
     }
 
     static func document(replacing key: String? = nil, with value: String = "") -> String {
-        let parts = [("s", #"["x", {"y": [1, 2.5e3, true, null]}]"#), ("t", #""text""#), ("i", "-5"), ("d", "2.5"),
-            ("b", "true"), ("w", "1000"), ("z", #""skipped""#)]
+        let parts = [
+            ("s", #"["x", {"y": [1, 2.5e3, true, null]}]"#), ("t", #""text""#), ("i", "-5"), ("d", "2.5"),
+            ("b", "true"), ("w", "1000"), ("z", #""skipped""#),
+        ]
         return "{" + parts.map { #""\#($0.0)": \#($0.0 == key ? value : $0.1)"# }.joined(separator: ", ") + "}"
     }
     static let goodRow: [Value] = [.text("text"), .int64(-5), .float64(2.5), .bool(true), .timestamp(1000)]
 
     @Test(arguments: [
-        Hostile(bytes: nil, .empty), Hostile(bytes: [], .empty), Hostile(" ", .invalidValue),
+        Hostile(bytes: nil, .tombstone), Hostile(bytes: [], .empty), Hostile(" ", .invalidValue),
         Hostile("[]", .wrongType), Hostile("17", .wrongType), Hostile(#""text""#, .wrongType),
         Hostile("nul", .invalidValue), Hostile("{}", .missingField), Hostile("{", .truncated),
         Hostile(#"{"t""#, .truncated), Hostile(#"{"t"#, .truncated), Hostile("{]", .invalidValue),
@@ -321,7 +323,8 @@ struct JSONRowDecoderTests {
             case 3: return String(Double(random.below(100_000)) / 64)
             case 4: return "[" + (0..<random.below(4)).map { _ in value(&random, depth + 1) }.joined(separator: ",") + "]"
             default:
-                return "{" + (0..<random.below(4)).map { "\"m\($0)\"" + ":" + value(&random, depth + 1) }
+                return "{"
+                    + (0..<random.below(4)).map { "\"m\($0)\"" + ":" + value(&random, depth + 1) }
                     .joined(separator: "," + space(&random)) + "}"
             }
         }

@@ -6,13 +6,14 @@ import Testing
 struct RangePassageTests {
     enum Event: Sendable { case record(Int64), end(Int64) }
 
-    @Test(arguments: [
-        // Complete by the record before the end, by one at it, by one past it, by the partition's end.
-        ([Event.record(3), .record(4)], [3, 4], true), ([.record(3), .record(5)], [3], true),
-        ([.record(9)], [], true), ([.end(5)], [], true), ([.end(7)], [], true),
-        // Not complete while something below the end can come, however many records there were.
-        ([.record(3)], [3], false), ([.end(4)], [], false), ([.end(3), .record(3)], [3], false), ([], [], false),
-    ] as [([Event], [Int64], Bool)])
+    @Test(
+        arguments: [
+            // Complete by the record before the end, by one at it, by one past it, by the partition's end.
+            ([Event.record(3), .record(4)], [3, 4], true), ([.record(3), .record(5)], [3], true),
+            ([.record(9)], [], true), ([.end(5)], [], true), ([.end(7)], [], true),
+            // Not complete while something below the end can come, however many records there were.
+            ([.record(3)], [3], false), ([.end(4)], [], false), ([.end(3), .record(3)], [3], false), ([], [], false),
+        ] as [([Event], [Int64], Bool)])
     func `the range 3 to 5 is complete by position and never by count`(
         events: [Event], delivered: [Int64], complete: Bool
     ) {

@@ -13,9 +13,9 @@ private let bootstrapVariable = "SLUICE_OLD_CLIENT_BOOTSTRAP"
 
 private let distributionFolder: String? = {
     #if arch(arm64)
-    let folder = "/usr/lib/aarch64-linux-gnu"
+        let folder = "/usr/lib/aarch64-linux-gnu"
     #else
-    let folder = "/usr/lib/x86_64-linux-gnu"
+        let folder = "/usr/lib/x86_64-linux-gnu"
     #endif
     return FileManager.default.fileExists(atPath: folder + "/librdkafka.so.1") ? folder : nil
 }()

@@ -81,7 +81,7 @@ struct OutageTests {
             #expect(outages.contains(code { try asked.commit(group: group, [KafkaPosition(partitions[0], offset: 0)]) }))
         }
         try kafka.startBroker()
-        #expect(try eventually { (try? queries.ends(partitions).count) == 2 })
+        #expect(eventually { (try? queries.ends(partitions).count) == 2 })
         #expect(try queries.partitions(of: topic) == [0, 1])
         #expect(try queries.committed(group: group, partitions)[partitions[0]]?.metadata == "batch=1 epoch=1")
     }
@@ -94,7 +94,7 @@ struct OutageTests {
         #expect(try queries.ends(partitions).count == 2)
         try TopicAdmin(kafka.configuration()).deleteTopic(topic)
         // The brokers are told of it one after the other.
-        #expect(try eventually { code { _ = try queries.ends(partitions) } == .topicMissing })
+        #expect(eventually { code { _ = try queries.ends(partitions) } == .topicMissing })
         #expect(code { _ = try queries.identity(of: topic, partitions) } == .topicMissing)
         let other = try kafka.topic()
         let fewer = [0, 1].map { TopicPartition(topic: other, partition: $0) }
@@ -131,8 +131,14 @@ struct ConnectionHintTests {
     /// The words of librdkafka 2.16, as real brokers caused them.
     @Test(arguments: [
         ("127.0.0.1:1/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after 1ms in state APIVERSION_QUERY)", "wants TLS"),
-        ("ssl://127.0.0.1:1/bootstrap: SSL handshake failed: Disconnected: SSL connection closed by peer: connecting to a PLAINTEXT broker listener? (after 4ms in state SSL_HANDSHAKE)", "speaks no TLS"),
-        ("sasl_ssl://127.0.0.1:1/bootstrap: SSL handshake failed: error:0A000086:SSL routines::certificate verify failed: broker certificate could not be verified", "no authority"),
+        (
+            "ssl://127.0.0.1:1/bootstrap: SSL handshake failed: Disconnected: SSL connection closed by peer: connecting to a PLAINTEXT broker listener? (after 4ms in state SSL_HANDSHAKE)",
+            "speaks no TLS"
+        ),
+        (
+            "sasl_ssl://127.0.0.1:1/bootstrap: SSL handshake failed: error:0A000086:SSL routines::certificate verify failed: broker certificate could not be verified",
+            "no authority"
+        ),
     ])
     func `a port that speaks TLS or does not is named as the cause`(words: String, cause: String) {
         #expect(ConnectionHint.of(words)?.why.contains(cause) == true)
@@ -200,8 +206,8 @@ struct SourceQuestionTests {
         #expect(before.topicID != nil && before.ends == [place: 0] && before.leaderEpochs == [place: 0])
         let admin = try TopicAdmin(kafka.configuration())
         try admin.deleteTopic(topic)
-        #expect(try eventually { (try? admin.createTopic(topic, partitions: 1, replication: 1)) != nil })
-        #expect(try eventually { (try? queries.identity(of: topic, [place]).topicID).flatMap { $0 } != before.topicID })
+        #expect(eventually { (try? admin.createTopic(topic, partitions: 1, replication: 1)) != nil })
+        #expect(eventually { (try? queries.identity(of: topic, [place]).topicID).flatMap { $0 } != before.topicID })
     }
 
     @Test func `others in a job's group are named at once and not waited for`() throws {
@@ -213,15 +219,16 @@ struct SourceQuestionTests {
         defer { consumer.terminate() }
         let queries = try OffsetQueries(kafka.configuration())
         var found: Failure?
-        #expect(try eventually(withinSeconds: 60) {
-            do {
-                try queries.commit(group: group, [KafkaPosition(place, offset: 0, metadata: "batch=1 epoch=1")])
-                return false
-            } catch let failure as Failure {
-                found = failure
-                return failure.code == .notPossible
-            }
-        })
+        #expect(
+            try eventually(withinSeconds: 60) {
+                do {
+                    try queries.commit(group: group, [KafkaPosition(place, offset: 0, metadata: "batch=1 epoch=1")])
+                    return false
+                } catch let failure as Failure {
+                    found = failure
+                    return failure.code == .notPossible
+                }
+            })
         #expect(found?.why.contains("others consume under that group's name") == true, "\(String(describing: found))")
     }
 

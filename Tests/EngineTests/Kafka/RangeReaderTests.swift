@@ -82,10 +82,11 @@ struct RangeReaderTests {
         return topic
     }
 
-    @Test(arguments: [
-        (IsolationLevel.readCommitted, [0, 1, 2, 3, 4, 12, 13, 14, 16, 17]),
-        (.readUncommitted, [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 12, 13, 14, 16, 17]),
-    ] as [(IsolationLevel, [Int64])])
+    @Test(
+        arguments: [
+            (IsolationLevel.readCommitted, [0, 1, 2, 3, 4, 12, 13, 14, 16, 17]),
+            (.readUncommitted, [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 12, 13, 14, 16, 17]),
+        ] as [(IsolationLevel, [Int64])])
     func `every range over markers and aborted rows holds exactly its visible records`(
         isolation: IsolationLevel, visible: [Int64]
     ) throws {
@@ -313,7 +314,8 @@ struct RangeReaderTests {
         #expect(failure?.code == .kafkaFatal)
         #expect(failure?.now.contains("kafka.receive.message.max.bytes") == true)
         let below = try makeReader().read(
-            OffsetRange(topic: topic, partition: 1, from: 0, until: 30), chunkRecords: 1000, timeoutMillis: 20_000) { _ in }
+            OffsetRange(topic: topic, partition: 1, from: 0, until: 30), chunkRecords: 1000, timeoutMillis: 20_000
+        ) { _ in }
         #expect(below.records == 30 && below.bytes == 30_000_000)
     }
 

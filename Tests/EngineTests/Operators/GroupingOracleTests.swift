@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 private let fields = [
-    Field("kind", .text), Field("ad", .text), Field("user", .text, nullable: true), Field("at", .timestamp),
+    Field("kind", .text), Field("ad", .text), Field("user", .text), Field("at", .timestamp),
     Field("price", .int64, nullable: true), Field("weight", .float64, nullable: true), Field("unused", .text),
 ]
 
@@ -36,7 +36,7 @@ private func makeRows(_ random: inout SeededRandom, count: Int, nullShare: Doubl
         return [
             "kind": .text(random.pick(["view", "click", "noise"])),
             "ad": .text("ad-\(Int(skew * skew * Double(ads)))-with-a-tail-as-long-as-a-uuid"),
-            "user": orNull(.text(random.pick(["", "ü", "user \(random.below(users))"]))),
+            "user": .text(random.pick(["", "ü", "user \(random.below(users))"])),
             "at": .timestamp(Int64(random.below(60_000)) - 20_000),
             "price": orNull(.int64(Int64(random.below(2000)) - 1000)),
             "weight": orNull(.float64(Double(random.below(4000) - 2000) / 256)),

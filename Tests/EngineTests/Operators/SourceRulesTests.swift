@@ -106,10 +106,12 @@ struct SourceRulesTests {
             graph: try StageGraph(job: CampaignReport(), settings: [:]),
             lookups: ["ads": try lookupTable("ads", [("ad-1", "c-1"), ("ad-2", "c-2")])])
         let output = try run.batch(
-            [[
-                event("view", at: 1), event("view", at: 59_999), event("click", at: 2), event("purchase", at: 3),
-                event("click", ad: "ad-2", at: 70_000), event("purchase", ad: "ad-2", at: 130_000),
-            ]], deltas: []
+            [
+                [
+                    event("view", at: 1), event("view", at: 59_999), event("click", at: 2), event("purchase", at: 3),
+                    event("click", ad: "ad-2", at: 70_000), event("purchase", ad: "ad-2", at: 130_000),
+                ]
+            ], deltas: []
         ).output
         var table = BenchTable()
         table.upsert(output, keyColumns: 2)

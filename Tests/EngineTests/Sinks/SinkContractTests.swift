@@ -67,6 +67,53 @@ import Testing
         #expect(try sink.sealedBatches(table.identity()) == [0: 1, 1: 1])
     }
 
+    @Test(arguments: SinkKind.allCases)
+    func `a ledger that was put back, emptied or moved ahead takes no further batch`(kind: SinkKind) throws {
+        let place = try SinkPlace(kind)
+        let table = SinkTable.bare
+        let sink = try place.claimed(table, table.identity())
+        func seal(_ batch: BatchNumber, after: Predecessor) throws -> Sealed {
+            let chunk = rows(table, [[.int64(batch), .null, .int64(1)]])
+            return try sink.seal(table.identity(), part: 0, batch: batch, digest: "d\(batch)", after: after, rows: [chunk])
+        }
+        #expect(try seal(1, after: .nothing) == .written)
+        #expect(try seal(1, after: .nothing) == .alreadySealed)
+        #expect(try seal(4, after: .seal(batch: 1, digest: "d1")) == .written)
+        #expect(try seal(4, after: .seal(batch: 1, digest: "d1")) == .alreadySealed)
+        let before = try place.contents(of: table)
+        let wrong: [(Predecessor, String)] = [
+            (.seal(batch: 3, digest: "d3"), "--adopt"), (.seal(batch: 5, digest: "d5"), "sluice repair job"),
+            (.seal(batch: 4, digest: "x"), "sluice repair job"), (.nothing, "--adopt"),
+        ]
+        for (after, remedy) in wrong {
+            let seen = try #require(failure { try seal(6, after: after) })
+            #expect(seen.code == .ledgerConflict && seen.now.contains(remedy), "\(after): \(seen)")
+            #expect(seen.why.contains("batch 4 (digest d4)"), "\(seen)")
+        }
+        #expect(try place.contents(of: table) == before)
+        try place.run("DELETE FROM sluice_ledger")
+        let emptied = try #require(failure { try seal(5, after: .seal(batch: 4, digest: "d4")) })
+        #expect(emptied.code == .ledgerConflict && emptied.why.contains("nothing of this part") && emptied.why.contains("batch 4 (digest d4)"))
+        #expect(try place.ask("SELECT count(*) FROM bare") == [[.int(2)]])
+    }
+
+    @Test(arguments: [Predecessor.unknown, .nothing, .seal(batch: 7, digest: "d 1"), .seal(batch: 7, digest: "")])
+    func `a predecessor is read as it was written`(predecessor: Predecessor) throws {
+        #expect(try JSONDecoder().decode(Predecessor.self, from: JSONEncoder().encode(predecessor)) == predecessor)
+    }
+
+    @Test func `a plan says what each part follows, and a plan of an earlier build does not`() throws {
+        var plan = BatchPlan(
+            job: "job", jobID: JobID(text: "a"), batch: 9, epoch: 1, batchTimeMillis: 0, seed: 0, ranges: [],
+            watermarkBeforeMillis: nil, taskCounts: [1], keyGroups: 1, buildDigest: "", settingsDigest: "", planDigest: "",
+            schemaDigest: "", lookups: [:], topicIDs: [:], stateBefore: nil)
+        #expect(Predecessor(of: 0, in: plan) == .unknown)
+        plan.predecessors = [SealMark(part: 1, batch: 7, digest: "d")]
+        #expect(Predecessor(of: 0, in: plan) == .nothing)
+        #expect(Predecessor(of: 1, in: plan) == .seal(batch: 7, digest: "d"))
+        #expect(Predecessor(of: 1, sink: 1, in: plan) == .nothing)
+    }
+
     // MARK: owners and epochs
 
     @Test(arguments: SinkKind.allCases)

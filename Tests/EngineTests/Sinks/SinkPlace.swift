@@ -14,13 +14,18 @@ final class SinkPlace {
     let address: String
     private let directory: TemporaryDirectory
 
+    /// Outside of the initialiser, which would have to clean up behind a call that never comes back.
+    private static func skipWithoutPostgres() throws {
+        if let reason = PostgresFixture.missingReason { try Test.cancel("\(reason)") }
+    }
+
     init(_ kind: SinkKind) throws {
         self.kind = kind
         directory = try TemporaryDirectory("sink")
         switch kind {
         case .sqlite: address = "sqlite:" + directory.file("deep/sink.db")
         case .postgres:
-            if let reason = PostgresFixture.missingReason { try Test.cancel("\(reason)") }
+            try Self.skipWithoutPostgres()
             address = try PostgresFixture.shared().newDatabase()
         }
     }
@@ -84,5 +89,12 @@ extension SinkTable {
 
     func identity(_ id: String = "a", epoch: Epoch = 1, job: String = "job") -> SinkIdentity {
         SinkIdentity(job: job, jobID: JobID(text: String(repeating: id, count: 32)), epoch: epoch, sink: name)
+    }
+}
+
+extension Sink {
+    /// A seal of a plan that names no predecessors.
+    func seal(_ identity: SinkIdentity, part: Int, batch: BatchNumber, digest: String, rows: [Chunk]) throws -> Sealed {
+        try seal(identity, part: part, batch: batch, digest: digest, after: .unknown, rows: rows)
     }
 }

@@ -185,7 +185,7 @@ struct PostgresSinkTests {
             CREATE TRIGGER t BEFORE INSERT ON bare FOR EACH ROW EXECUTE FUNCTION fail();
             """)
         let chunk = rows(table, (0..<100).map { [.int64($0), .null, .int64(0)] })
-        func seal(_ batch: Int64) throws -> SealOutcome {
+        func seal(_ batch: Int64) throws -> Sealed {
             try sink.seal(table.identity(), part: 0, batch: batch, digest: "d", rows: [chunk])
         }
         #expect(failureCode { try seal(1) } == .databaseUnreachable)
@@ -277,7 +277,7 @@ struct PostgresSinkTests {
         ]
         for (row, reason) in wrong {
             let seen = failure { try sink.seal(identity, part: 0, batch: 1, digest: "d", rows: [rows(.types, [row])]) }
-            #expect(seen?.code == .sinkMismatch)
+            #expect(seen?.code == .tooManyRejected)
             #expect(seen?.why.contains(reason) == true && seen?.description.contains("secret") == false)
         }
         #expect(try sink.sealedBatches(identity) == [:])

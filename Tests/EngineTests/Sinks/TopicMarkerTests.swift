@@ -26,6 +26,7 @@ import Testing
         var marker: TopicMarker
         var batch: BatchNumber
         var digest = "d"
+        var after = Predecessor.unknown
         var step: TopicMarker.Step?
         var refusal: Failure.Code?
     }
@@ -43,12 +44,17 @@ import Testing
         StepCase(testDescription: "a newer driver", marker: marker(4, 3), batch: 5, refusal: .staleEpoch),
         StepCase(testDescription: "a newer driver, the same batch", marker: marker(5, 3), batch: 5, refusal: .staleEpoch),
         StepCase(testDescription: "never claimed", marker: marker(4, 1), batch: 5, refusal: .staleEpoch),
+        StepCase(testDescription: "behind what the log knows", marker: marker(3), batch: 5, after: .seal(batch: 4, digest: "d"), refusal: .ledgerConflict),
+        StepCase(testDescription: "other content than the log knows", marker: marker(4), batch: 5, after: .seal(batch: 4, digest: "e"), refusal: .ledgerConflict),
+        StepCase(testDescription: "ahead of a log that knows of nothing", marker: marker(4), batch: 5, after: .nothing, refusal: .ledgerConflict),
+        StepCase(testDescription: "what the log knows", marker: marker(4), batch: 5, after: .seal(batch: 4, digest: "d"), step: .write),
+        StepCase(testDescription: "made by a claim", marker: TopicMarker(batch: 4, epoch: 2, digest: "", parts: 4), batch: 5, after: .nothing, step: .write),
         StepCase(testDescription: "taken over", marker: marker(4, 2, taken: JobID(text: id)), batch: 5, refusal: .sinkOwnedByOther),
     ])
     func `a marker decides about a batch`(row: StepCase) {
         let identity = SinkTable.bare.identity("b", epoch: 2)
         do throws(Failure) {
-            #expect(try row.marker.step(identity, part: 0, batch: row.batch, digest: row.digest, place: "kafka:t") == row.step)
+            #expect(try row.marker.step(identity, part: 0, batch: row.batch, digest: row.digest, after: row.after, place: "kafka:t") == row.step)
         } catch {
             #expect(error.code == row.refusal)
         }
@@ -100,5 +106,8 @@ import Testing
             #expect(TopicMarkerGroup.jobID(in: group, job: job, sink: sink) == nil, "\(job) \(sink)")
         }
         #expect(TopicMarkerGroup.jobID(in: "sluice.shop.eu", job: "shop.eu", sink: "bare") == nil)
+        let owner = TopicMarkerGroup.owner(of: group, sink: "bare")
+        #expect(owner?.job == "shop.eu" && owner?.id == identity.jobID)
+        #expect(TopicMarkerGroup.owner(of: group, sink: "are") == nil && TopicMarkerGroup.owner(of: "sluice.shop.eu", sink: "bare") == nil)
     }
 }

@@ -58,7 +58,7 @@ struct TopicSinkSpeed {
                 let cpuStart = clock()
                 let outcomes = sink.seal(
                     identity, batch: batch,
-                    parts: (0..<parts).map { SealPart(part: $0, digest: "\(batch)", rows: isSmall ? [chunks[0]] : chunks) })
+                    parts: (0..<parts).map { SealPart(part: $0, digest: "\(batch)", after: .unknown, rows: isSmall ? [chunks[0]] : chunks) })
                 for outcome in outcomes { #expect(try outcome.get() == .written) }
                 let seconds = (ContinuousClock.now - start) / .seconds(1)
                 let count = Double(parts * (isSmall ? 1 : chunks.count) * 8192)

@@ -126,7 +126,7 @@ struct TopicSinkTests {
         for batch: Int64 in 1...3 {
             let outcomes = sink.seal(
                 identity, batch: batch,
-                parts: (0..<4).map { SealPart(part: $0, digest: "d\(batch)", rows: [row(batch * 10 + Int64($0))]) })
+                parts: (0..<4).map { SealPart(part: $0, digest: "d\(batch)", after: .unknown, rows: [row(batch * 10 + Int64($0))]) })
             for (part, outcome) in outcomes.enumerated() {
                 if part == 2 && batch < 3 {
                     #expect(failureCode { try outcome.get() } == .ledgerConflict)
@@ -204,9 +204,11 @@ struct TopicSinkTests {
         func read(_ topic: String, _ records: Int) throws -> [String] {
             try kafka.run(
                 "console-consumer",
-                ["--topic", topic, "--from-beginning", "--isolation-level", "read_committed", "--timeout-ms", "60000",
+                [
+                    "--topic", topic, "--from-beginning", "--isolation-level", "read_committed", "--timeout-ms", "60000",
                     "--max-messages", "\(records)",
-                    "--formatter-property", "print.key=true", "--formatter-property", "key.separator=|"]
+                    "--formatter-property", "print.key=true", "--formatter-property", "key.separator=|",
+                ]
             ).split(separator: "\n").map(String.init).filter { $0.contains("|") }
         }
         #expect(
@@ -411,6 +413,67 @@ struct TopicSinkTests {
         }
         #expect(try sink.seal(identity, part: 0, batch: 1, digest: "d", rows: chunks) == .written)
         #expect(try numbers(topic) == (0..<Int64(50 * 8192)).map { $0 })
+    }
+
+    @Test func `a broker that allows short transactions only is named with the setting, and the sink works within them`() throws {
+        let world = try TopicSinkTests(KafkaFixture.own(settings: ["transaction.max.timeout.ms=30000"]))
+        let topic = try world.kafka.topic()
+        let identity = self.identity(topic)
+        let refused = try #require(failure { try world.open(topic).claim(identity, adopt: false) })
+        #expect(refused.code == .invalidSetting && refused.what.contains("60000 ms"), "\(refused)")
+        #expect(refused.now.contains("kafka.transaction.timeout.ms=30000") && refused.why.contains("transaction.max.timeout.ms"))
+        for millis in ["30000", "5000"] {
+            let sink = try world.open(topic, properties: ["transaction.timeout.ms": millis])
+            try sink.claim(identity, adopt: false)
+            let batch: BatchNumber = millis == "30000" ? 1 : 2
+            let chunk = rows(.bare, (0..<20_000).map { [.int64($0), .text(String(repeating: "p", count: 200)), .int64(batch)] })
+            #expect(try sink.seal(identity, part: 0, batch: batch, digest: "d", rows: [chunk]) == .written)
+        }
+        #expect(try world.numbers(topic).count == 40_000)
+    }
+
+    @Test func `a sink that may write its topic and not read it is told which right is missing`() throws {
+        let world = try TopicSinkTests(
+            KafkaFixture.own(settings: [
+                "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+                "allow.everyone.if.no.acl.found=true",
+            ]))
+        let topic = try world.kafka.topic()
+        try world.kafka.run(
+            "acls", ["--add", "--allow-principal", "User:*", "--operation", "Write", "--operation", "Describe", "--topic", topic])
+        let seen = try #require(failure { try world.open(topic).claim(self.identity(topic), adopt: false) })
+        #expect(seen.code == .notAllowed && seen.now.contains("Read on topic \(topic)"), "\(seen)")
+    }
+
+    @Test func `a topic that was deleted and made again is another table`() throws {
+        let topic = try kafka.topic()
+        let identity = self.identity(topic)
+        let sink = try open(topic)
+        try sink.claim(identity, adopt: false)
+        _ = try sink.seal(identity, part: 0, batch: 1, digest: "d", after: .nothing, rows: [row(1)])
+        #expect(try eventually { try open(topic).sight(identity)?.parts == [0: SinkSight.Part(batch: 1, digest: "d")] })
+        let before = try #require(try open(topic).sight(identity)?.table)
+        #expect(!before.isEmpty)
+        try kafka.run("topics", ["--delete", "--topic", topic])
+        #expect(try eventually { try !kafka.run("topics", ["--list"]).contains(topic) })
+        try kafka.run("topics", ["--create", "--topic", topic, "--partitions", "1"])
+        #expect(eventually { (try? open(topic).sight(identity))??.table.map { $0 != before } ?? false })
+    }
+
+    @Test func `two names of one keyed job do not share a topic`() throws {
+        let topic = try kafka.topic()
+        let (eu, us) = (identity(topic, "e", .views), identity(topic, "d", .views))
+        var other = us
+        other.job = "us.\(topic)"
+        let sink = try open(topic, .views)
+        try sink.claim(eu, adopt: false)
+        let chunk = rows(.views, [[.text("a"), .timestamp(0), .int64(1)]])
+        _ = try sink.seal(eu, part: 0, batch: 1, digest: "d", rows: [chunk])
+        #expect(
+            eventually {
+                let seen = failure { try open(topic, .views).claim(other, adopt: false) }
+                return seen?.code == .sinkOwnedByOther && seen?.what.contains(eu.job) == true
+            })
     }
 
     @Test func `rows cannot be looked up, and the embedded broker is no place for them`() throws {

@@ -61,10 +61,11 @@ import Testing
                 + "  at least 0.70  missed")
     }
 
-    @Test(arguments: [
-        ([], ["views", "views-lz4", "keys"]), (["views"], ["views"]), (["vie"], nil),
-        (["keys", "views-lz4"], ["views-lz4", "keys"]), (["nothing"], nil),
-    ] as [([String], [String]?)])
+    @Test(
+        arguments: [
+            ([], ["views", "views-lz4", "keys"]), (["views"], ["views"]), (["vie"], nil),
+            (["keys", "views-lz4"], ["views-lz4", "keys"]), (["nothing"], nil),
+        ] as [([String], [String]?)])
     func `words mean a case, or all that begin with them`(_ words: [String], _ meant: [String]?) throws {
         let names = ["views", "views-lz4", "keys"]
         guard let meant else {

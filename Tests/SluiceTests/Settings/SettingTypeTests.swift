@@ -22,6 +22,7 @@ import Testing
     static let sink = SettingType.address(["sqlite", "postgres", "console"])
 
     @Test(arguments: [
+        Case(.schemaFiles, "1=a.avsc,2=b.avsc", "1=a.avsc,2=b.avsc"), Case(.schemaFiles, "a=b.avsc", "a=b.avsc"), Case(.schemaFiles, "", nil),
         Case(.text, "a b", "a b"), Case(.text, "", nil), Case(.file, "x/y.csv", "x/y.csv"), Case(.file, "", nil),
         Case(.integer(1...10), "7", "7"), Case(.integer(1...10), "0", nil), Case(.integer(1...10), "11", nil),
         Case(.integer(1...10), "7.5", nil), Case(.integer(1...10), "", nil),

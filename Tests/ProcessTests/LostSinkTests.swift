@@ -1,0 +1,94 @@
+import Engine
+import Foundation
+import TestSupport
+import Testing
+
+/// A sink that lost something between two runs of its job: the second run says what, and writes nothing.
+@Suite(.serialized) struct LostSinkTests {
+    enum Loss: String, CaseIterable, CustomTestStringConvertible {
+        case fileRemoved, tableDropped, tableEmptied, tableMadeAnew, sinkMistyped, ownersRemoved
+        var testDescription: String { rawValue }
+
+        var words: String {
+            switch self {
+            case .fileRemoved, .tableDropped: "the table is not there any more"
+            case .tableEmptied: "are gone"
+            case .tableMadeAnew: "made anew"
+            case .sinkMistyped: "the settings name"
+            case .ownersRemoved: "the sink does not know the job"
+            }
+        }
+    }
+
+    @Test(arguments: Loss.allCases) func `a sink that lost its rows stops the next start by name, and the restored one goes on`(loss: Loss) throws {
+        let harness = try JobHarness()
+        try harness.generate(events: 6000)
+        try harness.run(workers: 0, extra: ["--max-batch-records", "2000"])
+        let file = harness.directory.file("sink.db")
+        let kept = try copy(of: file)
+        var extra: [String] = []
+        switch loss {
+        case .fileRemoved: try FileManager.default.removeItem(atPath: file)
+        case .tableDropped: try change(file, "DROP TABLE campaign_views")
+        case .tableEmptied: try change(file, "DELETE FROM campaign_views")
+        case .tableMadeAnew:
+            try change(
+                file,
+                """
+                ALTER TABLE campaign_views RENAME TO old;
+                CREATE TABLE campaign_views (campaign_id TEXT NOT NULL, window_start TEXT NOT NULL, views INTEGER,
+                    PRIMARY KEY (campaign_id, window_start)) WITHOUT ROWID
+                """)
+        case .sinkMistyped: extra = ["--sink", "sqlite:\(harness.directory.path)/snik.db"]
+        case .ownersRemoved: try change(file, "DELETE FROM sluice_jobs")
+        }
+        let refused = try harness.run(workers: 0, extra: extra, expecting: 1)
+        #expect(refused.errors.contains(loss.words) && refused.errors.contains("sluice repair campaign-views"), "\(refused.errors)")
+        #expect(!FileManager.default.fileExists(atPath: harness.directory.file("snik.db")))
+        for suffix in ["-wal", "-shm"] where FileManager.default.fileExists(atPath: file + suffix) {
+            try FileManager.default.removeItem(atPath: file + suffix)
+        }
+        try kept.write(to: URL(fileURLWithPath: file))
+        try harness.run(workers: 0)
+        try harness.expectExact()
+    }
+
+    /// With all that still stands in the write-ahead log.
+    private func copy(of file: String) throws -> Data {
+        try change(file, "PRAGMA wal_checkpoint(TRUNCATE)")
+        return try Data(contentsOf: URL(fileURLWithPath: file))
+    }
+
+    private func change(_ file: String, _ script: String) throws {
+        let database = try openDatabase("sqlite:" + file)
+        defer { database.close() }
+        try database.executeScript(script)
+    }
+
+    @Test func `an older copy of the sink is named with the batches that it lacks`() throws {
+        let harness = try JobHarness()
+        try harness.generate(events: 2000)
+        try harness.run(workers: 0)
+        let file = harness.directory.file("sink.db")
+        let older = try copy(of: file)
+        try harness.generate(events: 2000)
+        try harness.run(workers: 0)
+        try older.write(to: URL(fileURLWithPath: file))
+        let refused = try harness.run(workers: 0, expecting: 1)
+        #expect(refused.errors.contains("lacks batches") && refused.errors.contains("older copy"), "\(refused.errors)")
+    }
+
+    @Test func `two names of one job do not overwrite each other's rows in the default sink`() throws {
+        let harness = try JobHarness()
+        try harness.generate(events: 3000)
+        try harness.run(workers: 0, extra: ["--name", "eu"])
+        let before = try harness.campaignViews()
+        let refused = try harness.run(workers: 0, extra: ["--name", "us"], expecting: 1)
+        #expect(refused.errors.contains("belongs to job eu") && refused.errors.contains("sink_table"), "\(refused.errors)")
+        #expect(try harness.campaignViews() == before)
+        try harness.run(workers: 0, extra: ["--name", "us", "--set", "sink_table=views_{job}"])
+        #expect(try harness.count("SELECT count(*) FROM views_us") == Int64(before.count))
+        let plan = try harness.sluice("explain", "campaign-views", "--set", "sink_table=views_{job}", "--set", "name=us")
+        #expect(plan.output.contains("views_us"), "\(plan.output)")
+    }
+}
