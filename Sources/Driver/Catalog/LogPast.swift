@@ -8,7 +8,7 @@ import Engine
 import Synchronization
 
 /// What the writer of a job's log knows to be in it.
-struct LogPast: Sendable {
+package struct LogPast: Sendable {
     /// Rows that have to be read for one manifest, at most; one in so many says everything.
     static let longestChain = 32
 
@@ -20,7 +20,7 @@ struct LogPast: Sendable {
     var batch: BatchNumber = 0
     var parts: [SealedPart] = []
 
-    init(epoch: Epoch) { self.epoch = epoch }
+    package init(epoch: Epoch) { self.epoch = epoch }
 
     /// The state that the next outcome may refer to.
     var stateToBuildOn: StateManifest? { chain < Self.longestChain ? state : nil }
@@ -30,7 +30,7 @@ struct LogPast: Sendable {
     }
 
     /// The past once `batch` is DONE.
-    func after(_ batch: BatchNumber, _ outcome: BatchOutcome) -> LogPast {
+    package func after(_ batch: BatchNumber, _ outcome: BatchOutcome) -> LogPast {
         var past = self
         past.batch = batch
         past.parts = outcome.parts.filter { $0.rows > 0 }
@@ -43,7 +43,7 @@ struct LogPast: Sendable {
     }
 
     /// Completes rows from the rows before them. Keeps what it saw last, so that batches read in ascending order are read once.
-    struct Reader {
+    package struct Reader {
         private let stored: (BatchNumber) throws -> StateText?
         private let parts: (BatchNumber) throws -> [SealedPart]?
         private var states: [BatchNumber: StateManifest] = [:]
@@ -52,7 +52,7 @@ struct LogPast: Sendable {
         /// - Parameters:
         ///   - stored: the state that a batch left, as the log has it.
         ///   - parts: the parts of a batch, if its row is still there.
-        init(stored: @escaping (BatchNumber) throws -> StateText?, parts: @escaping (BatchNumber) throws -> [SealedPart]?) {
+        package init(stored: @escaping (BatchNumber) throws -> StateText?, parts: @escaping (BatchNumber) throws -> [SealedPart]?) {
             self.stored = stored
             self.parts = parts
         }

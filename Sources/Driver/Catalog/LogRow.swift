@@ -13,7 +13,7 @@
 import Engine
 
 /// What all plans of a job have in common until it is started with another build or other settings.
-struct LogFrame: Codable, Hashable, Sendable {
+package struct LogFrame: Codable, Hashable, Sendable {
     var job: String
     var jobID: JobID
     var keyGroups: Int
@@ -24,7 +24,7 @@ struct LogFrame: Codable, Hashable, Sendable {
     var lookups: [String: String]
     var topicIDs: [String: String]
 
-    init(_ plan: BatchPlan) {
+    package init(_ plan: BatchPlan) {
         job = plan.job
         jobID = plan.jobID
         keyGroups = plan.keyGroups
@@ -38,7 +38,7 @@ struct LogFrame: Codable, Hashable, Sendable {
 }
 
 /// A manifest as a row holds it.
-struct StateText: Decodable, Sendable {
+package struct StateText: Decodable, Sendable {
     private struct Entry: Decodable {
         var firstGroup: Int
         var untilGroup: Int
@@ -69,7 +69,7 @@ struct StateText: Decodable, Sendable {
     var since: BatchNumber?
     var changed: [Change] = []
 
-    init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let object = try decoder.container(keyedBy: Key.self)
         version = try object.decode(Int64.self, forKey: .version)
         since = try object.decodeIfPresent(Int64.self, forKey: .since)
@@ -230,7 +230,7 @@ struct OutcomeText: Decodable {
 }
 
 /// One row of `sluice_batches` with its frame, as `columns` selects it.
-struct LogRow {
+package struct LogRow {
     static let columns = """
         b.batch, b.state, b.epoch, b.planned_at_millis, b.done_at_millis, b.batch_time_millis, b.watermark_before_millis, \
         b.watermark_after_millis, b.rows_in, b.rows_out, b.late, b.rejected, b.unmatched, b.bytes_in, b.digest, b.plan, \
@@ -242,7 +242,7 @@ struct LogRow {
     let outcomeText: OutcomeText?
     private(set) var record: BatchRecord
 
-    init(_ row: [SQLValue], jobID: JobID) throws {
+    package init(_ row: [SQLValue], jobID: JobID) throws {
         var cells = CellReader(row, of: "sluice_batches")
         let (batch, state, epoch) = (try cells.int(), try cells.named(BatchState.self), try cells.int())
         let (plannedAt, doneAt, batchTime) = (try cells.int(), try cells.optionalInt(), try cells.int())
@@ -294,7 +294,7 @@ struct LogRow {
     }
 
     /// The row with what other rows say of it.
-    func completed(by past: inout LogPast.Reader) throws -> BatchRecord {
+    package func completed(by past: inout LogPast.Reader) throws -> BatchRecord {
         var record = record
         record.plan.stateBefore = try planText.stateBefore.map { try past.whole($0) }
         record.plan.predecessors = try planText.predecessors?.compactMap { text in

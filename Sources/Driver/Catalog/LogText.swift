@@ -94,7 +94,7 @@ struct JSONText {
 
 /// What a plan's row holds beside its columns and its frame.
 /// - Parameter past: what the log holds of the batches before; nil writes everything down.
-func planText(_ plan: BatchPlan, past: LogPast?) -> String {
+package func planText(_ plan: BatchPlan, past: LogPast?) -> String {
     var json = JSONText()
     json.field("{\"seed\":", plan.seed)
     json.raw(",\"taskCounts\":")
@@ -135,7 +135,7 @@ func planText(_ plan: BatchPlan, past: LogPast?) -> String {
 }
 
 /// What came of a batch, beside the columns of its row.
-func outcomeText(_ outcome: BatchOutcome, past: LogPast?) -> String {
+package func outcomeText(_ outcome: BatchOutcome, past: LogPast?) -> String {
     var json = JSONText()
     json.raw("{\"parts\":")
     json.list(outcome.parts) { $0.part($1) }
@@ -175,7 +175,7 @@ func outcomeText(_ outcome: BatchOutcome, past: LogPast?) -> String {
 }
 
 /// A manifest that says everything itself, for a place that outlives the batches before.
-func manifestText(_ state: StateManifest) -> String {
+package func manifestText(_ state: StateManifest) -> String {
     var json = JSONText()
     json.manifest(state)
     return json.text

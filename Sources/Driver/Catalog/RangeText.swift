@@ -9,9 +9,9 @@
 import Engine
 import Foundation
 
-enum RangeText {
+package enum RangeText {
     /// - Parameter ranges: sorted by topic, as a plan's are.
-    static func text(_ ranges: [OffsetRange]) -> String {
+    package static func text(_ ranges: [OffsetRange]) -> String {
         var bytes: [UInt8] = [UInt8(ascii: "{")]
         bytes.reserveCapacity(ranges.count * 28 + 32)
         var topic: String?
@@ -38,7 +38,7 @@ enum RangeText {
     }
 
     /// The ranges, sorted by topic and partition; nil of another text.
-    static func ranges(_ text: String) -> [OffsetRange]? {
+    package static func ranges(_ text: String) -> [OffsetRange]? {
         var text = text
         return text.withUTF8 { bytes in
             var reader = Reader(bytes: bytes)

@@ -1,4 +1,4 @@
-@testable import Driver
+import Driver
 import Engine
 import Foundation
 import Testing
