@@ -30,16 +30,22 @@ package struct SinkRerun: Sendable, Equatable {
             guard plan.batch == wanted else { break }
             if let range = plan.ranges.first(where: { (starts[$0.topicPartition] ?? .max) > $0.from }) {
                 lacks = "Kafka has deleted records of \(range.topicPartition) that batch \(plan.batch) read"
-                return
+                break
             }
             if let state = plan.stateBefore, try !isKept(state) {
                 lacks = "the state before batch \(plan.batch) is not kept any more"
-                return
+                break
             }
             from = plan.batch
             wanted -= 1
         }
-        if wanted > 0 { lacks = "batch \(wanted) is not in the log one by one any more" }
+        if lacks == nil, wanted > 0 { lacks = "batch \(wanted) is not in the log one by one any more" }
+        // A repair runs again only with all the batches that it was made of.
+        for plan in plans where plan.kind == .repair && plan.output != .nothing {
+            guard let needed = plan.repairs?.first, let first = from, plan.batch >= first, needed < first else { continue }
+            from = plan.batch < last ? plan.batch + 1 : nil
+            lacks = "batch \(needed), which batch \(plan.batch) repaired, cannot run again"
+        }
     }
 }
 

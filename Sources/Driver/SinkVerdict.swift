@@ -92,13 +92,8 @@ extension SinkVerdict.Facts {
     /// Why the job must not start on this sink; nil when it may.
     package var refusal: Failure? {
         switch SinkVerdict.decide(self) {
-        case .begin, .goOn: nil
+        case .begin, .goOn, .runAgain: nil
         case .refuse(let failure): failure
-        case .runAgain(let batches):
-            Failure(
-                .ledgerConflict, "\(place) lacks batches \(batches.lowerBound) to \(batches.upperBound) of job \(job)",
-                why: "it was put back to an older copy, or rows and ledger were removed; the log and Kafka still have all that they need",
-                now: "`sluice repair \(job)` writes them again; or restore the sink; --adopt goes on without those rows")
         }
     }
 

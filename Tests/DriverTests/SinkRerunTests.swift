@@ -29,6 +29,21 @@ import Testing
         #expect(rerun(start: 0, keptFrom: 0, last: 7) == SinkRerun(from: nil, lacks: "batch 7 is not in the log one by one any more"))
     }
 
+    @Test func `a repair runs again only with the batches that it was made of`() {
+        var plans = (3...6).map { plan($0, from: $0 * 10) }
+        plans[2].kind = .repair
+        plans[2].ranges = []
+        plans[2].repairs = [2, 4]
+        func rerun() -> SinkRerun { SinkRerun(plans: plans, last: 6, starts: [partition: 0]) { _ in true } }
+        #expect(rerun() == SinkRerun(from: 6, lacks: "batch 2, which batch 5 repaired, cannot run again"))
+        plans[2].repairs = [3, 4]
+        #expect(rerun().from == 3)
+        // One that only says what was written again needs nothing.
+        plans[2].repairs = [1, 4]
+        plans[2].output = .nothing
+        #expect(rerun().from == 3)
+    }
+
     @Test func `a log that is whole runs again from its first batch, and a new one lacks nothing`() {
         let plans = (1...2).map { plan($0, from: $0 * 10) }
         #expect(SinkRerun(plans: plans, last: 2, starts: [partition: 0]) { _ in false } == SinkRerun(from: 1, lacks: nil))

@@ -19,7 +19,7 @@ import Testing
     @Test func `a broker that goes away under a standing job does not end it`() throws {
         let kafka = try KafkaFixture.own()
         let harness = try JobHarness(partitions: 2, topic: kafka.topic(partitions: 2), bootstrap: kafka.bootstrap)
-        try harness.generate(events: 3000)
+        try harness.generate(events: 3000, extra: ["--start", Self.start])
         let job = try harness.start(workers: 0, untilCaughtUp: false, extra: ["--interval", "100ms"])
         defer { job.kill9() }
         let first = try harness.expected().count

@@ -15,6 +15,7 @@ final class MadeDriver {
     var skewMillis: Int64 = 0
     private var machine: JobMachine?
     private var run: BatchRun?
+    private var sinkWasSilent = false
     private var job: RunningJob?
     private var watch: LeaseWatch?
     /// A worker is counted on until this is known of it.
@@ -69,6 +70,9 @@ final class MadeDriver {
         if !isUp {
             isUp = true
             start()
+        } else if world.sink.wasRestored {
+            // A job that rests asks its sink nothing. Whoever put the copy in place starts the job anew.
+            crash(forMillis: 10, build: nil)
         }
     }
 
@@ -142,8 +146,9 @@ final class MadeDriver {
             build = world.catalog.openPlan?.buildDigest ?? build
             restart(afterMillis: 500)
         case .ledgerConflict where world.sink.wasRestored:
+            // What a person does then: start it once more.
             world.marks.insert("restored sink refused")
-            world.stopByRefusal()
+            restart(afterMillis: 500)
         default: world.violate("driver \(number) stopped the job: \(reason)")
         }
     }
@@ -183,7 +188,7 @@ final class MadeDriver {
         case .claimSink:
             call(sinkUp) {
                 try world.sink.claim(epoch)
-                return .claimed(SinkClaimed(fixedParts: nil, sealed: world.sink.sealed))
+                return .claimed(SinkClaimed(fixedParts: nil, sealed: world.sink.sealed, sight: world.sink.sight))
             }
         case .write(let writes):
             call(catalogUp) {
@@ -217,6 +222,12 @@ final class MadeDriver {
                 return .done
             }
         case .run(let run): begin(run)
+        case .writeAgain(let batch):
+            call({ kafkaUp() ?? sinkUp() }) {
+                try MadeDelivery(world: world).again(batch, epoch: epoch)
+                return .done
+            }
+        case .repair: answer(.failure(Failure(.internal, "a repair nobody asked for", why: "no person is here", now: "look")), to: incarnation)
         case .finish(let batch, let next):
             call(catalogUp) {
                 try catalog.finish(batch, next: next, epoch: epoch, now: nowWall)
@@ -230,7 +241,7 @@ final class MadeDriver {
     private static func facts(_ world: World) -> StartFacts {
         let (kafka, catalog) = (world.kafka, world.catalog)
         let starts = kafka.ends.mapValues { _ in Int64(0) }
-        return StartFacts(
+        var facts = StartFacts(
             log: catalog.facts, partitions: kafka.partitions, starts: starts, ends: kafka.ends, from: starts,
             committed: Dictionary(
                 uniqueKeysWithValues: kafka.committed.map { partition, offset in
@@ -240,6 +251,16 @@ final class MadeDriver {
                 }),
             sinkOwner: world.sink.content.epoch == 0 ? .nobody : .job(catalog.record.jobID, world.sink.content.epoch),
             sealed: world.sink.sealed)
+        guard world.sink.content.epoch > 0 else { return facts }
+        facts.sink = SinkVerdict.Facts(
+            job: "made", place: "made", begun: Catalog.BegunTable(place: "made", identity: "made"), sight: world.sink.sight,
+            seals: catalog.seals,
+            history: catalog.done.flatMap { done in
+                (done.outcome?.parts ?? []).filter { $0.rows > 0 }.map {
+                    SealMark(part: $0.part, batch: done.plan.batch, digest: $0.digest)
+                }
+            }, open: catalog.openPlan?.batch, last: catalog.done.last?.plan.batch ?? 0, canRunFrom: 1, replacesRows: true)
+        return facts
     }
 
     // MARK: lease
@@ -300,6 +321,7 @@ final class MadeDriver {
             world.kafka.commit(Dictionary(uniqueKeysWithValues: run.plan.ranges.map { ($0.topicPartition, $0.until) }))
         }
         self.run = run
+        sinkWasSilent = false
         let members = members
         let actions = self.run?.begin(members) ?? []
         tick()
@@ -352,6 +374,7 @@ final class MadeDriver {
                     }
                 }
             case .rest:
+                sinkWasSilent = true
                 let batchRun = run.map { ($0.plan.batch, $0.epoch) }
                 later(200 + world.random.below(200)) { [unowned self] in
                     guard let run = self.run, (run.plan.batch, run.epoch) == batchRun! else { return }
@@ -380,6 +403,7 @@ final class MadeDriver {
             .success(
                 .ran(
                     RanBatch(
-                        result: reason.map { .failure($0) } ?? .success(finished), partsWithRows: run.partsWithRows, homes: run.homes))), to: incarnation)
+                        result: reason.map { .failure($0) } ?? .success(finished), partsWithRows: run.partsWithRows, homes: run.homes,
+                        sinkWasSilent: sinkWasSilent))), to: incarnation)
     }
 }

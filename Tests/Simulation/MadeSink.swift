@@ -41,6 +41,13 @@ final class MadeSink {
         wasRestored = true
     }
 
+    /// As a start sees it: for who decides what is missing.
+    var sight: SinkSight {
+        SinkSight(
+            owner: .job(JobID(text: "made"), content.epoch), table: "made", isSameTable: true,
+            parts: content.ledger.mapValues { SinkSight.Part(batch: $0.batch, digest: $0.digest, witness: .found) })
+    }
+
     func claim(_ epoch: Epoch) throws(Failure) {
         guard epoch >= content.epoch else { throw stale(epoch) }
         content.epoch = epoch

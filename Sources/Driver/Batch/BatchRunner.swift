@@ -33,6 +33,7 @@ package final class BatchRunner {
     private let waits: (Patience.Waiting?, Bool) -> Void
     private let inbox = Inbox<BatchRun.Event>()
     private(set) var run: BatchRun
+    private(set) var sinkWasSilent = false
     private var links: [String: WorkerPool.Worker] = [:]
     private var sealStart: ContinuousClock.Instant?
     /// A batch waits this long for a first worker, then the job says so and tries again later.
@@ -131,6 +132,7 @@ package final class BatchRunner {
 
     /// The sink is away: what was computed waits with its workers.
     private func rest(_ reason: Failure) {
+        sinkWasSilent = true
         switch patience.failed(reason, nowMillis: steadyMillis(), isDraining: isDraining(), spread: .random(in: 0...1)) {
         case .giveUp(let reason): inbox.put(.stop(reason))
         case .tryAgain(let afterMillis, let says):

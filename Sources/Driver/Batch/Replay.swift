@@ -41,6 +41,12 @@ package enum Replay {
                 now: "let the job finish it first")
         }
         let plan = logged.plan
+        if plan.kind == .repair {
+            throw Failure(
+                .notPossible, "batch \(batch) of job \(record.name) reads nothing",
+                why: "it is a repair of batches \((plan.repairs ?? []).map(String.init).joined(separator: " to "))",
+                now: "replay one of those")
+        }
         let job = try RunningJob(
             record: record, jobs: jobs, buildDigest: buildDigest, catalog: catalog, kept: plan.lookups)
         var differences: [String] = []

@@ -115,6 +115,10 @@ package func planText(_ plan: BatchPlan, past: LogPast?) -> String {
             json.value(past?.holds(mark) == true ? "\(mark.sink) \(mark.part) \(mark.batch)" : mark.line)
         }
     }
+    if let repairs = plan.repairs {
+        json.raw(",\"repairs\":")
+        json.list(repairs) { $0.value($1) }
+    }
     if !plan.splits.isEmpty {
         json.raw(",\"splits\":")
         json.object(Dictionary(uniqueKeysWithValues: plan.splits.map { (String($0.key), $0.value) })) { json, points in

@@ -44,14 +44,18 @@ package enum JobAsk: Sendable {
     case expectWorkers(count: Int, millis: Int64)
     /// Where these partitions end, and with `discovers` which others there are and where those begin.
     case ends([TopicPartition], discovers: Bool)
-    /// What has come at the worker that reads the job's batches whole.
     /// Whether the topic is still the one that was read; a failure says that it is not.
     case checkSource
+    /// What has come at the worker that reads the job's batches whole.
     case arrived(worker: String, [PartitionPosition], restMillis: Int64, paceMillis: Int64)
     /// First positions of partitions that were added.
     case startAt([PartitionPosition])
     case append(BatchPlan)
     case run(BatchRun)
+    /// A recorded batch once more into the sink, where that lacks it.
+    case writeAgain(BatchNumber)
+    /// A batch of kind repair.
+    case repair(BatchPlan)
     /// One transaction: DONE, and the next plan if there is one.
     case finish(FinishedBatch, next: BatchPlan?)
     /// What the log holds, after a write whose answer is in doubt.
@@ -71,6 +75,7 @@ package enum JobAnswer: Sendable {
     case ends([TopicPartition: Int64], found: [TopicPartition: Int64])
     case arrived([TopicPartition: Int64]?)
     case ran(RanBatch)
+    case repaired(RepairedRows)
     case log(LogStand)
 }
 
@@ -79,8 +84,13 @@ package struct RanBatch: Sendable {
     package var result: Result<BatchRunner.Finished, Failure>
     package var partsWithRows: Set<Int>
     package var homes: TaskPlacement
+    /// The sink did not answer for a while, and may be another than before.
+    package var sinkWasSilent: Bool
 
-    package init(result: Result<BatchRunner.Finished, Failure>, partsWithRows: Set<Int>, homes: TaskPlacement) {
+    package init(
+        result: Result<BatchRunner.Finished, Failure>, partsWithRows: Set<Int>, homes: TaskPlacement, sinkWasSilent: Bool = false
+    ) {
+        self.sinkWasSilent = sinkWasSilent
         self.result = result
         self.partsWithRows = partsWithRows
         self.homes = homes

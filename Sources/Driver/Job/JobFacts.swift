@@ -59,7 +59,7 @@ struct JobFacts {
             begun: try catalog.begunTables(jobID).first, sight: try sink.sight(identity), seals: log.seals,
             open: log.openPlan?.batch, last: log.lastDone?.plan.batch ?? 0,
             replacesRows: sinkReplacesRows(address: job.settings.sink, table: job.graph.sink), adopt: options.adopt)
-        guard let behind = facts.behind else { return facts }
+        guard let behind = options.repair == nil ? facts.behind : 1 else { return facts }
         let (history, plans) = try catalog.seals(jobID, since: behind, last: facts.last)
         let store = try StateStore(address: job.settings.state)
         let rerun = try SinkRerun(plans: plans, last: facts.last, starts: starts) { try isKept($0, in: store) }

@@ -124,6 +124,11 @@ package final class JobLoop {
             try Failpoint.loseAnswer("plan-unanswered")
             return .done
         case .run(let run): return .ran(runBatch(run))
+        case .writeAgain(let batch):
+            try withSink { try delivery().again(batch, sinkIdentity(), table: job().graph.sink, in: $0) }
+            return .done
+        case .repair(let plan):
+            return .repaired(try withSink { try delivery().repair(plan, sinkIdentity(), table: job().graph.sink, in: $0) })
         case .finish(let batch, let next):
             try catalog.finishBatch(
                 job().record.jobID, batch: batch.plan.batch, epoch: machine.epoch, outcome: batch.outcome,
@@ -245,6 +250,17 @@ package final class JobLoop {
         return SinkClaimed(fixedParts: sink.fixedParts, sealed: try sink.sealedBatches(identity), sight: sight)
     }
 
+    private func withSink<Answer>(_ body: (any Sink) throws -> Answer) throws -> Answer {
+        let job = try job()
+        let sink = try openSink(job.settings, table: job.graph.sink)
+        defer { sink.close() }
+        return try body(sink)
+    }
+
+    private func delivery() throws -> SinkDelivery {
+        SinkDelivery(record: try job().record, catalog: catalog, pool: pool, jobs: jobs, buildDigest: buildDigest)
+    }
+
     private func runBatch(_ run: BatchRun) -> RanBatch {
         Failpoint.reach("planned")
         let runner = BatchRunner(
@@ -266,7 +282,8 @@ package final class JobLoop {
                 return asked.stopReason
             })
         let result = Result { try runner.finish() }.mapError(failure)
-        return RanBatch(result: result, partsWithRows: runner.run.partsWithRows, homes: runner.run.homes)
+        return RanBatch(
+            result: result, partsWithRows: runner.run.partsWithRows, homes: runner.run.homes, sinkWasSilent: runner.sinkWasSilent)
     }
 
     /// Returns when the topic is known to be the one that was read (protocol 6).
@@ -310,9 +327,7 @@ package final class JobLoop {
         do {
             switch ask {
             case .renewSink:
-                let sink = try openSink(job.settings, table: job.graph.sink)
-                defer { sink.close() }
-                try sink.renew(sinkIdentity())
+                try withSink { try $0.renew(sinkIdentity()) }
                 Log.info("sink renewed", [("job", name), ("sink", job.settings.sink)])
             case .housekeep(let last, let state):
                 let report = try catalog.fold(

@@ -23,6 +23,8 @@ package struct LoopOptions: Sendable {
     package var targets: [TopicPartition: Int64]?
     package var starts: [TopicPartition: Int64]?
     package var backfill: BackfillBounds?
+    /// Put the sink right, then end; nothing new is read.
+    package var repair: RepairOrder?
     /// Looks at the rows of a backfill's last batch before they may be sealed.
     package var checkRows: (@Sendable ([Chunk]) throws -> Void)?
     package init() {}

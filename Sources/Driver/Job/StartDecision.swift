@@ -67,6 +67,12 @@ package struct StartDecision: Sendable {
     package var decidesAgain = false
     /// A flag that accepted positions has acted.
     package var usesUpFlags = false
+    /// Recorded batches that the sink lacks, to be written before anything else is run.
+    package var writesAgain: ClosedRange<BatchNumber>?
+    /// The sink is claimed with an empty ledger, because its rows were lost.
+    package var claimsAnew = false
+    /// What a batch of kind repair shall write; one that only records what was written again has no rows.
+    package var repair: (batches: ClosedRange<BatchNumber>, writes: Bool)?
     /// The state to go on from, where a jump led back.
     package var version: KeptVersion?
 
@@ -98,7 +104,7 @@ package struct StartDecision: Sendable {
     private mutating func decide() throws(Failure) {
         let isAnotherTopic = try checkTopic()
         let steps = try RecoveryPlan.decide(facts.recovery(of: job, options: options))
-        if let sink = facts.sink, let refusal = sink.refusal { throw refusal }
+        try decideSink()
         try checkParts()
         for step in steps { carryOut(step) }
         if isAnotherTopic {
@@ -107,6 +113,7 @@ package struct StartDecision: Sendable {
         }
         if let open = facts.log.openPlan { sealedParts = Set(facts.sealed.filter { $0.value >= open.batch }.keys) }
         try acceptOrRefuseLoss()
+        if options.resetTime, openPlan != nil { decidesAgain = true }
         recordTimeReset()
         addNewPartitions()
         try checkTails()
@@ -224,6 +231,27 @@ package struct StartDecision: Sendable {
             now:
                 "nothing was read; if it is the same topic on another cluster start with --accept-topic, which compares the last records; to read the new one run the job under another --name"
         )
+    }
+
+    /// What the sink lacks is written again by the batches themselves, where they can still run; else it is refused (protocol 1).
+    private mutating func decideSink() throws(Failure) {
+        guard let sink = facts.sink else { return }
+        guard let order = options.repair else {
+            if let refusal = sink.refusal { throw refusal }
+            if case .runAgain(let batches) = SinkVerdict.decide(sink) { writesAgain = batches }
+            return
+        }
+        switch try RepairPlan.decide(sink, order, isTopic: sinkTopic(job.settings.sink) != nil) {
+        case .nothing: break
+        case .runAgain(let batches):
+            writesAgain = batches
+            repair = (batches, false)
+        case .writeAnew(let batches):
+            claimsAnew = true
+            writesAgain = batches
+            repair = (batches, false)
+        case .rewrite(let batches): repair = (batches, true)
+        }
     }
 
     /// Without an exchange part p is partition p of the input: a sink with fewer parts has no place for the last ones.
@@ -365,6 +393,7 @@ extension RunningJob {
     /// What the ledger must hold of each part that the plan may seal.
     func predecessors(of plan: BatchPlan, _ seals: [SealMark]) -> [SealMark] {
         guard !seals.isEmpty else { return [] }
+        if plan.kind == .repair { return seals.filter { $0.part == BatchPlan.repairPart } }
         let parts =
             graph.hasExchange
             ? Set(0..<(plan.taskCounts.last ?? 0)) : Set(plan.ranges.map { Int($0.partition) })

@@ -47,6 +47,11 @@ public struct BatchPlan: Sendable, Codable, Equatable {
     public var predecessors: [SealMark]?
     /// What is known of a range beyond its offsets, by index of the range.
     public var marks: [Int: RangeMark]?
+    /// For a batch of kind repair: the first and the last of the batches whose rows it writes again.
+    public var repairs: [BatchNumber]?
+
+    /// The sink part that a batch of kind repair writes, whatever parts the rows were of.
+    public static let repairPart = 0
 
     /// What leaves a stateful stage: the keys that this batch changed, nothing (state only), or every key of the state.
     public enum OutputMode: String, Sendable, Codable { case changes, nothing, complete }

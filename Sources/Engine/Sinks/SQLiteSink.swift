@@ -39,7 +39,7 @@ package final class SQLiteSink: Sink {
     }
 
     package func claim(_ identity: SinkIdentity, _ claim: SinkClaim) throws {
-        let database = try opened(orCreate: claim.begins || claim.adopt)
+        let database = try opened(orCreate: claim.begins || claim.adopt || claim.anew)
         try queue.takeTurn {
             try database.transaction { try ledger(database).claim(identity, claim) }
         }

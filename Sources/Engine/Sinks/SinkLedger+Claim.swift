@@ -16,6 +16,9 @@ extension SinkLedger {
         if database.dialect == .postgres { try lockClaims() }
         try makeTables()
         try takeJob(identity, claim)
+        if claim.anew {
+            try database.execute("DELETE FROM sluice_ledger WHERE job_id = $1 AND sink = $2", key(identity))
+        }
         try takeTable(identity, claim)
         if claim.adopt { try takeLedger(identity, claim) }
     }
@@ -85,7 +88,7 @@ extension SinkLedger {
         if let found = try FoundTable(text, in: database) {
             if let difference = found.difference(from: text, place: place) { throw difference }
         } else {
-            guard claim.begins || claim.adopt else {
+            guard claim.begins || claim.adopt || claim.anew else {
                 throw SinkRefusal.lost(identity, "the table is not there, and the job has written to it before", place: place)
             }
             try database.execute(text.createTable)
@@ -112,7 +115,7 @@ extension SinkLedger {
             """
             INSERT INTO sluice_claims (job_id, sink, job, identity, parent, keys) VALUES ($1, $2, $3, $4, $5, $6)
             ON CONFLICT (job_id, sink) DO UPDATE SET job = excluded.job, parent = excluded.parent, keys = excluded.keys,
-                taken_by = NULL, identity = \(claim.adopt ? "excluded.identity" : "coalesce(sluice_claims.identity, excluded.identity)")
+                taken_by = NULL, identity = \(claim.adopt || claim.anew ? "excluded.identity" : "coalesce(sluice_claims.identity, excluded.identity)")
             """,
             key(identity) + [.text(identity.job), .text(now), .text(claim.parent?.text), .text(claim.keys)])
     }

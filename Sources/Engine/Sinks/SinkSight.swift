@@ -53,6 +53,8 @@ public struct SinkClaim: Sendable {
     public var adopt = false
     /// The log has the table as begun and never confirmed: it may be made where it is missing.
     public var begins = false
+    /// The table's rows were lost and are written again from the log: it may be made, and our ledger rows go.
+    public var anew = false
     /// The last batch that the log has as done, 0 for a new log: by it a sink that forgets with time knows whether it has
     /// forgotten.
     public var after: BatchNumber = 0
@@ -66,11 +68,12 @@ public struct SinkClaim: Sendable {
     public var keys: String?
 
     public init(
-        adopt: Bool = false, begins: Bool = false, after: BatchNumber = 0, open: BatchNumber? = nil,
+        adopt: Bool = false, begins: Bool = false, anew: Bool = false, after: BatchNumber = 0, open: BatchNumber? = nil,
         seals: [SealMark] = [], parent: JobID? = nil, keys: String? = nil
     ) {
         self.adopt = adopt
         self.begins = begins
+        self.anew = anew
         self.after = after
         self.open = open
         self.seals = seals

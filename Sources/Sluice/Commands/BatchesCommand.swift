@@ -49,23 +49,30 @@ enum BatchesCommand {
     }
 
     private static func table(_ records: [BatchRecord]) -> Table {
-        var table = Table([
-            .number("batch"), .text("state"), .number("offsets"), .number("rows in"), .number("out"), .number("late"),
-            .number("rejected"), .number("tombstones"), .number("unmatched"), .number("run ms"), .number("seal ms"), .number("commit ms"),
-            .text("done at"),
-        ])
+        // A column for the rare: repairs, redrives and the like.
+        let hasKinds = records.contains { ($0.plan.kind ?? .live) != .live }
+        var table = Table(
+            [
+                .number("batch"), .text("state"),
+            ] + (hasKinds ? [.text("kind")] : []) + [
+                .number("offsets"), .number("rows in"), .number("out"), .number("late"),
+                .number("rejected"), .number("tombstones"), .number("unmatched"), .number("run ms"), .number("seal ms"), .number("commit ms"),
+                .text("done at"),
+            ])
         for record in records {
             let outcome = record.outcome
             func count(_ value: (BatchOutcome) -> Int64) -> String { outcome.map { grouped(value($0)) } ?? "-" }
             func time(_ value: (BatchTimings) -> Double?) -> String {
                 outcome.flatMap { value($0.timings) }.map(tenths) ?? "-"
             }
-            table.add([
-                "\(record.plan.batch)", record.state == .done ? "DONE" : "PLANNED",
-                grouped(record.plan.ranges.reduce(0) { $0 + $1.count }), count { $0.rowsIn }, count { $0.rowsOut },
-                count { $0.late }, count { $0.rejected }, count { $0.tombstones ?? 0 }, count { $0.unmatched }, time { $0.runMillis },
-                time { $0.sealMillis }, time { $0.commitMillis }, record.doneAtMillis.map { formatTime($0) } ?? "-",
-            ])
+            table.add(
+                [
+                    "\(record.plan.batch)", record.state == .done ? "DONE" : "PLANNED",
+                ] + (hasKinds ? [(record.plan.kind ?? .live).rawValue] : []) + [
+                    grouped(record.plan.ranges.reduce(0) { $0 + $1.count }), count { $0.rowsIn }, count { $0.rowsOut },
+                    count { $0.late }, count { $0.rejected }, count { $0.tombstones ?? 0 }, count { $0.unmatched }, time { $0.runMillis },
+                    time { $0.sealMillis }, time { $0.commitMillis }, record.doneAtMillis.map { formatTime($0) } ?? "-",
+                ])
         }
         return table
     }

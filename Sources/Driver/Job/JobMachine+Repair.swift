@@ -1,0 +1,44 @@
+// A job's batches of kind repair: planned, carried out and finished as others are, but their rows come from recorded batches
+// and no position moves (protocol 15).
+//
+// A plan of kind repair that is open after a crash is carried out by whoever starts next. State and watermark are carried on,
+// because the next start takes both from the newest batch.
+
+import Engine
+
+extension JobMachine {
+    /// - Parameter writes: false where the batches have been written again under their own numbers: the log then only says so.
+    mutating func planRepair(_ batches: ClosedRange<BatchNumber>, writes: Bool, _ moment: Moment) {
+        guard let job = running else { return }
+        do {
+            var plan = PlanFrame(
+                job: job, epoch: epoch, batch: lastBatch + 1, watermarkBeforeMillis: closedWatermark, topicIDs: topicIDs,
+                stateBefore: lastState, parts: 1
+            ).plan([], batchTimeMillis: try batchTime(moment), seed: moment.random)
+            plan.kind = .repair
+            plan.output = writes ? .changes : .nothing
+            plan.repairs = [batches.lowerBound, batches.upperBound]
+            plan.predecessors = job.predecessors(of: plan, seals)
+            planned = plan
+            phase = .append
+        } catch { failed(error, moment) }
+    }
+
+    mutating func repaired(_ rows: RepairedRows, _ moment: Moment) {
+        guard let plan = openPlan else { return }
+        var outcome = BatchOutcome()
+        outcome.digest = rows.digest
+        if let part = rows.part {
+            outcome.parts = [part]
+            outcome.rowsOut = part.rows
+            outcome.refused = part.refused
+        }
+        outcome.watermarkAfterMillis = lastWatermark
+        outcome.state = lastState
+        outcome.state?.version = plan.batch
+        outcome.timings.runMillis = Double(moment.steadyMillis - begunMillis)
+        finished = FinishedBatch(
+            plan: plan, outcome: outcome, positions: [], quarantine: [], inlineState: [], workers: [])
+        phase = .finish
+    }
+}
