@@ -15,6 +15,9 @@
 // confirmed offsets is confirmed by the next batch or start. The next PLANNED stands in the same transaction as DONE when
 // records already wait and the interval is over, so a busy job pays one fsync a batch (protocol 4).
 //
+// State that is kept in another number of key groups is written anew by a batch of its own, before anything else is planned and
+// behind an open plan (protocol 5).
+//
 // When changing it: nothing may run before its plan is durable; offsets never go ahead of the log; a failure from outside
 // runs the same plan again, it never plans another.
 
@@ -373,6 +376,8 @@ package struct JobMachine: Sendable {
         lastBatch = log.lastDone?.plan.batch ?? 0
         lastWatermark = job?.record.kind == .backfill ? nil : log.lastDone?.outcome?.watermarkAfterMillis
         lastState = log.lastDone?.outcome?.state
+        // Earlier builds wrote it into the plan alone.
+        if lastState != nil, lastState?.keyGroups == nil { lastState?.keyGroups = log.lastDone?.plan.keyGroups }
         closedWatermark = log.lastDone?.plan.watermarkBeforeMillis
     }
 
@@ -397,6 +402,7 @@ package struct JobMachine: Sendable {
     private mutating func idle(_ moment: Moment) {
         if open != nil { return phase = .run }
         if case .drain(let state) = wish { return end(state, nil) }
+        if needsRehash { return planRehash(moment) }
         if isCaughtUp { return end(.finished, nil) }
         let wait =
             hasBacklog && !foundNothing
@@ -407,6 +413,32 @@ package struct JobMachine: Sendable {
     private var isCaughtUp: Bool {
         guard let targets else { return false }
         return targets.allSatisfy { (positions[$0.key]?.position ?? 0) >= $0.value }
+    }
+
+    /// The state is kept in another number of key groups than the job has now.
+    private var needsRehash: Bool {
+        guard let job, job.isStateful, let kept = (finished?.outcome.state ?? lastState)?.keyGroups else { return false }
+        return kept != job.settings.keyGroups
+    }
+
+    /// A batch that reads nothing and leaves the state in the job's key groups; nothing else is planned before it.
+    private mutating func planRehash(_ moment: Moment) {
+        guard let job, let state = lastState else { return end(.failed, defect("there is no state to rehash")) }
+        do {
+            let time = try batchTime(moment)
+            let frame = PlanFrame(
+                job: job, epoch: epoch, batch: lastBatch + 1, watermarkBeforeMillis: closedWatermark, topicIDs: topicIDs,
+                stateBefore: state, parts: max(1, members))
+            var plan = frame.plan([], batchTimeMillis: time, seed: moment.random)
+            plan.kind = .rehash
+            plan.output = .nothing
+            plan.predecessors = job.predecessors(of: plan, seals)
+            say(
+                .notice, "state rehashed",
+                [("batch.id", "\(plan.batch)"), ("from", "\(state.keyGroups ?? 0)"), ("to", "\(plan.keyGroups)")])
+            planned = plan
+            phase = .append
+        } catch { failed(Engine.failure(error), moment) }
     }
 
     private func discovers(_ moment: Moment) -> Bool {
@@ -586,6 +618,8 @@ package struct JobMachine: Sendable {
             watermark: tracker(job), positions: Array(positions.values), unread: unread)
         var outcome = result.outcome
         outcome.retries = done.run.retries
+        // No record was read, so nothing was learned about time.
+        if plan.kind == .rehash { outcome.watermarkAfterMillis = lastWatermark }
         outcome.workers = done.run.usedWorkers.count
         outcome.timings.planMillis = planMillis
         outcome.timings.runMillis = done.runMillis
@@ -617,7 +651,7 @@ package struct JobMachine: Sendable {
     }
 
     private var canPlanTogether: Bool {
-        guard wish == .run, silence == nil, !decidesAgain else { return false }
+        guard wish == .run, silence == nil, !decidesAgain, !needsRehash else { return false }
         guard let targets else { return true }
         let after = positionsAfterFinished
         return !targets.allSatisfy { (after[$0.key]?.position ?? 0) >= $0.value }
