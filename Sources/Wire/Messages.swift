@@ -24,7 +24,7 @@ import Engine
 import Foundation
 
 /// The version that every registration carries.
-package let wireVersion = 5
+package let wireVersion = 6
 
 // MARK: membership
 
@@ -129,6 +129,8 @@ package struct BatchContext: Codable, Sendable, Hashable {
     package var watermarkBeforeMillis: Int64?
     package var parts: Int
     package var keyGroups: Int
+    /// The batch writes the state anew; so many key groups is what the entries of the state before count in.
+    package var rehashFrom: Int?
     package var lookups: [String: String]
     package var output: BatchPlan.OutputMode
     /// Which try at the batch this is, rising with each; a try that was given up is cancelled by it.
@@ -142,6 +144,7 @@ package struct BatchContext: Codable, Sendable, Hashable {
         watermarkBeforeMillis = plan.watermarkBeforeMillis
         parts = plan.taskCounts.last ?? 1
         keyGroups = plan.keyGroups
+        rehashFrom = plan.kind == .rehash ? plan.stateBefore?.keyGroups ?? plan.keyGroups : nil
         lookups = plan.lookups
         output = plan.output ?? .changes
         self.run = run
@@ -226,8 +229,8 @@ package struct TaskSpec: Codable, Sendable {
     package var mark: RangeMark?
     /// Later stages: the parts of stage 0 that made a block for this one.
     package var sources: PartRuns?
-    /// Stateful stages: the files of the state that this part starts from, in the order to apply them.
-    package var state: [StateFile]?
+    /// Stateful stages: the entries of the state that this part starts from, cut to its key groups.
+    package var state: [StateManifest.Entry]?
 
     package init(part: Int, attempt: Int, range: OffsetRange) {
         self.part = part
@@ -235,7 +238,7 @@ package struct TaskSpec: Codable, Sendable {
         self.range = range
     }
 
-    package init(part: Int, attempt: Int, sources: PartRuns, state: [StateFile]) {
+    package init(part: Int, attempt: Int, sources: PartRuns, state: [StateManifest.Entry]) {
         self.part = part
         self.attempt = attempt
         self.sources = sources

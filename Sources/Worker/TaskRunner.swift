@@ -190,12 +190,12 @@ struct TaskRunner {
         }
         let bounds = BatchPlan.keyGroupBounds(parts: request.context.parts, keyGroups: request.context.keyGroups)
         let groups = bounds[task.part]..<bounds[task.part + 1]
-        let warm = try loadState(groups, files: task.state ?? [])
+        let warm = try loadState(groups, task.state ?? [])
         if let watermark = request.context.watermarkBeforeMillis { warm.state.evict(watermarkMillis: watermark) }
         let result = try merge.finish(state: warm.state, output: request.context.output)
 
         try finishOutput(result.output, part: task.part, task: task, report: &report, holdRows: holdRows)
-        if !request.replay && result.delta.selectedCount > 0 {
+        if !request.replay && (result.delta.selectedCount > 0 || isRehash && warm.state.groupCount > 0) {
             try offerState(result.delta, task: task, groups: groups, warm: warm, report: &report)
         }
         report.stateRows = Int64(warm.state.groupCount)
@@ -208,12 +208,21 @@ struct TaskRunner {
         return from..<until
     }
 
-    private func loadState(_ groups: Range<Int>, files: [StateFile]) throws -> WarmState {
+    /// The whole state is read in its old key groups, and written down in the batch's.
+    private var isRehash: Bool { request.context.rehashFrom != nil }
+
+    private func loadState(_ groups: Range<Int>, _ entries: [StateManifest.Entry]) throws -> WarmState {
         let jobID = request.job.jobID
-        if !request.replay, let warm = slot.state(jobID, groups), warm.advance(to: files) { return warm }
-        let state = KeyedState(graph: runtime.graph, keyGroups: request.context.keyGroups)
+        let keyGroups = request.context.keyGroups
+        if !request.replay, !isRehash, let warm = slot.state(jobID, groups), warm.keyGroups == keyGroups,
+            warm.advance(to: entries)
+        {
+            return warm
+        }
+        let state = KeyedState(graph: runtime.graph, keyGroups: keyGroups)
         let store = try StateStore(address: runtime.settings.state)
-        for file in files {
+        for source in StateSources(entries).sources {
+            let file = source.file
             let bytes: [UInt8]
             if file.inline {
                 bytes = try driver.inlineState(jobID: jobID, name: file.name)
@@ -221,9 +230,11 @@ struct TaskRunner {
             } else {
                 bytes = try store.get(jobID, file)
             }
-            state.apply(delta: try runtime.graph.state(ChunkCodec.decode(bytes, for: .state)), groups: groups)
+            state.apply(
+                file: try runtime.graph.state(ChunkCodec.decode(bytes, for: .state)), named: source.groups,
+                of: request.context.rehashFrom ?? keyGroups, groups: groups)
         }
-        let warm = WarmState(groups: groups, state: state, files: files)
+        let warm = WarmState(groups: groups, keyGroups: keyGroups, state: state, entries: entries)
         if !request.replay { slot.keep(jobID, warm) }
         return warm
     }
@@ -232,8 +243,10 @@ struct TaskRunner {
         _ delta: Chunk, task: TaskSpec, groups: Range<Int>, warm: WarmState, report: inout TaskReport
     ) throws {
         let jobID = request.job.jobID
-        let isSnapshot = StateCompaction.isDue(
-            files: warm.files, stateRows: warm.state.groupCount, deltaRows: delta.selectedCount)
+        let isSnapshot =
+            isRehash
+            || StateCompaction.isDue(
+                files: StateSources(warm.entries).files, stateRows: warm.state.groupCount, deltaRows: delta.selectedCount)
         let content = isSnapshot ? warm.state.snapshot(with: delta) : delta
         let bytes = ChunkCodec.encode(content, for: .state)
         let inline = bytes.count <= runtime.settings.stateInlineBytes

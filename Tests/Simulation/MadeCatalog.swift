@@ -7,7 +7,7 @@ import Driver
 import Engine
 
 final class MadeCatalog {
-    private(set) var record: JobRecord
+    var record: JobRecord
     private(set) var lease = Lease(epoch: 0, holder: nil, untilMillis: 0)
     private(set) var positions: [TopicPartition: PartitionPosition] = [:]
     private(set) var done: [BatchRecord] = []

@@ -29,9 +29,10 @@ final class MadeWorker {
 
     private struct Warm {
         var groups: Range<Int>
-        var files: [String]
+        var keyGroups: Int
+        var entries: [StateManifest.Entry]
         var totals: [Int64: Int64]
-        var offered: (file: String, delta: [Int64: Int64])?
+        var offered: (file: StateFile, delta: [Int64: Int64])?
     }
 
     init(number: Int, world: World) {
@@ -240,53 +241,56 @@ final class MadeWorker {
         }
         let bounds = BatchPlan.keyGroupBounds(parts: context.parts, keyGroups: context.keyGroups)
         let groups = bounds[task.part]..<bounds[task.part + 1]
-        var state = try load(groups, task.state ?? [], context.keyGroups)
+        var state = try load(groups, task.state ?? [], context)
         var made = MadeRows()
         for (key, count) in added { made.totals[key] = (state.totals[key] ?? 0) + count }
         var report = TaskReport()
         finish(made, part: task.part, held: key(context.batch, context.epoch, task.part, task.attempt), request, &report)
-        if !added.isEmpty {
+        let isRehash = context.rehashFrom != nil
+        if !added.isEmpty || isRehash && !state.totals.isEmpty {
             // As many files as a small state keeps, then a snapshot.
-            let isSnapshot = state.files.count >= 5
+            let isSnapshot = isRehash || StateSources(state.entries).files.count >= 5
             let content = isSnapshot ? state.totals.merging(made.totals) { $1 } : made.totals
             let bytes = [UInt8](content.sorted { $0.key < $1.key }.map { "\($0.key):\($0.value)" }.joined(separator: ",").utf8)
             let name = "v\(context.batch)-\(groups.lowerBound)-\(context.epoch)-\(task.attempt)"
-            report.state = StateFile(
+            let file = StateFile(
                 kind: isSnapshot ? .snapshot : .delta, version: context.batch, name: name, inline: true, bytes: bytes.count,
                 rows: content.count, digest: digest(of: bytes))
+            report.state = file
             report.inlineState = Data(bytes)
-            state.offered = (name, content)
+            state.offered = (file, content)
         }
         warm = warm.filter { !$0.value.groups.overlaps(groups) }
         warm[groups.lowerBound] = state
         return TaskResult(part: task.part, attempt: task.attempt, report: report)
     }
 
-    private func load(_ groups: Range<Int>, _ files: [StateFile], _ keyGroups: Int) throws -> Warm {
-        let names = files.map(\.name)
-        if var known = warm[groups.lowerBound], known.groups == groups {
-            if let offered = known.offered, names.last == offered.file {
+    private func load(_ groups: Range<Int>, _ entries: [StateManifest.Entry], _ context: BatchContext) throws -> Warm {
+        if var known = warm[groups.lowerBound], known.groups == groups, known.keyGroups == context.keyGroups, context.rehashFrom == nil {
+            if let offered = known.offered, entries == StateManifest.following(known.entries, groups: groups, offered: offered.file) {
                 known.totals.merge(offered.delta) { $1 }
-                known.files = names
+                known.entries = entries
                 known.offered = nil
                 return known
             }
-            if known.files == names {
+            if known.entries == entries {
                 known.offered = nil
                 return known
             }
         }
         guard world.catalog.isUp else { throw MadeCatalog.away }
         var totals: [Int64: Int64] = [:]
-        for file in files {
-            guard let bytes = world.catalog.state[file.name], digest(of: bytes) == file.digest else {
-                throw Failure(.stateMissing, "state \(file.name) is not there", why: "made so", now: "look")
+        for source in StateSources(entries).sources {
+            guard let bytes = world.catalog.state[source.file.name], digest(of: bytes) == source.file.digest else {
+                throw Failure(.stateMissing, "state \(source.file.name) is not there", why: "made so", now: "look")
             }
             for pair in String(decoding: bytes, as: UTF8.self).split(separator: ",") {
                 let numbers = pair.split(separator: ":").compactMap { Int64($0) }
-                if groups.contains(Self.group(numbers[0], keyGroups)) { totals[numbers[0]] = numbers[1] }
+                let named = Self.group(numbers[0], context.rehashFrom ?? context.keyGroups)
+                guard source.groups.contains(where: { $0.contains(named) }) else { continue }
+                if groups.contains(Self.group(numbers[0], context.keyGroups)) { totals[numbers[0]] = numbers[1] }
             }
         }
-        return Warm(groups: groups, files: names, totals: totals)
+        return Warm(groups: groups, keyGroups: context.keyGroups, entries: entries, totals: totals)
     }
 }

@@ -14,7 +14,7 @@ package enum Mutant: String, CaseIterable, Sendable {
 struct Scenario {
     enum Fault: CaseIterable {
         case driverCrash, driverPause, workerCrash, workerPause, kafkaOutage, catalogOutage, sinkOutage, cutOff, clockJump
-        case buildChange, partitionAdded, sinkRestored
+        case buildChange, keyGroupsChange, partitionAdded, sinkRestored
     }
 
     /// Where made time begins, since 1970.
@@ -101,6 +101,10 @@ struct Scenario {
         switch fault {
         case .driverCrash: one(world.drivers).crash(forMillis: lasts, build: nil)
         case .buildChange: one(world.drivers).crash(forMillis: lasts, build: world.random.chance(0.5) ? "b2" : "b1")
+        case .keyGroupsChange:
+            // A start with other settings; the driver that runs the job does not hear of it.
+            world.catalog.record.settings["key_groups"] = "\([7, 64, 128, 256][Int(world.random.below(4))])"
+            one(world.drivers).crash(forMillis: lasts, build: nil)
         case .driverPause: one(world.drivers).pause(forMillis: lasts + world.random.below(7000))
         case .workerCrash: one(world.workers).crash(forMillis: lasts)
         case .workerPause: one(world.workers).pause(forMillis: lasts)

@@ -160,7 +160,15 @@ package struct BatchRun: Sendable {
 
     // MARK: events
 
-    package mutating func begin(_ members: [Member]) -> [Action] { carryOut(tracker.start(), members) }
+    package mutating func begin(_ members: [Member]) -> [Action] {
+        if let kept = plan.stateBefore?.keyGroups, kept != plan.keyGroups, plan.kind != .rehash {
+            return end(
+                Failure(
+                    .internal, "batch \(plan.batch) was planned in \(plan.keyGroups) key groups, its state is in \(kept)",
+                    why: "a batch that rehashes must stand between them", now: "report this defect; nothing was written"))
+        }
+        return carryOut(tracker.start(), members)
+    }
 
     package mutating func handle(_ event: Event, _ members: [Member]) -> [Action] {
         guard !isOver else { return [] }
@@ -351,7 +359,7 @@ package struct BatchRun: Sendable {
     }
 
     private func request(_ stage: Int, _ attempts: [Attempt], _ blocks: StageBlocks?) -> RunTasks {
-        let state = stage == 0 ? [:] : stateFiles(parts: attempts.map(\.part))
+        let state = stage == 0 ? [:] : stateEntries(parts: attempts.map(\.part))
         let isWhole = stage == 0 && manner.isGathered && attempts.count == plan.taskCounts[0]
         return RunTasks(
             job: spec, context: context, stage: stage,
@@ -382,7 +390,7 @@ package struct BatchRun: Sendable {
         guard plan.taskCounts.count == 2, plan.taskCounts[1] == 1, attempts.allSatisfy({ $0.attempt == 1 }) else { return nil }
         return TaskSpec(
             part: Self.onwardAttempt.part, attempt: Self.onwardAttempt.attempt, sources: PartRuns(),
-            state: stateFiles(parts: [0])[0] ?? [])
+            state: stateEntries(parts: [0])[0] ?? [])
     }
 
     private var context: BatchContext {
@@ -407,11 +415,13 @@ package struct BatchRun: Sendable {
         }
     }
 
-    private func stateFiles(parts: [Int]) -> [Int: [StateFile]] {
+    private func stateEntries(parts: [Int]) -> [Int: [StateManifest.Entry]] {
         guard let manifest = plan.stateBefore else { return [:] }
+        // Keys of any old group may come to any new one.
+        if plan.kind == .rehash { return Dictionary(uniqueKeysWithValues: parts.map { ($0, manifest.entries) }) }
         let bounds = BatchPlan.keyGroupBounds(parts: plan.taskCounts[1], keyGroups: plan.keyGroups)
         return Dictionary(
-            uniqueKeysWithValues: parts.map { ($0, manifest.files(for: bounds[$0]..<bounds[$0 + 1])) })
+            uniqueKeysWithValues: parts.map { ($0, manifest.entries(for: bounds[$0]..<bounds[$0 + 1])) })
     }
 
     private func asked(_ stage: Int) -> RunTasksReply.Asked {

@@ -154,7 +154,7 @@ package struct OutcomeBuilder: Sendable {
                 if let bytes = report.inlineState { inline.append(InlineState(name: file.name, bytes: [UInt8](bytes))) }
             }
             outcome.state = .next(
-                after: plan.stateBefore, version: plan.batch,
+                after: plan.kind == .rehash ? nil : plan.stateBefore, version: plan.batch,
                 bounds: BatchPlan.keyGroupBounds(parts: plan.taskCounts[1], keyGroups: plan.keyGroups), offered: offered)
         }
         outcome.watermarkAfterMillis = watermark.watermark(

@@ -57,9 +57,10 @@ extension Catalog {
         }
         if current > 0, unfit.isEmpty { candidates.append(current) }
         for number in candidates.reversed() {
-            guard let found = try batch(jobID, number), let outcome = found.outcome, let state = outcome.state,
+            guard let found = try batch(jobID, number), let outcome = found.outcome, var state = outcome.state,
                 try isKept(state)
             else { continue }
+            state.keyGroups = state.keyGroups ?? found.plan.keyGroups
             var positions = begun.whole
             var read = begun.folded
             try doneRanges(jobID, until: number) { logged in

@@ -39,6 +39,8 @@ extension JobMachine {
             watermark: tracker(job), positions: Array(positions.values), unread: unread)
         var outcome = result.outcome
         outcome.retries = done.run.retries
+        // No record was read, so nothing was learned about time.
+        if plan.kind == .rehash { outcome.watermarkAfterMillis = lastWatermark }
         outcome.workers = done.run.usedWorkers.count
         outcome.timings.planMillis = planMillis
         outcome.timings.runMillis = done.runMillis
@@ -70,7 +72,7 @@ extension JobMachine {
     }
 
     var canPlanTogether: Bool {
-        guard wish == .run, silence == nil, !decidesAgain, !comparesSink else { return false }
+        guard wish == .run, silence == nil, !decidesAgain, !comparesSink, !needsRehash else { return false }
         guard let targets else { return true }
         let after = positionsAfterFinished
         return !targets.allSatisfy { (after[$0.key]?.position ?? 0) >= $0.value }

@@ -17,6 +17,7 @@ extension JobMachine {
             self.repair = nil
             return planRepair(repair.batches, writes: repair.writes, moment)
         }
+        if needsRehash { return planRehash(moment) }
         if isCaughtUp { return end(.finished, nil) }
         let wait =
             hasBacklog && !foundNothing
@@ -27,6 +28,32 @@ extension JobMachine {
     var isCaughtUp: Bool {
         guard let targets else { return false }
         return targets.allSatisfy { (positions[$0.key]?.position ?? 0) >= $0.value }
+    }
+
+    /// The state is kept in another number of key groups than the job has now.
+    var needsRehash: Bool {
+        guard let job, job.isStateful, let kept = (finished?.outcome.state ?? lastState)?.keyGroups else { return false }
+        return kept != job.settings.keyGroups
+    }
+
+    /// A batch that reads nothing and leaves the state in the job's key groups; nothing else is planned before it.
+    mutating func planRehash(_ moment: Moment) {
+        guard let job, let state = lastState else { return end(.failed, defect("there is no state to rehash")) }
+        do {
+            let time = try batchTime(moment)
+            let frame = PlanFrame(
+                job: job, epoch: epoch, batch: lastBatch + 1, watermarkBeforeMillis: closedWatermark, topicIDs: topicIDs,
+                stateBefore: state, parts: max(1, members))
+            var plan = frame.plan([], batchTimeMillis: time, seed: moment.random)
+            plan.kind = .rehash
+            plan.output = .nothing
+            plan.predecessors = job.predecessors(of: plan, seals)
+            say(
+                .notice, "state rehashed",
+                [("batch.id", "\(plan.batch)"), ("from", "\(state.keyGroups ?? 0)"), ("to", "\(plan.keyGroups)")])
+            planned = plan
+            phase = .append
+        } catch { failed(Engine.failure(error), moment) }
     }
 
     func discovers(_ moment: Moment) -> Bool {

@@ -174,6 +174,8 @@ extension JobMachine {
         lastBatch = log.lastDone?.plan.batch ?? 0
         lastWatermark = job?.record.kind == .backfill ? nil : log.lastDone?.outcome?.watermarkAfterMillis
         lastState = log.lastDone?.outcome?.state
+        // Earlier builds wrote it into the plan alone.
+        if lastState != nil, lastState?.keyGroups == nil { lastState?.keyGroups = log.lastDone?.plan.keyGroups }
         closedWatermark = log.lastDone?.plan.watermarkBeforeMillis
     }
 

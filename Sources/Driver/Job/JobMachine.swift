@@ -15,6 +15,9 @@
 // confirmed offsets is confirmed by the next batch or start. The next PLANNED stands in the same transaction as DONE when
 // records already wait and the interval is over, so a busy job pays one fsync a batch (protocol 4).
 //
+// State that is kept in another number of key groups is written anew by a batch of its own, before anything else is planned and
+// behind an open plan (protocol 5).
+//
 // When changing it: nothing may run before its plan is durable; offsets never go ahead of the log; a failure from outside
 // runs the same plan again, it never plans another.
 

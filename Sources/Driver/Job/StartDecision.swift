@@ -106,6 +106,7 @@ package struct StartDecision: Sendable {
         let steps = try RecoveryPlan.decide(facts.recovery(of: job, options: options))
         try decideSink()
         try checkParts()
+        try checkKeyGroups()
         for step in steps { carryOut(step) }
         if isAnotherTopic {
             // A jump stands between batches.
@@ -263,6 +264,19 @@ package struct StartDecision: Sendable {
             now: "give the output topic at least \(facts.partitions.count) partitions, then start the job again")
     }
 
+    /// State that is kept in another number of key groups is rehashed by the first batch, unless the sink has keys where those
+    /// groups put them: readers of the topic would find one key in two partitions.
+    private func checkKeyGroups() throws(Failure) {
+        guard job.isStateful, sinkTopic(job.settings.sink) != nil else { return }
+        let state = facts.log.lastDone?.outcome?.state
+        let kept = (facts.log.openPlan ?? facts.log.lastDone?.plan).map { state?.keyGroups ?? $0.keyGroups }
+        guard let kept, kept != job.settings.keyGroups else { return }
+        throw Failure(
+            .sinkMismatch, "job \(name) has its state in \(kept) key groups and is to have \(job.settings.keyGroups)",
+            why: "the partitions of \(maskedAddress(job.settings.sink)) follow the key groups: a key would go on in another partition than before",
+            now: "start it with --set key_groups=\(kept), or under another --name with another topic")
+    }
+
     // MARK: steps
 
     /// - Parameter foundMillis: the batch time at which partitions were found that the job did not begin with.
@@ -384,7 +398,9 @@ extension RunningJob {
         again.planDigest = graph.digest
         again.schemaDigest = schemaDigest
         again.lookups = lookups
-        let parts = min(fixedParts ?? plan.taskCounts.last ?? 1, settings.keyGroups)
+        // The number of key groups stays the plan's, whatever the settings say by now: it is that of the state before it.
+        let parts = min(fixedParts ?? plan.taskCounts.last ?? 1, plan.kind == .rehash ? settings.keyGroups : plan.keyGroups)
+        if plan.kind == .rehash { again.keyGroups = settings.keyGroups }
         again.taskCounts = graph.hasExchange ? [plan.ranges.count, parts] : [plan.ranges.count]
         again.predecessors = predecessors(of: again, seals)
         return again

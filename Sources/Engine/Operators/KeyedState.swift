@@ -28,6 +28,22 @@ package final class KeyedState {
 
     /// Replaces the accumulators of the delta's keys; rows of key groups outside `groups` are passed over.
     package func apply(delta: Chunk, groups: Range<Int>) {
+        let keyGroups = keyGroups
+        apply(delta) { groups.contains(KeyGroups.group($0, of: keyGroups)) }
+    }
+
+    /// The same with a file of a manifest, of which only the rows are read that its entries name it for.
+    /// - Parameter fileKeyGroups: what the numbers of the entries count in.
+    package func apply(file: Chunk, named entries: [Range<Int>], of fileKeyGroups: Int, groups: Range<Int>) {
+        let keyGroups = keyGroups
+        apply(file) { hash in
+            let named = KeyGroups.group(hash, of: fileKeyGroups)
+            return entries.contains { $0.contains(named) } && groups.contains(KeyGroups.group(hash, of: keyGroups))
+        }
+    }
+
+    @inline(__always)
+    private func apply(_ delta: Chunk, where isTaken: (UInt64) -> Bool) {
         let rowCount = delta.selectedCount
         if rowCount == 0 { return }
         let keys = Array(delta.columns[..<graph.keySchema.fields.count])
@@ -38,7 +54,7 @@ package final class KeyedState {
             let (hashes, rows) = (scratch.hashes, scratch.rows)
             var count = 0
             selected.forEach { position, row in
-                if groups.contains(KeyGroups.group(hashes[position], of: keyGroups)) {
+                if isTaken(hashes[position]) {
                     hashes[count] = hashes[position]
                     rows[count] = Int32(truncatingIfNeeded: row)
                     count += 1

@@ -199,7 +199,7 @@ extension SettingKey {
     package static let keyGroups = SettingKey(
         "key_groups", .workers, .integer(1...32_768), fallback: "128", kind: .result,
         what: "groups into which keys are divided, the finest split of the state",
-        why: "Bounds how many tasks can share a job's state. Fixed from the job's first batch on.")
+        why: "Bounds how many tasks share a job's state. A start with another number writes it anew; a Kafka sink refuses that.")
     package static let driver = SettingKey(
         "driver", .workers, .address(["http", "https"]), fallback: "http://127.0.0.1:7070",
         what: "where the driver of a cluster listens",

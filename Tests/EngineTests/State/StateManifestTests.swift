@@ -6,6 +6,10 @@ private func file(_ name: String, _ version: BatchNumber, _ kind: StateFile.Kind
     StateFile(kind: kind, version: version, name: name, inline: true, bytes: 10, rows: rows, digest: name)
 }
 
+extension StateManifest {
+    fileprivate func files(for groups: Range<Int>) -> [StateFile] { StateSources(entries(for: groups)).files }
+}
+
 @Suite struct StateManifestTests {
     @Test(arguments: [StateFile.Kind.snapshot, .delta], [true, false])
     func `a file is one line of JSON and comes back`(_ kind: StateFile.Kind, _ inline: Bool) throws {
@@ -56,6 +60,32 @@ private func file(_ name: String, _ version: BatchNumber, _ kind: StateFile.Kind
         // `a` stands in both entries and is read once.
         #expect(manifest.files(for: 0..<8).map(\.name) == ["a", "b"])
         #expect(manifest.fileNames == ["a", "b"])
+    }
+
+    @Test func `a file is read only for the groups of the entries that name it`() {
+        // `a` holds all groups; the first half has a snapshot by now, in which a key of `a` may be gone.
+        var manifest = StateManifest.next(after: nil, version: 1, bounds: [0, 8], offered: [0: file("a", 1)])
+        manifest = .next(after: manifest, version: 2, bounds: [0, 4, 8], offered: [0: file("s", 2, .snapshot), 1: file("b", 2)])
+        manifest = .next(after: manifest, version: 3, bounds: [0, 8], offered: [0: file("c", 3)])
+        let sources = StateSources(manifest.entries(for: 0..<8)).sources
+        #expect(sources.map(\.file.name) == ["a", "s", "b", "c"])
+        #expect(sources.map(\.groups) == [[4..<8], [0..<4], [4..<8], [0..<4, 4..<8]])
+        #expect(manifest.keyGroups == 8)
+        // A snapshot of the whole part ends the division.
+        manifest = .next(after: manifest, version: 4, bounds: [0, 8], offered: [0: file("t", 4, .snapshot)])
+        #expect(manifest.entries.map(\.files.count) == [1])
+    }
+
+    @Test func `entries are cut to a part, and neighbours with the same files are one`() {
+        var manifest = StateManifest.next(after: nil, version: 1, bounds: [0, 8], offered: [0: file("a", 1)])
+        #expect(manifest.entries(for: 2..<5).map { $0.firstGroup..<$0.untilGroup } == [2..<5])
+        manifest = .next(after: manifest, version: 2, bounds: [0, 2, 4, 8], offered: [:])
+        manifest = .next(after: manifest, version: 3, bounds: [0, 8], offered: [0: file("b", 3)])
+        #expect(manifest.entries.map { $0.firstGroup..<$0.untilGroup } == [0..<8])
+        // Groups that nothing names start empty.
+        let holes = StateManifest(version: 1, entries: [.init(firstGroup: 2, untilGroup: 4, files: [file("a", 1)])], keyGroups: 8)
+        let next = StateManifest.next(after: holes, version: 2, bounds: [0, 8], offered: [0: file("b", 2)])
+        #expect(next.entries.map { $0.files.map(\.name) } == [["b"], ["a", "b"], ["b"]])
     }
 
     @Test func `a snapshot is due by files or by rows`() {

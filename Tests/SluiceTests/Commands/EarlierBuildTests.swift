@@ -91,7 +91,7 @@ final class EarlierBuild {
         var keys = 0
         for groups in [0..<64, 64..<128] {
             let state = KeyedState(graph: graph, keyGroups: 128)
-            for file in manifest.files(for: groups) {
+            for file in StateSources(manifest.entries(for: groups)).files {
                 state.apply(delta: try ChunkCodec.decode(earlier.state.get(record.jobID, file), for: .state), groups: groups)
             }
             #expect(state.groupCount > 0)
