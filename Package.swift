@@ -26,12 +26,19 @@ let package = Package(
         systemLibrary("CMicroHTTPD", "libmicrohttpd", "libmicrohttpd-dev"),
         systemLibrary("CCurl", "libcurl", "libcurl4-openssl-dev"),
         systemLibrary("CZstd", "libzstd", "libzstd-dev"),
+        systemLibrary("CLZ4", "liblz4", "liblz4-dev"),
+        systemLibrary("CSnappy", "snappy", "libsnappy-dev"),
+        systemLibrary("CZlib", "zlib", "zlib1g-dev"),
+        // Headers of our own: what Swift has no word for.
+        .systemLibrary(name: "CLinux", path: "Sources/CLinux"),
         systemLibrary("CXXHash", "libxxhash", "libxxhash-dev"),
         systemLibrary("CYaml", "yaml-0.1", "libyaml-dev"),
 
         .target(
             name: "Engine",
-            dependencies: ["CRdKafka", "CAvro", "CSQLite", "CPostgres", "CZstd", "CXXHash"],
+            dependencies: [
+                "CRdKafka", "CAvro", "CSQLite", "CPostgres", "CZstd", "CXXHash", "CLZ4", "CSnappy", "CZlib", "CLinux",
+            ],
             swiftSettings: settings),
         .target(name: "Wire", dependencies: ["Engine", "CMicroHTTPD", "CCurl"], swiftSettings: settings),
         .target(name: "Driver", dependencies: ["Engine", "Wire"], swiftSettings: settings),

@@ -18,6 +18,8 @@ final class JobRuntime: Sendable {
         self.spec = spec
         graph = try jobs.graph(definition: spec.definition, settings: spec.settings)
         settings = try EngineSettings(spec.settings, source: graph.source)
+        let reader: () -> [(String, String)] = { [settings] in [("job", spec.name), ("reader", settings.reader.text)] }
+        if settings.reader.reason == nil { Log.debug("records are read", reader()) } else { Log.info("records are read", reader()) }
         guard graph.digest == spec.planDigest else {
             throw Failure(
                 .otherBuild, "this worker builds another plan of job \(spec.name) than the driver",

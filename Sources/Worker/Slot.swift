@@ -14,7 +14,7 @@ final class Slot: @unchecked Sendable {
     let lane = Lane()
     /// For requests that keep several slots busy at once: the caller's own thread is in one of them.
     let thread: WorkThread
-    private var readers: [JobID: (reader: RangeReader, bell: ArrivalBell?, usedAt: ContinuousClock.Instant)] = [:]
+    private var readers: [JobID: (reader: any RecordReader, bell: ArrivalBell?, usedAt: ContinuousClock.Instant)] = [:]
     private var decoders: [JobID: (runtime: JobRuntime, decoder: any RowDecoder)] = [:]
     private var sinks: [JobID: (sink: any Sink, usedAt: ContinuousClock.Instant)] = [:]
     private var states: [JobID: [Int: WarmState]] = [:]
@@ -25,7 +25,7 @@ final class Slot: @unchecked Sendable {
         thread = WorkThread("slot \(number)", stackBytes: 4 << 20)
     }
 
-    func reader(_ runtime: JobRuntime, _ bell: ArrivalBell?) -> RangeReader {
+    func reader(_ runtime: JobRuntime, _ bell: ArrivalBell?) -> any RecordReader {
         let jobID = runtime.spec.jobID
         if let known = readers[jobID] {
             if known.bell === bell {
@@ -35,13 +35,13 @@ final class Slot: @unchecked Sendable {
             // It fetches in another manner.
             closeReader(jobID)
         }
-        let made = RangeReader(
+        let made = runtime.settings.reader.kind.make(
             runtime.settings.kafka, budgetBytes: runtime.settings.fetchBudgetBytes / slotCount, bell: bell)
         readers[jobID] = (made, bell, .now)
         return made
     }
 
-    /// See `RangeReader.arrived`; nil when there is no reader with this bell, or it cannot tell.
+    /// See `RecordReader.arrived`; nil when there is no reader with this bell, or it cannot tell.
     func arrived(_ jobID: JobID, _ bell: ArrivalBell, _ positions: [OffsetRange], most: Int) throws -> [Int64]? {
         guard let known = readers[jobID], known.bell === bell else { return nil }
         readers[jobID]?.usedAt = .now

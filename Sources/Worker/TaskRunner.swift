@@ -141,6 +141,7 @@ struct TaskRunner {
         report.schemaIDs = ids?.takeSchemaIDs() ?? []
         quarantineBytes = rejects.bytesLeft
         report.quarantine = rejects.kept
+        report.leaderEpoch = result.leaderEpoch
         report.tailOffset = result.tail?.offset
         report.tailHash = result.tail.map { hexadecimal($0.hash) }
 

@@ -22,6 +22,8 @@ package struct RangeResult: Sendable {
     package var bytes: Int64 = 0
     /// Offset and content hash of the last record; nil when the range held none.
     package var tail: (offset: Int64, hash: UInt64)?
+    /// Of the last batch that was looked at; nil where the reader cannot tell.
+    package var leaderEpoch: Int32?
 
     package init() {}
 }
@@ -34,7 +36,7 @@ package struct RecordContent: Sendable, Hashable {
     package var hash: UInt64
 }
 
-package final class RangeReader {
+package final class RangeReader: RecordReader {
     private let configuration: KafkaConfiguration
     private let isolation: IsolationLevel
     private let budget: FetchBudget

@@ -45,6 +45,7 @@ package struct EngineSettings: Sendable {
     package let maxRejectedBatches: Int64
     package let readTimeoutMillis: Int
     package let fetchBudgetBytes: Int
+    package let reader: ReaderChoice
     package let stateInlineBytes: Int
     package let stateKeepBatches: Int64
     package let stateKeepMillis: Int64
@@ -66,6 +67,19 @@ package struct EngineSettings: Sendable {
     package static func sinkFormat(_ values: [String: String], source: StageGraph.Source) -> RecordFormat? {
         guard let written = values["sink_format"], written != values["format"] else { return source.format }
         return RecordFormat(rawValue: written)
+    }
+
+    /// Who reads the records. Jobs of earlier builds do not say.
+    package static func reader(_ values: [String: String]) throws -> ReaderChoice {
+        let wish = values["reader"] ?? ReaderChoice.usual.rawValue
+        guard let wish = ReaderChoice.Wish(rawValue: wish) else {
+            throw Failure(
+                .invalidSetting, "setting reader cannot be `\(wish)`", why: "it takes librdkafka, fetch or auto",
+                now: "correct it; `sluice settings` lists every key with its type")
+        }
+        var properties: [String: String] = [:]
+        for (key, value) in values where key.hasPrefix("kafka.") { properties[String(key.dropFirst(6))] = value }
+        return try ReaderChoice.of(wish, properties: properties)
     }
 
     /// - Parameter source: of the job's compiled plan.
@@ -136,6 +150,7 @@ package struct EngineSettings: Sendable {
         maxRejectedBatches = try values["max_rejected_batches"] == nil ? 10 : integer("max_rejected_batches")
         readTimeoutMillis = Int(try duration("read_timeout"))
         fetchBudgetBytes = Int(try integer("fetch_budget"))
+        reader = try Self.reader(values)
         stateInlineBytes = Int(try integer("state_inline"))
         stateKeepBatches = try integer("state_keep")
         stateKeepMillis = try duration("state_keep_time")

@@ -35,6 +35,7 @@ struct DoctorBroker {
             ]
             let addresses = reached(queries)
             checks.append(addresses)
+            checks.append(.ok("reader", try EngineSettings.reader(settings.jobValues).text))
             // The rest would only say so again.
             if addresses.status == .fail { return checks }
             checks.append(try cluster(queries))

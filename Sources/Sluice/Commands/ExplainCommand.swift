@@ -35,6 +35,8 @@ enum ExplainCommand {
         var tasks: [Int]
         var keyGroups: Int
         var sink: String
+        /// Who reads the records, and why not another.
+        var reader: String
         var text: String
     }
 
@@ -57,19 +59,20 @@ enum ExplainCommand {
                 terminal.note("sluice: the partitions were not asked: \(failure.what): \(failure.why)")
             }
         }
+        let reader = try EngineSettings.reader(settings.jobValues).text
         let text = PlanText.explain(graph, parallelism: tasks, keyGroups: keyGroups)
         if parsed.flag("json") {
             try terminal.json(
                 Line(
                     job: definition, plan: graph.digest, topic: graph.source.topic, stages: graph.stageCount, tasks: tasks,
-                    keyGroups: keyGroups, sink: AddressPassword.masked(settings.text(.sink)), text: text))
+                    keyGroups: keyGroups, sink: AddressPassword.masked(settings.text(.sink)), reader: reader, text: text))
             return 0
         }
         try terminal.text(text)
         let workers = settings.integer(.workers)
         try terminal.line(
             (workers == 0 ? "in this process" : "\(workers) worker process\(workers == 1 ? "" : "es")")
-                + ", up to \(slots) task\(slots == 1 ? "" : "s") at a time; sink \(AddressPassword.masked(settings.text(.sink)))")
+                + ", up to \(slots) task\(slots == 1 ? "" : "s") at a time; sink \(AddressPassword.masked(settings.text(.sink))); read by \(reader)")
         if sinkTopic(settings.text(.sink)) != nil, EngineSettings.sinkFormat(settings.jobValues, source: graph.source) == .avro {
             try terminal.line("schema of its values \(AvroSchema.text(name: graph.sink.name, columns: graph.sink.schema))")
         }

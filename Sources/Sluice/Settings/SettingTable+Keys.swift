@@ -173,6 +173,11 @@ extension SettingKey {
         "fetch_budget", .kafka, .size(1 << 20...Int64.max), fallback: "14MiB",
         what: "memory of a worker for records fetched ahead",
         why: "Divided over the partitions that it reads; with too many of them they take turns.")
+    package static let reader = SettingKey(
+        "reader", .kafka, .choice(["librdkafka", "fetch", "auto"]), fallback: "librdkafka",
+        what: "who reads the records: the library librdkafka, or fetch, which speaks Kafka's protocol itself",
+        why: "fetch takes a fraction of the processor time. auto takes it unless a kafka.* property is for librdkafka only, and `sluice explain` says which one it took."
+    )
     package static let consumerIdle = SettingKey(
         "consumer_idle", .kafka, .duration(upTo(days: 1, from: 1000)), fallback: "60s",
         what: "how long an unused connection for reading stays open",
@@ -259,7 +264,7 @@ extension SettingTable {
         .quarantineKeep,
         .sink, .sinkTable, .sinkKeys, .sinkFormat, .sinkSchemaID, .sinkRenew, .catalog, .state, .stateInline, .stateKeep,
         .stateKeepTime, .logKeep, .logBytes,
-        .bootstrap, .isolation, .readTimeout, .fetchBudget, .consumerIdle, .kafka,
+        .bootstrap, .isolation, .readTimeout, .fetchBudget, .reader, .consumerIdle, .kafka,
         .workers, .slots, .blockMemory, .keyGroups, .driver, .workerTimeout, .driverTimeout,
         .listen, .workerListen, .secretFile, .tlsCert, .tlsKey, .tlsCA,
         .logFormat, .logLevel,

@@ -16,8 +16,8 @@ struct ArrivalTests {
         producer = try KafkaProducer(kafka.configuration())
     }
 
-    func makeReader() throws -> RangeReader {
-        try RangeReader(kafka.configuration(), budgetBytes: 8 << 20, isolation: .readCommitted, bell: bell)
+    func makeReader(_ kind: ReaderKind) throws -> any RecordReader {
+        try kind.make(kafka.configuration(), budgetBytes: 8 << 20, isolation: .readCommitted, bell: bell)
     }
 
     func at(_ topic: String, _ positions: Int64...) -> [OffsetRange] {
@@ -29,7 +29,7 @@ struct ArrivalTests {
     }
 
     /// Waits for the bell and looks until the answer is the expected one; false after half a minute.
-    func arrives(_ reader: RangeReader, _ positions: [OffsetRange], _ ends: [Int64]) throws -> Bool {
+    func arrives(_ reader: any RecordReader, _ positions: [OffsetRange], _ ends: [Int64]) throws -> Bool {
         let deadline = ContinuousClock.now + .seconds(30)
         while try reader.arrived(positions, most: 1000) != ends {
             if ContinuousClock.now > deadline { return false }
@@ -38,9 +38,9 @@ struct ArrivalTests {
         return true
     }
 
-    @Test func `what has arrived is told, then read, each record once`() throws {
+    @Test(arguments: ReaderKind.allCases) func `what has arrived is told, then read, each record once`(_ kind: ReaderKind) throws {
         let topic = try kafka.topic(partitions: 2)
-        let reader = try makeReader()
+        let reader = try makeReader(kind)
         #expect(try reader.arrived(at(topic, 0, 0), most: 1000) == [0, 0])
         try producer.sendNumbers(5, topic: topic, partition: 0)
         #expect(try arrives(reader, at(topic, 0, 0), [5, 0]))
@@ -58,47 +58,47 @@ struct ArrivalTests {
         #expect(reader.startCount == 2, "no position needed a new start")
     }
 
-    @Test func `a range that ends behind what has arrived waits for the rest`() throws {
+    @Test(arguments: ReaderKind.allCases) func `a range that ends behind what has arrived waits for the rest`(_ kind: ReaderKind) throws {
         let topic = try kafka.topic()
-        let reader = try makeReader()
+        let reader = try makeReader(kind)
         try producer.sendNumbers(5, topic: topic)
         #expect(try arrives(reader, at(topic, 0), [5]))
         try producer.sendNumbers(5, from: 5, topic: topic)
         #expect(try reader.records(topic, 0, 10) == numbers(0, 10))
     }
 
-    @Test func `other positions than the reader's are started anew`() throws {
+    @Test(arguments: ReaderKind.allCases) func `other positions than the reader's are started anew`(_ kind: ReaderKind) throws {
         let topic = try kafka.topic()
         try producer.sendNumbers(9, topic: topic)
-        let reader = try makeReader()
+        let reader = try makeReader(kind)
         #expect(try arrives(reader, at(topic, 4), [9]))
         #expect(try arrives(reader, at(topic, 2), [9]))
         #expect(try reader.records(topic, 2, 9) == numbers(2, 9))
     }
 
-    @Test func `more than may wait is left to the broker's answer, and nothing of it is lost`() throws {
+    @Test(arguments: ReaderKind.allCases) func `more than may wait is left to the broker's answer, and nothing of it is lost`(_ kind: ReaderKind) throws {
         let topic = try kafka.topic()
         try producer.sendNumbers(300, topic: topic)
-        let reader = try makeReader()
+        let reader = try makeReader(kind)
         #expect(try eventually { try reader.arrived(at(topic, 0), most: 100) == nil })
         #expect(try reader.records(topic, 0, 300, chunkRecords: 70) == numbers(0, 300))
     }
 
-    @Test func `large records are bounded by their bytes`() throws {
+    @Test(arguments: ReaderKind.allCases) func `large records are bounded by their bytes`(_ kind: ReaderKind) throws {
         let topic = try kafka.topic()
         for _ in 0..<30 { try producer.send(topic: topic, partition: 0, text: String(repeating: "x", count: 100_000)) }
         try producer.flush()
-        let reader = try makeReader()
+        let reader = try makeReader(kind)
         // A quarter of the reader's 8 MiB.
         #expect(try eventually { try reader.arrived(at(topic, 0), most: 1000) == nil })
         #expect(try reader.records(topic, 0, 30).count == 30)
     }
 
-    @Test func `what a transaction leaves behind its rows is passed`() throws {
+    @Test(arguments: ReaderKind.allCases) func `what a transaction leaves behind its rows is passed`(_ kind: ReaderKind) throws {
         let topic = try kafka.topic()
         let transactional = try KafkaProducer(kafka.configuration(), transactionalID: "tx-\(topic)")
         try transactional.initTransactions()
-        let reader = try makeReader()
+        let reader = try makeReader(kind)
         try transactional.sendTransaction(5, from: 0, topic: topic, commit: true)
         // Five rows and the marker.
         #expect(try arrives(reader, at(topic, 0), [6]))

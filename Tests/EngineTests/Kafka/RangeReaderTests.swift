@@ -1,4 +1,4 @@
-// Exact ranges from a real Kafka: holes of every kind, lost records, following, replaying, small budgets.
+// Exact ranges from a real Kafka, by each reader: holes of every kind, lost records, following, replaying, small budgets.
 
 import Engine
 import Foundation
@@ -11,7 +11,7 @@ struct SeenRecord: Hashable {
     var text: String?
 }
 
-extension RangeReader {
+extension RecordReader {
     /// Reads a range whole.
     func records(
         _ topic: String, partition: Int32 = 0, _ from: Int64, _ until: Int64, chunkRecords: Int = 1000,
@@ -42,8 +42,11 @@ struct RangeReaderTests {
         producer = try KafkaProducer(kafka.configuration())
     }
 
-    func makeReader(megabytes: Int = 8, kilobytes: Int = 0, isolation: IsolationLevel = .readCommitted) throws -> RangeReader {
-        try RangeReader(kafka.configuration(), budgetBytes: kilobytes > 0 ? kilobytes << 10 : megabytes << 20, isolation: isolation)
+    func makeReader(
+        _ kind: ReaderKind, megabytes: Int = 8, kilobytes: Int = 0, isolation: IsolationLevel = .readCommitted
+    ) throws -> any RecordReader {
+        try kind.make(
+            kafka.configuration(), budgetBytes: kilobytes > 0 ? kilobytes << 10 : megabytes << 20, isolation: isolation)
     }
 
     /// Numbers at their own offsets.
@@ -51,11 +54,11 @@ struct RangeReaderTests {
         (from..<max(from, until)).map { SeenRecord(offset: $0, text: String($0)) }
     }
 
-    @Test(arguments: [1, 7, 1000])
-    func `a range is delivered exactly wherever it lies in the topic`(chunkRecords: Int) throws {
+    @Test(arguments: [1, 7, 1000], ReaderKind.allCases)
+    func `a range is delivered exactly wherever it lies in the topic`(chunkRecords: Int, kind: ReaderKind) throws {
         let topic = try kafka.topic()
         try producer.sendNumbers(100, topic: topic)
-        let reader = try makeReader()
+        let reader = try makeReader(kind)
         for (from, until) in [(0, 1), (0, 10), (10, 60), (60, 60), (99, 100), (0, 100), (42, 43)] as [(Int64, Int64)] {
             #expect(try reader.records(topic, from, until, chunkRecords: chunkRecords) == numbers(from, until))
         }
@@ -86,23 +89,23 @@ struct RangeReaderTests {
         arguments: [
             (IsolationLevel.readCommitted, [0, 1, 2, 3, 4, 12, 13, 14, 16, 17]),
             (.readUncommitted, [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 12, 13, 14, 16, 17]),
-        ] as [(IsolationLevel, [Int64])])
+        ] as [(IsolationLevel, [Int64])], ReaderKind.allCases)
     func `every range over markers and aborted rows holds exactly its visible records`(
-        isolation: IsolationLevel, visible: [Int64]
+        level: (isolation: IsolationLevel, visible: [Int64]), kind: ReaderKind
     ) throws {
         let topic = try transactions()
-        let reader = try makeReader(isolation: isolation)
+        let reader = try makeReader(kind, isolation: level.isolation)
         for from in 0...18 as ClosedRange<Int64> {
             for until in from...18 {
-                let expected = visible.filter { from <= $0 && $0 < until }.map { SeenRecord(offset: $0, text: String($0)) }
+                let expected = level.visible.filter { from <= $0 && $0 < until }.map { SeenRecord(offset: $0, text: String($0)) }
                 #expect(try reader.records(topic, from, until) == expected, "[\(from), \(until))")
             }
         }
     }
 
-    @Test func `a record past the end of a range is kept for the next one`() throws {
+    @Test(arguments: ReaderKind.allCases) func `a record past the end of a range is kept for the next one`(_ kind: ReaderKind) throws {
         let topic = try transactions()
-        let reader = try makeReader()
+        let reader = try makeReader(kind)
         // 5, 11 and 15 are markers: each range can only end by a record that belongs to a later one.
         let cuts: [Int64] = [0, 6, 10, 11, 12, 16, 18]
         var seen: [Int64] = []
@@ -111,7 +114,7 @@ struct RangeReaderTests {
         #expect(reader.startCount == 1, "no range needed a new start")
     }
 
-    @Test func `a range in which compaction left holes ends by position`() throws {
+    @Test(arguments: ReaderKind.allCases) func `a range in which compaction left holes ends by position`(_ kind: ReaderKind) throws {
         let topic = try kafka.topic(config: [
             "cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01",
             "min.compaction.lag.ms": "0", "max.compaction.lag.ms": "100",
@@ -125,18 +128,18 @@ struct RangeReaderTests {
             try producer.send(topic: topic, key: "tick", text: "tick")
             try producer.flush()
             end += 1
-            left = try makeReader().records(topic, 0, 300)
+            left = try makeReader(kind).records(topic, 0, 300)
             return left.count <= 10
         }
         #expect(compacted, "\(left.count) records left")
         #expect(!left.isEmpty)
-        let reader = try makeReader()
+        let reader = try makeReader(kind)
         for (from, until) in [(0, 300), (0, 150), (100, 200), (285, 295), (290, 300)] as [(Int64, Int64)] {
             #expect(try reader.records(topic, from, until) == left.filter { from <= $0.offset && $0.offset < until })
         }
     }
 
-    @Test func `a range whose records were deleted is an error that says what is left`() throws {
+    @Test(arguments: ReaderKind.allCases) func `a range whose records were deleted is an error that says what is left`(_ kind: ReaderKind) throws {
         let topic = try kafka.topic()
         try producer.sendNumbers(100, topic: topic)
         let request = #"{"partitions":[{"topic":"\#(topic)","partition":0,"offset":40}],"version":1}"#
@@ -144,7 +147,7 @@ struct RangeReaderTests {
         try request.write(toFile: file, atomically: true, encoding: .utf8)
         defer { unlink(file) }
         try kafka.run("delete-records", ["--offset-json-file", file])
-        let reader = try makeReader()
+        let reader = try makeReader(kind)
         let failure = try #require(throws: Failure.self) { try reader.records(topic, 10, 60) }
         #expect(failure.code == .offsetsGone)
         #expect(failure.what.contains("[10, 60)"))
@@ -158,9 +161,9 @@ struct RangeReaderTests {
         #expect(try reader.readOne(partition, offset: 150) == nil)
     }
 
-    @Test func `a reader that follows starts each partition once`() throws {
+    @Test(arguments: ReaderKind.allCases) func `a reader that follows starts each partition once`(_ kind: ReaderKind) throws {
         let topic = try kafka.topic(partitions: 4)
-        let reader = try makeReader()
+        let reader = try makeReader(kind)
         try reader.follow((0..<4).map { OffsetRange(topic: topic, partition: $0, from: 0, until: 0) })
         for round in 0..<10 as Range<Int64> {
             for partition in 0..<4 as Range<Int32> {
@@ -184,9 +187,9 @@ struct RangeReaderTests {
         #expect(reader.startCount == 7, "two were let go, because they were not named for long")
     }
 
-    @Test func `partitions that are named one at a time all keep their places`() throws {
+    @Test(arguments: ReaderKind.allCases) func `partitions that are named one at a time all keep their places`(_ kind: ReaderKind) throws {
         let topic = try kafka.topic(partitions: 4)
-        let reader = try makeReader()
+        let reader = try makeReader(kind)
         // One record comes at a time, so each batch names one partition.
         func batches(_ rounds: Range<Int64>) throws {
             for round in rounds {
@@ -204,10 +207,10 @@ struct RangeReaderTests {
         #expect(reader.startCount == starts)
     }
 
-    @Test func `the pieces of a split range are read on from one start`() throws {
+    @Test(arguments: ReaderKind.allCases) func `the pieces of a split range are read on from one start`(_ kind: ReaderKind) throws {
         let topic = try kafka.topic()
         try producer.sendNumbers(100, topic: topic)
-        let reader = try makeReader()
+        let reader = try makeReader(kind)
         try reader.follow([(0, 30), (30, 60), (60, 100)].map { OffsetRange(topic: topic, partition: 0, from: $0, until: $1) })
         for (from, until) in [(0, 30), (30, 60), (60, 100)] as [(Int64, Int64)] {
             #expect(try reader.records(topic, from, until) == numbers(from, until))
@@ -215,10 +218,10 @@ struct RangeReaderTests {
         #expect(reader.startCount == 1)
     }
 
-    @Test func `more partitions than the budget allows are read in turns`() throws {
+    @Test(arguments: ReaderKind.allCases) func `more partitions than the budget allows are read in turns`(_ kind: ReaderKind) throws {
         let topic = try kafka.topic(partitions: 6)
         for partition in 0..<6 as Range<Int32> { try producer.sendNumbers(3_000, topic: topic, partition: partition) }
-        let reader = try makeReader(kilobytes: 512)
+        let reader = try makeReader(kind, kilobytes: 512)
         try reader.follow((0..<6).map { OffsetRange(topic: topic, partition: $0, from: 0, until: 0) })
         #expect(reader.startCount == 2, "as many as have a share")
         for cut in stride(from: 0, to: 3_000, by: 1_000) as StrideTo<Int64> {
@@ -228,11 +231,11 @@ struct RangeReaderTests {
         }
     }
 
-    @Test func `a long range comes whole and in order through a small queue`() throws {
+    @Test(arguments: ReaderKind.allCases) func `a long range comes whole and in order through a small queue`(_ kind: ReaderKind) throws {
         let topic = try kafka.topic()
         let count = 300_000
         try producer.sendNumbers(count, topic: topic)
-        let reader = try makeReader(megabytes: 2)
+        let reader = try makeReader(kind, megabytes: 2)
         var next: Int64 = 0
         var sum = 0
         let range = OffsetRange(topic: topic, partition: 0, from: 0, until: Int64(count))
@@ -251,10 +254,10 @@ struct RangeReaderTests {
         #expect(sum == count * (count - 1) / 2)
     }
 
-    @Test func `a replay elsewhere never sees what was prefetched`() throws {
+    @Test(arguments: ReaderKind.allCases) func `a replay elsewhere never sees what was prefetched`(_ kind: ReaderKind) throws {
         let topic = try kafka.topic()
         try producer.sendNumbers(50_000, topic: topic)
-        let reader = try makeReader()
+        let reader = try makeReader(kind)
         var random = SeededRandom(seed: 7)
         for _ in 0..<60 {
             let from = Int64.random(in: 0..<49_000, using: &random)
@@ -264,11 +267,11 @@ struct RangeReaderTests {
         #expect(reader.startCount > 50)
     }
 
-    @Test func `a range whose body fails or that is cancelled is read again from its start`() throws {
+    @Test(arguments: ReaderKind.allCases) func `a range whose body fails or that is cancelled is read again from its start`(_ kind: ReaderKind) throws {
         struct Stop: Error {}
         let topic = try kafka.topic()
         try producer.sendNumbers(1000, topic: topic)
-        let reader = try makeReader()
+        let reader = try makeReader(kind)
         let range = OffsetRange(topic: topic, partition: 0, from: 0, until: 500)
         var chunks = 0
         #expect(throws: Stop.self) {
@@ -283,10 +286,10 @@ struct RangeReaderTests {
         #expect(try reader.records(topic, 500, 1000) == numbers(500, 1000))
     }
 
-    @Test func `a range that stands still fails after its time`() throws {
+    @Test(arguments: ReaderKind.allCases) func `a range that stands still fails after its time`(_ kind: ReaderKind) throws {
         let topic = try kafka.topic()
         try producer.sendNumbers(10, topic: topic)
-        let reader = try makeReader()
+        let reader = try makeReader(kind)
         let failure = try #require(throws: Failure.self) { try reader.records(topic, 0, 11, timeoutMillis: 200) }
         #expect(failure.code == .readTimeout)
         #expect(failure.why.contains("offset 10"))
@@ -294,7 +297,7 @@ struct RangeReaderTests {
         #expect(try reader.records(topic, 0, 11) == numbers(0, 11))
     }
 
-    @Test func `a zstd batch that unpacks to more than 64 MiB stops the read, and one of half of it is read`() throws {
+    @Test(arguments: ReaderKind.allCases) func `a zstd batch that unpacks to more than 64 MiB stops the read, and one of half of it is read`(_ kind: ReaderKind) throws {
         let topic = try kafka.topic(partitions: 2)
         let bomber = try KafkaProducer(
             kafka.configuration([
@@ -309,22 +312,22 @@ struct RangeReaderTests {
             }
         }
         try bomber.flush()
-        let reader = try makeReader()
+        let reader = try makeReader(kind)
         let failure = #expect(throws: Failure.self) { try reader.records(topic, 0, 80) }
         #expect(failure?.code == .kafkaFatal)
         #expect(failure?.now.contains("kafka.receive.message.max.bytes") == true)
-        let below = try makeReader().read(
+        let below = try makeReader(kind).read(
             OffsetRange(topic: topic, partition: 1, from: 0, until: 30), chunkRecords: 1000, timeoutMillis: 20_000
         ) { _ in }
         #expect(below.records == 30 && below.bytes == 30_000_000)
     }
 
-    @Test func `a partition that is not there is an error at once`() throws {
+    @Test(arguments: ReaderKind.allCases) func `a partition that is not there is an error at once`(_ kind: ReaderKind) throws {
         let topic = try kafka.topic()
-        #expect(code { _ = try makeReader().records(topic, partition: 99, 0, 1, timeoutMillis: 30_000) } == .topicMissing)
+        #expect(code { _ = try makeReader(kind).records(topic, partition: 99, 0, 1, timeoutMillis: 30_000) } == .topicMissing)
     }
 
-    @Test func `the tail's hash tells key and value apart and is found again by offset`() throws {
+    @Test(arguments: ReaderKind.allCases) func `the tail's hash tells key and value apart and is found again by offset`(_ kind: ReaderKind) throws {
         let topic = try kafka.topic()
         try producer.send(topic: topic, key: "a", text: "bc")
         try producer.send(topic: topic, key: "ab", text: "c")
@@ -332,7 +335,7 @@ struct RangeReaderTests {
         try producer.send(topic: topic, key: "a", text: "bc")
         try producer.send(topic: topic, partition: 0, key: nil, value: nil)
         try producer.flush()
-        let reader = try makeReader()
+        let reader = try makeReader(kind)
         let partition = TopicPartition(topic: topic, partition: 0)
         let hashes = try (0..<5 as Range<Int64>).map { offset in
             let range = OffsetRange(topic: topic, partition: 0, from: offset, until: offset + 1)
@@ -348,11 +351,11 @@ struct RangeReaderTests {
         #expect(try reader.records(topic, 4, 5) == [SeenRecord(offset: 4, text: nil)], "a record without a value")
     }
 
-    @Test func `a marker is no record to find`() throws {
+    @Test(arguments: ReaderKind.allCases) func `a marker is no record to find`(_ kind: ReaderKind) throws {
         let topic = try transactions()
         let partition = TopicPartition(topic: topic, partition: 0)
-        #expect(try makeReader().readOne(partition, offset: 4)?.value == Array("4".utf8))
-        #expect(try makeReader().readOne(partition, offset: 5) == nil)
-        #expect(try makeReader().readOne(partition, offset: 8) == nil)
+        #expect(try makeReader(kind).readOne(partition, offset: 4)?.value == Array("4".utf8))
+        #expect(try makeReader(kind).readOne(partition, offset: 5) == nil)
+        #expect(try makeReader(kind).readOne(partition, offset: 8) == nil)
     }
 }

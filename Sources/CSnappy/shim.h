@@ -1,0 +1,3 @@
+// What Swift imports of libsnappy: its C interface.
+#pragma once
+#include <snappy-c.h>

@@ -1,0 +1,326 @@
+// The other half of a fetching reader: whom it asks for what, and what it makes of the answers.
+//
+// Every turn (`pump`) takes over what inquiries found, sends a request to every broker that has one to answer, receives what has
+// come, and asks again where an answer became whole. A partition is in one request at a time. The one that somebody
+// waits for comes first in its request; the others follow in turn.
+//
+// Errors of a partition go by `FetchTrouble`. Only what a broker says of the partition itself ends its reading, and only when a range
+// wants it; everything about connections and leaders is asked again, until the range has stood still for too long.
+
+import Glibc
+
+extension FetchReader {
+    /// No request sooner than this after an answer that was not full, unless somebody waits for it.
+    static let paceMillis = 4
+    /// How long the prompt connection waits at the log's end.
+    private static let promptWaitMillis: Int32 = 10
+
+    /// One turn.
+    /// - Parameter waitMillis: how long to wait for something to come, when nothing has.
+    func pump(waitMillis: Int) throws {
+        try settle()
+        try askForRecords(isPaced: true)
+        if receive() {
+            try askForRecords(isPaced: true)
+            return
+        }
+        guard waitMillis > 0 else { return }
+        wait(millis: waitMillis)
+        if receive() { try askForRecords(isPaced: true) }
+    }
+
+    /// Asks without regard to the pace and takes what is there at once.
+    /// - Returns: whether something came.
+    func askForRest() throws -> Bool {
+        try askForRecords(isPaced: false)
+        guard links.values.joined().contains(where: { $0.awaited != nil }) else { return false }
+        wait(millis: 1)
+        return receive()
+    }
+
+    private func wait(millis: Int) {
+        var entries: [pollfd] = []
+        for link in links.values.joined() {
+            if let awaited = link.awaited { entries.append(pollfd(fd: awaited.descriptor, events: awaited.events, revents: 0)) }
+        }
+        let isInquiring = viewInquiry != nil || !lookups.isEmpty || links.values.joined().contains(where: \.isOpening)
+        if entries.isEmpty, let viewInquiry { return viewInquiry.wait(millis: millis) }
+        // An inquiry rings no descriptor; and with nothing under way something rests for some milliseconds.
+        _ = poll(&entries, nfds_t(entries.count), Int32(isInquiring || entries.isEmpty ? min(2, millis) : millis))
+    }
+
+    private func receive() -> Bool {
+        var came = false
+        for (_, both) in links { for link in both where link.isBusy { if link.receive() { came = true } } }
+        return came
+    }
+
+    // MARK: the cluster
+
+    func wantView() {
+        if viewInquiry == nil && viewWantedAt == nil { viewWantedAt = .now }
+    }
+
+    func linkFailed() { wantView() }
+
+    func learned(_ broker: Int32, at address: BrokerAddress) { view.brokers[broker] = address }
+
+    /// Takes over what inquiries found, and begins those that are wanted.
+    private func settle() throws {
+        let now = ContinuousClock.now
+        if let answer = viewInquiry?.answer {
+            viewInquiry = nil
+            switch answer {
+            case .success(let found): try take(found)
+            case .failure(let error):
+                let failure = LineFailure.of(error, at: settings.bootstrapText, doing: "tell who leads its partitions")
+                viewFailure = failure
+                viewWantedAt = now + .milliseconds(200)
+                if failure.code == .notAllowed {
+                    refusedLogins += 1
+                    if refusedLogins > 1 { throw failure }
+                } else if !failure.isOutage {
+                    throw failure
+                }
+            }
+        }
+        for (partition, inquiry) in lookups {
+            guard let answer = inquiry.answer else { continue }
+            lookups[partition] = nil
+            guard let stand = stands[partition], stand.outOfRange != nil else { continue }
+            switch answer {
+            case .success(let held): stand.outOfRange = (true, held)
+            case .failure:
+                stand.outOfRange = nil
+                stand.restUntil = now + .milliseconds(max(100, settings.errorRestMillis))
+                wantView()
+            }
+        }
+        if viewInquiry != nil || order.isEmpty { return }
+        let isOld = viewAt.map { now - $0 > .milliseconds(settings.metadataAgeMillis) } ?? true
+        let lacks = order.contains { view.topics[$0.partition.topic] == nil }
+        guard viewWantedAt.map({ $0 <= now }) ?? (isOld || lacks) else { return }
+        viewWantedAt = nil
+        let (asker, bell) = (asker, bell)
+        let topics = Set(order.map(\.partition.topic)).sorted()
+        viewInquiry = Inquiry({ bell?.ring() }) { try asker.view(of: topics) }
+    }
+
+    private func take(_ found: ClusterView) throws {
+        view = found
+        viewAt = .now
+        viewFailure = nil
+        refusedLogins = 0
+        for (broker, both) in links where both.contains(where: { $0.address != found.brokers[broker] }) {
+            // The same number at another address is another machine.
+            for link in both { link.close() }
+            links[broker] = nil
+        }
+        for stand in order { judge(stand, found) }
+    }
+
+    /// What Metadata says of a partition.
+    private func judge(_ stand: FetchStand, _ found: ClusterView) {
+        let partition = stand.partition
+        let topic = found.topics[partition.topic]
+        let trouble = FetchTrouble(code: topic?.error ?? 3)
+        switch trouble {
+        case .notAllowed:
+            stand.failure = Failure(
+                .notAllowed, "Kafka did not let us read \(partition.topic)", why: FetchTrouble.name(topic?.error ?? 0),
+                now: "give this user the right Read on that topic in Kafka's access lists, or use another user")
+            return
+        case .none, .unknownTopic: break
+        default:
+            stand.lastError = topic?.error ?? 0
+            if trouble == .stop {
+                stand.failure = Failure(
+                    .invalidSetting, "Kafka did not tell who leads \(partition)", why: FetchTrouble.name(topic?.error ?? 0),
+                    now: "check the topic's name")
+            } else {
+                viewWantedAt = .now + .milliseconds(100)
+            }
+            return
+        }
+        let listed = trouble == .unknownTopic ? nil : topic?.leaders.keys.sorted()
+        if let id = topic?.id, id != .none, trouble == .none {
+            if let known = topicIDs[partition.topic], known != id {
+                stand.failure = Failure(
+                    .topicRecreated, "Topic \(partition.topic) was deleted and made again",
+                    why: "its id is no longer that with which this reading began",
+                    now: "find out what happened to the topic; records of another topic must not be taken for ours")
+                return
+            }
+            topicIDs[partition.topic] = id
+        }
+        let nowMillis = Int64((ContinuousClock.now - madeAt) / .milliseconds(1))
+        switch sightings[partition, default: TopicSighting(expected: [partition.partition])].answered(listed, nowMillis: nowMillis) {
+        case .there:
+            sightings[partition] = nil
+            if view.leader(of: partition)?.broker ?? -1 < 0 { viewWantedAt = .now + .milliseconds(100) }
+        case .askAgain(let millis):
+            viewWantedAt = .now + .milliseconds(Int(millis))
+        case .missing:
+            stand.failure =
+                listed == nil
+                ? Failure(
+                    .topicMissing, "There is no topic \(partition.topic)", why: "the brokers at \(settings.bootstrapText) do not list it",
+                    now: "check the topic's name, or create it")
+                : Failure(
+                    .topicMissing, "There is no partition \(partition)", why: "the brokers do not list it",
+                    now: "check whether the topic was deleted or recreated with fewer partitions")
+        }
+    }
+
+    // MARK: requests
+
+    private func askForRecords(isPaced: Bool) throws {
+        if viewAt == nil { return }
+        let now = ContinuousClock.now
+        let limit = usualAnswerBytes
+        let share = shareBytes
+        var wanting: [Int32: [FetchStand]] = [:]
+        for stand in order where !stand.isAsked && stand.failure == nil && stand.outOfRange == nil && stand.restUntil <= now {
+            let held = stand.bufferedBytes
+            guard held == 0 || held + limit <= share, let leader = view.leader(of: stand.partition), leader.broker >= 0 else { continue }
+            var broker = leader.broker
+            if let replica = stand.replica {
+                if replica.until > now, view.brokers[replica.broker] != nil { broker = replica.broker } else { stand.replica = nil }
+            }
+            wanting[broker, default: []].append(stand)
+        }
+        for (broker, stands) in wanting { try ask(broker, stands, isPaced: isPaced, now) }
+    }
+
+    private func ask(_ broker: Int32, _ stands: [FetchStand], isPaced: Bool, _ now: ContinuousClock.Instant) throws {
+        guard let address = view.brokers[broker] else { return wantView() }
+        if links[broker] == nil {
+            links[broker] = [.patient, .prompt].map { FetchLink(broker: broker, address: address, purpose: $0, reader: self) }
+        }
+        let (patient, prompt) = (links[broker]![0], links[broker]![1])
+        let isNeeded = needed.map { needed in stands.contains { $0 === needed } } ?? false
+        do {
+            if !patient.isBusy {
+                let isPausing = isPaced && !isNeeded && now - patient.lastAnswerAt < .milliseconds(Self.paceMillis)
+                if isPausing && patient.lastAnswerBytes < usualAnswerBytes { return }
+                if try patient.isReady(now) { send(patient, stands) }
+            } else if isNeeded, let needed, try prompt.isReady(now) {
+                send(prompt, [needed])
+            }
+        } catch let failure as Failure {
+            guard failure.code == .notAllowed else { throw failure }
+            refusedLogins += 1
+            if refusedLogins > 1 { throw failure }
+        }
+    }
+
+    private func send(_ link: FetchLink, _ stands: [FetchStand]) {
+        requestCount += 1
+        let inTurn = stands.sorted { left, right in
+            if left === needed || right === needed { return left === needed && right !== needed }
+            return left.lastAsked < right.lastAsked
+        }
+        var fetch = FetchRequest(
+            isolation: isolation, maxWaitMillis: link.purpose == .patient ? settings.waitMillis : min(settings.waitMillis, Self.promptWaitMillis),
+            mostBytes: 0)
+        fetch.minBytes = settings.minBytes
+        fetch.rack = settings.rack
+        var total = 0
+        for stand in inTurn {
+            stand.lastAsked = requestCount
+            let topic = view.topics[stand.partition.topic]
+            let most = Int32(clamping: min(settings.mostAnswerBytes / 2, max(usualAnswerBytes, Int(stand.raisedLimit))))
+            total += Int(most)
+            fetch.partitions.append(
+                FetchRequest.Partition(
+                    stand.partition, topicID: topic?.id ?? .none, offset: stand.fetchPosition,
+                    leaderEpoch: view.leader(of: stand.partition)?.epoch ?? -1, lastEpoch: -1, mostBytes: most))
+        }
+        fetch.mostBytes = Int32(clamping: min(total, settings.mostAnswerBytes / 2))
+        link.ask(fetch, inTurn)
+    }
+
+    // MARK: answers
+
+    /// An answer came for a stand that still wants it.
+    func answered(_ stand: FetchStand, _ answer: FetchedPartition, _ records: FetchBuffer?, by broker: Int32) {
+        if let leader = answer.currentLeader {
+            view.learn(ClusterView.Leader(broker: leader.broker, epoch: leader.epoch), of: stand.partition, at: nil)
+        }
+        if let diverging = answer.diverging, answer.error == 0 {
+            if let records { shop.buffers.put(records) }
+            stand.failure = Failure(
+                .topicRecreated, "\(stand.partition) was truncated",
+                why: "its leader's log agrees with what was read only up to offset \(diverging.endOffset) in epoch \(diverging.epoch), and we stand at \(stand.fetchPosition)",
+                now: "find out which records were lost in the unclean leader election; a job that read them has counted them")
+            return
+        }
+        let trouble = FetchTrouble(code: answer.error)
+        guard trouble == .none else {
+            if let records { shop.buffers.put(records) }
+            return react(to: trouble, answer.error, stand)
+        }
+        stand.lastError = 0
+        let isEmpty = records == nil
+        let before = stand.fetchPosition
+        stand.came(answer, records, isolation: isolation, shop)
+        if isEmpty, answer.preferredReplica >= 0, answer.preferredReplica != broker {
+            stand.replicaBounces += 1
+            stand.replica =
+                stand.replicaBounces > 3
+                ? nil : (answer.preferredReplica, .now + .milliseconds(settings.metadataAgeMillis))
+            if stand.replicaBounces > 3 { stand.restUntil = .now + .milliseconds(100) }
+        } else if stand.fetchPosition > before {
+            stand.replicaBounces = 0
+        }
+    }
+
+    private func react(to trouble: FetchTrouble, _ code: Int16, _ stand: FetchStand) {
+        stand.lastError = code
+        stand.restUntil = .now + .milliseconds(settings.errorRestMillis)
+        let isReplica = stand.replica != nil
+        stand.replica = nil
+        switch trouble {
+        case .none: break
+        case .again: break
+        case .refresh, .unknownTopic: wantView()
+        case .askLeader:
+            // Of a replica it says nothing: the leader is asked first.
+            if isReplica { return }
+            lookUp(stand)
+        case .onceAgain:
+            guard stand.brokenAt != stand.fetchPosition else {
+                stand.failure = StandTrouble.corrupt(offset: stand.fetchPosition).failure(stand.partition)
+                return
+            }
+            stand.brokenAt = stand.fetchPosition
+        case .notAllowed:
+            stand.failure = Failure(
+                .notAllowed, "Kafka did not let us read \(stand.partition)", why: FetchTrouble.name(code),
+                now: "give this user the right Read on that topic in Kafka's access lists, or use another user")
+        case .stop:
+            stand.failure = Failure(
+                .kafkaFatal, "Kafka does not give \(stand.partition) to reader = fetch", why: FetchTrouble.name(code),
+                now: "read the topic with the setting reader = librdkafka")
+        }
+    }
+
+    /// What the leader holds of a partition that does not have our offset.
+    private func lookUp(_ stand: FetchStand) {
+        guard let leader = view.leader(of: stand.partition), let address = view.brokers[leader.broker] else { return wantView() }
+        stand.outOfRange = (false, nil)
+        let (asker, bell, partition) = (asker, bell, stand.partition)
+        lookups[partition] = Inquiry({ bell?.ring() }) {
+            func place(_ place: OffsetLookup.Place) throws -> Int64 {
+                let found = try asker.lookup(
+                    partition, leader: address, leaderEpoch: leader.epoch, at: place, isolation: .readUncommitted)
+                guard found.error == 0, found.offset >= 0 else {
+                    throw StreamError("ListOffsets of \(partition): \(FetchTrouble.name(found.error))")
+                }
+                return found.offset
+            }
+            let (start, end) = (try place(.start), try place(.end))
+            return start <= end ? start..<end : nil
+        }
+    }
+}
