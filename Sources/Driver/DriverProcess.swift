@@ -260,6 +260,7 @@ package final class DriverProcess: Sendable {
             options.offsets = request.offsets
             options.acceptLoss = request.acceptLoss
             options.acceptTopic = request.acceptTopic ?? false
+            options.resetTime = request.resetTime ?? false
             let run = start(name, options)
             // The answer tells what came of it: whoever asks next sees the new settings, or why they are refused.
             let deadline = steadyMillis() + 10_000

@@ -60,6 +60,7 @@ package struct RejectWatch: Sendable, Equatable {
         package var failure: Failure?
         /// What to say at once: a batch of which nothing could be read.
         package var warning: String?
+        package init() {}
     }
 
     private var unreadableInARow: Int64 = 0

@@ -27,7 +27,7 @@ public enum SluiceProgram {
         ] + JobsCommands.all + JobsForgetting.all + [
             DriverCommand.command(jobs), WorkerCommand.command(jobs), SubmitCommand.command(jobs),
             BatchesCommand.command, OffsetsCommand.command, RetentionCommand.command, AuditCommand.command, QuarantineCommand.command,
-            ReplayCommand.command(jobs), VerifySinkCommand.command(jobs), FsckCommand.command(jobs), RepairCommand.command(jobs),
+            ReplayCommand.command(jobs), VerifySinkCommand.command(jobs), FsckCommand.command(jobs), RepairCommand.command(jobs), RedriveCommand.command(jobs),
         ] + CatalogCommands.all + [
             BrokerCommand.command, GenerateCommand.command, NewCommand.command, DoctorCommand.command,
             SpeedCommand.command, BenchCommand.command, LatencyCommand.command, ScaleCommand.command(jobs),

@@ -225,6 +225,8 @@ package struct TaskSpec: Codable, Sendable {
     package var range: OffsetRange?
     /// Stage 0: what of the range to leave out.
     package var excluded: [OffsetRange]?
+    /// Stage 0: what of the range to look at, where that is not all of it.
+    package var only: [OffsetRange]?
     /// Stage 0: what is known of the range beyond its offsets.
     package var mark: RangeMark?
     /// Later stages: the parts of stage 0 that made a block for this one.

@@ -99,13 +99,15 @@ struct TaskRunner {
             range: range, limits: runtime.settings.quarantine, bytesLeft: quarantineBytes)
         var late = OffsetRanges(of: range)
         var report = TaskReport()
+        let skipped = task.only.map { OffsetRange.subtracting($0, from: [range]) } ?? []
+        var passedOver: Int64 = 0
         var decoding = DecodingBuffers(schema: decoder.schema, capacity: runtime.settings.chunkRecords)
 
         let result = try reader.read(
             range, chunkRecords: runtime.settings.chunkRecords, timeoutMillis: runtime.settings.readTimeoutMillis,
             cancelled: isCancelled
         ) { records in
-            records.forEachPiece { records in
+            records.forEachPiece(excluding: skipped, leftOut: { _ in passedOver += 1 }) { records in
                 decoding.clear()
                 let rows = decoder.decode(
                     records, into: decoding.columns, kept: decoding.kept, rejected: &decoding.rejected)
@@ -125,7 +127,7 @@ struct TaskRunner {
         let finished = pipeline.finish()
         if let failure = finished.failure { throw failure }
 
-        report.records = result.records
+        report.records = result.records - passedOver
         report.bytes = result.bytes
         report.rowsIn = Int64(finished.rowsIn)
         report.late = Int64(finished.late)

@@ -91,6 +91,8 @@ package final class World {
 
     private var isAtRest: Bool {
         guard kafka.isClosed, catalog.openPlan == nil, !catalog.positions.isEmpty else { return false }
+        // A copy that was put in place has to be found before it counts as rest.
+        if sink.wasRestored, mutant == nil, catalog.seals.contains(where: { sink.content.ledger[$0.part]?.batch != $0.batch }) { return false }
         return kafka.ends.allSatisfy { catalog.positions[$0.key]?.position == $0.value }
     }
 

@@ -26,10 +26,12 @@ package struct SubmitJob: Codable, Sendable {
     package var offsets: OffsetsFlag?
     package var acceptLoss: Bool
     package var acceptTopic: Bool?
+    package var resetTime: Bool?
 
     package init(
         definition: String, settings: [String: String], replace: Bool = false, adopt: Bool = false,
-        offsets: OffsetsFlag? = nil, acceptLoss: Bool = false, acceptTopic: Bool? = nil
+        offsets: OffsetsFlag? = nil, acceptLoss: Bool = false, acceptTopic: Bool? = nil,
+        resetTime: Bool? = nil
     ) {
         self.definition = definition
         self.settings = settings
@@ -38,6 +40,7 @@ package struct SubmitJob: Codable, Sendable {
         self.offsets = offsets
         self.acceptLoss = acceptLoss
         self.acceptTopic = acceptTopic
+        self.resetTime = resetTime
     }
 }
 

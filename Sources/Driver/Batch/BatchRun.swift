@@ -298,7 +298,8 @@ package struct BatchRun: Sendable {
                     isOver = true
                     actions.append(.finished)
                 } else {
-                    let verdict = builder.verdict(rejectWatch, settings)
+                    // Whoever redrives bad records expects that some stay bad.
+                    let verdict = plan.kind == .redrive ? RejectWatch.Verdict() : builder.verdict(rejectWatch, settings)
                     if let warning = verdict.warning { actions.append(.unreadable(warning)) }
                     if let reason = verdict.failure { actions += end(reason) } else { actions.append(.beforeSeal) }
                 }
@@ -378,6 +379,7 @@ package struct BatchRun: Sendable {
         var task = TaskSpec(part: attempt.part, attempt: attempt.attempt, range: range)
         let excluded = plan.excluded?.filter { $0.topicPartition == range.topicPartition } ?? []
         task.excluded = excluded.isEmpty ? nil : excluded
+        task.only = plan.only?.filter { $0.topicPartition == range.topicPartition }
         task.mark = plan.marks?[attempt.part]
         return task
     }

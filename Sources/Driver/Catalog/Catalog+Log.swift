@@ -60,7 +60,8 @@ extension Catalog {
     /// the plan of the next batch when records already wait. One transaction, one fsync.
     package func finishBatch(
         _ jobID: JobID, batch: BatchNumber, epoch: Epoch, outcome: BatchOutcome, positions: [PartitionPosition],
-        quarantine: [QuarantinedRecord] = [], inlineState: [InlineState] = [], next: BatchPlan? = nil
+        quarantine: [QuarantinedRecord] = [], inlineState: [InlineState] = [], closes: [OffsetRange] = [],
+        next: BatchPlan? = nil
     ) throws {
         let before = memory(jobID, epoch: epoch)
         let outcomeText = outcomeText(outcome, past: before.past)
@@ -92,6 +93,17 @@ extension Catalog {
             try storePositions(jobID, positions, in: database)
             try requireEndsReached(jobID, batch, handedOver, in: database)
             try storeSeals(jobID, batch, outcome.parts, in: database)
+            for range in closes {
+                try database.execute(
+                    """
+                    DELETE FROM sluice_quarantine WHERE job_id = $1 AND batch < $2 AND topic = $3 AND partition = $4
+                        AND record_offset >= $5 AND record_offset < $6
+                    """,
+                    [
+                        .text(jobID), .int(batch), .text(range.topic), .int(Int64(range.partition)), .int(range.from),
+                        .int(range.until),
+                    ])
+            }
             for record in quarantine {
                 try database.execute(
                     """

@@ -245,6 +245,12 @@ extension Catalog {
         }
     }
 
+    /// The batches that rejected records or processed such again, ascending.
+    package func rejecting(_ jobID: JobID) throws -> [BatchRecord] {
+        try batches(
+            where: "b.job_id = $1 AND b.state = 'done' AND (b.rejected > 0 OR b.kind = 'redrive') ORDER BY b.batch", [.text(jobID)])
+    }
+
     private func batches(where condition: String, _ parameters: [SQLValue]) throws -> [BatchRecord] {
         guard case .text(let id)? = parameters.first else { preconditionFailure("the first parameter is the job") }
         let jobID = JobID(text: id)

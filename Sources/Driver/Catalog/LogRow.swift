@@ -163,6 +163,7 @@ struct PlanText: Decodable {
     var predecessors: [Mark]?
     var stateBefore: StateText?
     var excluded: [OffsetRange]?
+    var only: [OffsetRange]?
     var repairs: [BatchNumber]?
     /// What the frame holds otherwise.
     var job, buildDigest, settingsDigest, planDigest, schemaDigest: String?
@@ -171,7 +172,7 @@ struct PlanText: Decodable {
     var lookups, topicIDs: [String: String]?
 
     private enum Key: String, CodingKey {
-        case seed, taskCounts, splits, kind, output, marks, predecessors, stateBefore, excluded, repairs
+        case seed, taskCounts, splits, kind, output, marks, predecessors, stateBefore, excluded, only, repairs
         case job, buildDigest, settingsDigest, planDigest, schemaDigest, jobID, keyGroups, lookups, topicIDs
     }
 
@@ -186,6 +187,7 @@ struct PlanText: Decodable {
         predecessors = try object.decodeIfPresent([Mark].self, forKey: .predecessors)
         stateBefore = try object.decodeIfPresent(StateText.self, forKey: .stateBefore)
         excluded = try object.decodeIfPresent(RangeTexts.self, forKey: .excluded)?.ranges
+        only = try object.decodeIfPresent(RangeTexts.self, forKey: .only)?.ranges
         repairs = try object.decodeIfPresent([BatchNumber].self, forKey: .repairs)
         job = try object.decodeIfPresent(String.self, forKey: .job)
         buildDigest = try object.decodeIfPresent(String.self, forKey: .buildDigest)
@@ -277,6 +279,7 @@ package struct LogRow {
         plan.output = text.output
         plan.kind = text.kind
         plan.excluded = text.excluded
+        plan.only = text.only
         plan.repairs = text.repairs
         plan.marks = text.marks
         if let text = outcomeText {

@@ -108,6 +108,10 @@ package func planText(_ plan: BatchPlan, past: LogPast?) -> String {
         json.raw(",\"marks\":")
         json.object(Dictionary(uniqueKeysWithValues: marks.map { (String($0.key), $0.value) })) { $0.mark($1) }
     }
+    if let only = plan.only {
+        json.raw(",\"only\":")
+        json.ranges(only)
+    }
     if let output = plan.output { json.field(",\"output\":", output.rawValue) }
     if let predecessors = plan.predecessors {
         json.raw(",\"predecessors\":")

@@ -106,6 +106,8 @@ package struct FinishedBatch: Sendable {
     package var quarantine: [QuarantinedRecord]
     package var inlineState: [InlineState]
     package var workers: Set<String>
+    /// Bad records that the batch looked at again: older entries of the quarantine end with it.
+    package var closes: [OffsetRange] = []
 }
 
 package enum StartWrite: Sendable {

@@ -132,7 +132,8 @@ package final class JobLoop {
         case .finish(let batch, let next):
             try catalog.finishBatch(
                 job().record.jobID, batch: batch.plan.batch, epoch: machine.epoch, outcome: batch.outcome,
-                positions: batch.positions, quarantine: batch.quarantine, inlineState: batch.inlineState, next: next)
+                positions: batch.positions, quarantine: batch.quarantine, inlineState: batch.inlineState, closes: batch.closes, next: next)
+            closeRefused(batch)
             try Failpoint.loseAnswer("commit-unanswered")
             Failpoint.reach("done")
             return .done
@@ -248,6 +249,15 @@ package final class JobLoop {
             try catalog.begin(table, of: job.record.jobID, epoch: machine.epoch)
         }
         return SinkClaimed(fixedParts: sink.fixedParts, sealed: try sink.sealedBatches(identity), sight: sight)
+    }
+
+    /// Rows that the sink refused once, and that a redrive has just written or refused anew. What stays by accident is
+    /// redriven again, and replaces itself.
+    private func closeRefused(_ batch: FinishedBatch) {
+        if batch.closes.isEmpty { return }
+        do { try withSink { try $0.closeRefused(sinkIdentity(), batch.closes, before: batch.plan.batch) } } catch {
+            Log.warning("refused rows not closed", [("job", name), ("why", failure(error).description), ("then", "the next redrive does")])
+        }
     }
 
     private func withSink<Answer>(_ body: (any Sink) throws -> Answer) throws -> Answer {

@@ -49,7 +49,8 @@ extension JobMachine {
         finished = FinishedBatch(
             plan: plan, outcome: outcome, positions: result.positions, quarantine: result.quarantine,
             inlineState: result.inlineState, workers: done.run.usedWorkers)
-        readings = done.run.builder.readings
+        if plan.kind == .redrive { finished?.closes = plan.only ?? plan.ranges }
+        readings = plan.movesPositions ? done.run.builder.readings : nil
         planned = nil
         pace.ran(by: done.run.usedWorkers)
         phase = .finish
@@ -72,7 +73,7 @@ extension JobMachine {
     }
 
     var canPlanTogether: Bool {
-        guard wish == .run, silence == nil, !decidesAgain, !comparesSink, !needsRehash else { return false }
+        guard wish == .run, silence == nil, !decidesAgain, options.redrive == nil, options.repair == nil, !comparesSink, !needsRehash else { return false }
         guard let targets else { return true }
         let after = positionsAfterFinished
         return !targets.allSatisfy { (after[$0.key]?.position ?? 0) >= $0.value }

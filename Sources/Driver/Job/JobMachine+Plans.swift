@@ -17,6 +17,7 @@ extension JobMachine {
             self.repair = nil
             return planRepair(repair.batches, writes: repair.writes, moment)
         }
+        if options.redrive != nil { return planRedrive(moment) }
         if needsRehash { return planRehash(moment) }
         if isCaughtUp { return end(.finished, nil) }
         let wait =

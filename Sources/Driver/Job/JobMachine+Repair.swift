@@ -1,4 +1,8 @@
-// A job's batches of kind repair: planned, carried out and finished as others are, but their rows come from recorded batches
+// A job's batches of kind redrive: bad records once more, by their coordinates, through the same stages as ever. What passes is
+// sealed and closes its entry in the quarantine, in the transaction that makes the batch DONE; what fails stays with its new
+// reason.
+//
+// And of kind repair: planned, carried out and finished as others are, but their rows come from recorded batches
 // and no position moves (protocol 15).
 //
 // A plan of kind repair that is open after a crash is carried out by whoever starts next. State and watermark are carried on,
@@ -22,6 +26,25 @@ extension JobMachine {
             planned = plan
             phase = .append
         } catch { failed(error, moment) }
+    }
+
+    mutating func planRedrive(_ moment: Moment) {
+        guard let job = running, let step = redrives.first else { return end(.stopped, nil) }
+        do {
+            let time = try batchTime(moment)
+            var plan = PlanFrame(
+                job: job, epoch: epoch, batch: lastBatch + 1,
+                watermarkBeforeMillis: tracker(job).closing(
+                    closed: closedNow, reached: reachedNow, positions: positions.values, batchTimeMillis: time),
+                topicIDs: topicIDs, stateBefore: lastState, parts: fixedParts ?? max(1, members)
+            ).plan(step.ranges, batchTimeMillis: time, seed: moment.random)
+            plan.kind = .redrive
+            plan.only = step.only
+            plan.predecessors = job.predecessors(of: plan, seals)
+            redrives.removeFirst()
+            planned = plan
+            phase = .append
+        } catch { failed(Engine.failure(error), moment) }
     }
 
     mutating func repaired(_ rows: RepairedRows, _ moment: Moment) {

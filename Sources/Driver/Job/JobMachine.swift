@@ -56,6 +56,8 @@ package struct JobMachine: Sendable {
     /// Recorded batches that the sink lacks.
     var writesAgain: ClosedRange<BatchNumber>?
     var claimsAnew = false
+    /// Batches of kind redrive that are still to be planned.
+    var redrives: [RedrivePlan.Step]
     /// The sink fell silent in the last batch: what it holds is compared with the log before anything is planned.
     var comparesSink = false
     /// It was compared since the last batch that was done.
@@ -125,6 +127,7 @@ package struct JobMachine: Sendable {
     package init(name: String, options: LoopOptions) {
         self.name = name
         self.options = options
+        redrives = options.redrive?.steps ?? []
         patience = Patience(options.untilCaughtUp ? .bounded(DriverLimits.patienceMillis) : .standing)
     }
 

@@ -25,6 +25,8 @@ package struct LoopOptions: Sendable {
     package var backfill: BackfillBounds?
     /// Put the sink right, then end; nothing new is read.
     package var repair: RepairOrder?
+    /// Process bad records again, then end; nothing new is read.
+    package var redrive: RedrivePlan?
     /// Looks at the rows of a backfill's last batch before they may be sealed.
     package var checkRows: (@Sendable ([Chunk]) throws -> Void)?
     package init() {}

@@ -130,6 +130,7 @@ extension SinkDelivery {
             identity, part: BatchPlan.repairPart, batch: plan.batch, digest: digest.text,
             after: Predecessor(of: BatchPlan.repairPart, in: plan), rows: rows)
         Failpoint.reach("repaired")
+        if let batches = plan.repairs { try sink.closeRefused(identity, batches: batches[0]...batches[1]) }
         let part = SealedPart(
             part: BatchPlan.repairPart, rows: rows.reduce(0) { $0 + Int64($1.selectedCount) }, digest: digest.text,
             refused: sealed.refused > 0 ? sealed.refused : nil)

@@ -47,6 +47,8 @@ public struct BatchPlan: Sendable, Codable, Equatable {
     public var predecessors: [SealMark]?
     /// What is known of a range beyond its offsets, by index of the range.
     public var marks: [Int: RangeMark]?
+    /// For a batch of kind redrive: of `ranges` only these offsets are looked at; nil for all.
+    public var only: [OffsetRange]?
     /// For a batch of kind repair: the first and the last of the batches whose rows it writes again.
     public var repairs: [BatchNumber]?
 

@@ -56,6 +56,18 @@ package final class PostgresSink: Sink {
         }
     }
 
+    package func refusedRecords(_ identity: SinkIdentity) throws -> [(batch: BatchNumber, record: OffsetRange)] {
+        try ledger.refusedRecords(identity)
+    }
+
+    package func closeRefused(_ identity: SinkIdentity, _ records: [OffsetRange], before batch: BatchNumber) throws {
+        try database.transaction { try ledger.closeRefused(identity, records, before: batch) }
+    }
+
+    package func closeRefused(_ identity: SinkIdentity, batches: ClosedRange<BatchNumber>) throws {
+        try ledger.closeRefused(identity, batches: batches)
+    }
+
     package func sealedBatches(_ identity: SinkIdentity) throws -> [Int: BatchNumber] { try ledger.sealedBatches(identity) }
 
     package func seal(

@@ -45,6 +45,23 @@ package final class SQLiteSink: Sink {
         }
     }
 
+    package func refusedRecords(_ identity: SinkIdentity) throws -> [(batch: BatchNumber, record: OffsetRange)] {
+        guard FileManager.default.fileExists(atPath: path) else { return [] }
+        return try ledger(opened()).refusedRecords(identity)
+    }
+
+    package func closeRefused(_ identity: SinkIdentity, _ records: [OffsetRange], before batch: BatchNumber) throws {
+        let database = try opened()
+        try queue.takeTurn {
+            try database.transaction { try ledger(database).closeRefused(identity, records, before: batch) }
+        }
+    }
+
+    package func closeRefused(_ identity: SinkIdentity, batches: ClosedRange<BatchNumber>) throws {
+        let database = try opened()
+        try queue.takeTurn { try database.transaction { try ledger(database).closeRefused(identity, batches: batches) } }
+    }
+
     package func sealedBatches(_ identity: SinkIdentity) throws -> [Int: BatchNumber] {
         guard FileManager.default.fileExists(atPath: path) else { return [:] }
         return try ledger(opened()).sealedBatches(identity)

@@ -96,10 +96,20 @@ public protocol Sink: AnyObject {
     var fixedParts: Int? { get }
     /// Writes again what the sink would forget with time, between two batches of the job that holds the claim.
     func renew(_ identity: SinkIdentity) throws
+    /// Records of which rows stand in `sluice_refused`, as far as a row names its record, by the batch that was refused.
+    func refusedRecords(_ identity: SinkIdentity) throws -> [(batch: BatchNumber, record: OffsetRange)]
+    /// Forgets the refused rows of these records that are of batches before `batch`.
+    func closeRefused(_ identity: SinkIdentity, _ records: [OffsetRange], before batch: BatchNumber) throws
+    /// Forgets the refused rows of these batches, whose keys were written anew.
+    func closeRefused(_ identity: SinkIdentity, batches: ClosedRange<BatchNumber>) throws
     func close()
 }
 
 extension Sink {
+    package func refusedRecords(_ identity: SinkIdentity) throws -> [(batch: BatchNumber, record: OffsetRange)] { [] }
+    package func closeRefused(_ identity: SinkIdentity, _ records: [OffsetRange], before batch: BatchNumber) throws {}
+    package func closeRefused(_ identity: SinkIdentity, batches: ClosedRange<BatchNumber>) throws {}
+
     /// As the first start of a job does.
     package func claim(_ identity: SinkIdentity, adopt: Bool, after last: BatchNumber = 0) throws {
         try claim(identity, SinkClaim(adopt: adopt, begins: true, after: last))

@@ -43,6 +43,7 @@ enum RunCommand {
         Option(flag: "adopt", help: "take the sink over from another job of this name"),
         Option(flag: "accept-loss", help: "go on behind records that retention deleted unread, and write that down"),
         Option(flag: "accept-topic", help: "go on in a topic that was moved to another cluster, if its last records are equal"),
+        Option(flag: "reset-time", help: "go on although the last batch's time lies ahead, because its clock was wrong"),
         Option(flag: "wait", help: "wait while another driver runs the job, instead of refusing"),
     ]
 
@@ -52,6 +53,7 @@ enum RunCommand {
         options.adopt = parsed.flag("adopt")
         options.acceptLoss = parsed.flag("accept-loss")
         options.acceptTopic = parsed.flag("accept-topic")
+        options.resetTime = parsed.flag("reset-time")
         options.waitForLease = parsed.flag("wait")
         return options
     }

@@ -40,7 +40,8 @@ enum SubmitCommand {
             "/v1/jobs",
             SubmitJob(
                 definition: definition, settings: explicit, replace: parsed.flag("replace"), adopt: options.adopt,
-                offsets: options.offsets, acceptLoss: options.acceptLoss, acceptTopic: options.acceptTopic))
+                offsets: options.offsets, acceptLoss: options.acceptLoss, acceptTopic: options.acceptTopic,
+                resetTime: options.resetTime))
         if parsed.flag("json") {
             try terminal.json(view)
         } else {

@@ -1,0 +1,85 @@
+import Engine
+import Foundation
+import TestSupport
+import Testing
+
+/// `sluice redrive`: what was rejected becomes rows when the cause is gone, once.
+@Suite(.serialized) struct RedriveTests {
+    /// Half an hour ahead of now, as far as a broker takes it, and further than the jobs here allow.
+    private let ahead = ["--start", formatTime(wallMillis() + 1_800_000), "--span", "5m"]
+    private let strict = ["--set", "max_future=1s", "--set", "max_rejected_share=1", "--set", "max_rejected_batches=1000"]
+
+    private func count(_ harness: JobHarness, _ sql: String) throws -> Int64 {
+        let database = try openDatabase("sqlite:" + harness.directory.file(".sluice/catalog.db"))
+        defer { database.close() }
+        guard case .int(let value)? = try database.execute(sql).first?.first else { return -1 }
+        return value
+    }
+
+    @Test func `records that were rejected for a setting are rows after a redrive without it, once`() throws {
+        let harness = try JobHarness(partitions: 2)
+        try harness.generate(events: 3000, extra: ahead)
+        try harness.run("purchases", workers: 0, extra: ["--max-batch-records", "500"] + strict)
+        #expect(try harness.count("SELECT count(*) FROM purchases") == 0)
+        let plan = try harness.sluice("redrive", "purchases", "--plan")
+        #expect(plan.output.contains("would process 3,000 records again"), "\(plan.output)")
+        let still = try harness.sluice("redrive", "purchases", "--workers", "0")
+        #expect(still.output.contains("3,000 rejected again"), "\(still.output)")
+        let passed = try harness.sluice("redrive", "purchases", "--workers", "2", "--with", "max_future=1h")
+        #expect(passed.output.contains("3,000 passed, 0 rejected again"), "\(passed.output)")
+        let rows = try harness.count("SELECT count(*) FROM purchases")
+        #expect(rows > 0)
+        #expect(try count(harness, "SELECT count(*) FROM sluice_quarantine") == 0)
+        let again = try harness.sluice("redrive", "purchases", "--with", "max_future=1h")
+        #expect(again.output.contains("no rejected record"), "\(again.output)")
+        #expect(try harness.count("SELECT count(*) FROM purchases") == rows)
+        // The job has its own settings again, and goes on where it stood.
+        #expect(try count(harness, "SELECT count(*) FROM sluice_jobs WHERE settings LIKE '%\"max_future\":\"1h\"%'") == 0)
+        try harness.generate(events: 500, seed: 2, expected: "more.csv")
+        try harness.run("purchases", workers: 0, extra: strict)
+        try harness.sluice("audit", "purchases")
+        try harness.expectWhole("purchases")
+    }
+
+    @Test func `a redrive of a stateful job adds to the windows that are open, and one that is killed is finished by the next start`() throws {
+        let harness = try JobHarness(partitions: 2)
+        try harness.generate(events: 4000, extra: ahead)
+        try harness.run(workers: 0, extra: ["--max-batch-records", "700"] + strict)
+        #expect(try harness.count("SELECT count(*) FROM campaign_views") == 0)
+        let killed = try SluiceProcess.run(
+            ["redrive", "campaign-views", "--workers", "0", "--with", "max_future=1h"], in: harness.directory.path,
+            environment: ["SLUICE_TEST_FAILPOINT": "part-sealed@1"])
+        #expect(killed.status != 0)
+        // Its plan is open under the settings of the redrive; whoever finishes it needs them.
+        try harness.run(workers: 0, extra: ["--set", "max_future=1h", "--set", "max_rejected_share=1"])
+        try harness.sluice("redrive", "campaign-views", "--workers", "0")
+        try harness.expectExact()
+        try harness.expectWhole()
+    }
+
+    @Test func `rows that the sink refused are written when its constraint is gone`() throws {
+        let harness = try JobHarness(partitions: 1)
+        try harness.generate(events: 600)
+        try harness.run("purchases", workers: 0, extra: ["--max-batch-records", "100"])
+        let database = try openDatabase(harness.sink)
+        let all = try database.execute("SELECT count(*) FROM purchases")
+        try database.executeScript(
+            "CREATE TRIGGER picky BEFORE INSERT ON purchases WHEN NEW.\"offset\" % 2 = 0 BEGIN SELECT RAISE(ABORT, 'odd only'); END")
+        database.close()
+        try harness.generate(events: 600, seed: 2, expected: "more.csv")
+        try harness.run("purchases", workers: 0, extra: ["--set", "max_rejected_share=1"])
+        let refused = try harness.count("SELECT count(*) FROM sluice_refused")
+        #expect(refused > 0)
+        let stays = try harness.sluice("redrive", "purchases", "--workers", "0")
+        #expect(stays.output.contains("rows written"), "\(stays.output)")
+        #expect(try harness.count("SELECT count(*) FROM sluice_refused") == refused)
+        let free = try openDatabase(harness.sink)
+        try free.executeScript("DROP TRIGGER picky")
+        free.close()
+        try harness.sluice("redrive", "purchases", "--workers", "0")
+        #expect(try harness.count("SELECT count(*) FROM sluice_refused") == 0)
+        guard case .int(let before)? = all.first?.first else { return }
+        #expect(try harness.count("SELECT count(*) FROM purchases") > before + refused - 1)
+        #expect(try harness.sluice("redrive", "purchases").output.contains("no rejected record"))
+    }
+}

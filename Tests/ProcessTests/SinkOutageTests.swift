@@ -1,0 +1,116 @@
+import Engine
+import Foundation
+import TestSupport
+import Testing
+
+/// A database sink that goes away, comes back read-only, or comes back older, under a standing job.
+@Suite(.serialized, .enabled(if: PostgresFixture.missingReason == nil, "no PostgreSQL server is installed"))
+struct SinkOutageTests {
+    private static let start = "2026-03-01T12:00:00Z"
+
+    private func count(_ url: String) -> Int64 {
+        guard let database = try? openDatabase(url) else { return -1 }
+        defer { database.close() }
+        guard case .int(let value)? = try? database.execute("SELECT count(*) FROM campaign_views").first?.first else { return -1 }
+        return value
+    }
+
+    @Test(arguments: [true, false])
+    func `a sink that is stopped under a standing job gets every row when it is back, of batches that were computed once`(
+        isKilled: Bool
+    ) throws {
+        let postgres = try PostgresFixture()
+        let url = try postgres.newDatabase()
+        let harness = try JobHarness(partitions: 2, sink: url)
+        try harness.generate(events: 2000, extra: ["--start", Self.start])
+        let job = try harness.start(workers: 1, untilCaughtUp: false, extra: ["--interval", "100ms"])
+        defer { job.kill9() }
+        let first = Int64(try harness.expected().count)
+        #expect(SluiceProcess.eventually { count(url) == first })
+        if isKilled { try postgres.kill9() } else { try postgres.stop() }
+        try harness.generate(events: 2000, extra: ["--start", "2026-03-02T00:00:00Z"], expected: "more.csv")
+        #expect(SluiceProcess.eventually { job.errors.contains("waits for the outside") }, "\(job.errors)")
+        sleep(3)
+        #expect(job.isRunning, "\(job.errors)")
+        try postgres.start()
+        let all = first + Int64(try harness.expected("more.csv").count)
+        #expect(SluiceProcess.eventually(timeoutMillis: 60_000) { count(url) == all }, "\(job.errors)")
+        // Said once, not at each try.
+        #expect(job.errors.components(separatedBy: "waits for the outside").count < 6, "\(job.errors)")
+        job.terminate()
+        let ended = job.wait()
+        #expect(ended.status == 0, "\(ended.errors)")
+        // What was computed waited with its worker: no batch was read twice.
+        let log = try harness.sluice("batches", "campaign-views", "--json")
+        #expect(!log.output.contains("\"retries\":1") && !log.output.contains("\"retries\":2"), "\(log.output)")
+        try harness.expectWhole(deep: true)
+    }
+
+    @Test func `a sink that is read-only for a while, as in a fail-over, does not end the job`() throws {
+        let postgres = try PostgresFixture()
+        let url = try postgres.newDatabase()
+        let harness = try JobHarness(partitions: 2, sink: url)
+        try harness.generate(events: 2000, extra: ["--start", Self.start])
+        let job = try harness.start(workers: 1, untilCaughtUp: false, extra: ["--interval", "100ms"])
+        defer { job.kill9() }
+        let first = Int64(try harness.expected().count)
+        #expect(SluiceProcess.eventually { count(url) == first })
+        func setReadOnly(_ value: String) throws {
+            let admin = try openDatabase(postgres.url)
+            defer { admin.close() }
+            try admin.execute("ALTER SYSTEM SET default_transaction_read_only = \(value)")
+            try admin.execute("SELECT pg_reload_conf()")
+        }
+        try setReadOnly("on")
+        try harness.generate(events: 2000, extra: ["--start", "2026-03-02T00:00:00Z"], expected: "more.csv")
+        #expect(SluiceProcess.eventually { job.errors.contains("waits for the outside") }, "\(job.errors)")
+        sleep(4)
+        #expect(job.isRunning, "\(job.errors)")
+        let admin = try openDatabase(postgres.url)
+        try admin.executeScript("SET default_transaction_read_only = off")
+        try admin.execute("ALTER SYSTEM RESET default_transaction_read_only")
+        try admin.execute("SELECT pg_reload_conf()")
+        admin.close()
+        let all = first + Int64(try harness.expected("more.csv").count)
+        #expect(SluiceProcess.eventually(timeoutMillis: 60_000) { count(url) == all }, "\(job.errors)")
+        job.terminate()
+        #expect(job.wait().status == 0)
+        try harness.expectWhole()
+    }
+
+    @Test func `a sink that comes back as an older copy under a standing job gets what it lacks`() throws {
+        let postgres = try PostgresFixture()
+        let url = try postgres.newDatabase()
+        let harness = try JobHarness(partitions: 2, sink: url)
+        try harness.generate(events: 2000, extra: ["--start", Self.start])
+        let job = try harness.start(workers: 1, untilCaughtUp: false, extra: ["--interval", "100ms"])
+        defer { job.kill9() }
+        let first = Int64(try harness.expected().count)
+        #expect(SluiceProcess.eventually { count(url) == first })
+        func script(_ text: String) throws {
+            let database = try openDatabase(url)
+            defer { database.close() }
+            try database.executeScript(text)
+        }
+        // The copy: rows and ledger of one moment.
+        try script(
+            """
+            CREATE TABLE kept_views AS SELECT * FROM campaign_views; CREATE TABLE kept_ledger AS SELECT * FROM sluice_ledger
+            """)
+        try harness.generate(events: 2000, extra: ["--start", "2026-03-02T00:00:00Z"], expected: "more.csv")
+        let all = first + Int64(try harness.expected("more.csv").count)
+        #expect(SluiceProcess.eventually { count(url) == all }, "\(job.errors)")
+        try script(
+            """
+            BEGIN; DELETE FROM campaign_views; INSERT INTO campaign_views SELECT * FROM kept_views; DELETE FROM sluice_ledger;
+            INSERT INTO sluice_ledger SELECT * FROM kept_ledger; COMMIT
+            """)
+        try harness.generate(events: 2000, extra: ["--start", "2026-03-03T00:00:00Z"], expected: "third.csv")
+        let whole = all + Int64(try harness.expected("third.csv").count)
+        #expect(SluiceProcess.eventually(timeoutMillis: 60_000) { count(url) == whole }, "\(job.errors)")
+        #expect(job.errors.contains("written again"), "\(job.errors)")
+        job.terminate()
+        #expect(job.wait().status == 0)
+        try harness.expectWhole(deep: true)
+    }
+}
