@@ -55,7 +55,10 @@ struct TaskRunner {
                 return TaskResult(part: task.part, attempt: task.attempt, failure: lost.failure, lost: lost.location)
             } catch {
                 if task.range != nil { slot.closeReader(request.job.jobID) }
-                return TaskResult(part: task.part, attempt: task.attempt, failure: failure(error))
+                var reason = failure(error)
+                // The driver that asked is there: who does not reach it has trouble of its own.
+                if reason.code == .driverUnreachable { reason.code = .workerTrouble }
+                return TaskResult(part: task.part, attempt: task.attempt, failure: reason)
             }
         }
     }
@@ -105,7 +108,8 @@ struct TaskRunner {
             range, chunkRecords: runtime.settings.chunkRecords, timeoutMillis: runtime.settings.readTimeoutMillis,
             cancelled: isCancelled
         ) { records in
-            records.forEachPiece { records in
+            records.forEachPiece(excluding: task.excluded ?? [], leftOut: { rejects.add($0, reason: .crash) }) { records in
+                Failpoint.trap(on: records)
                 decoding.clear()
                 let rows = decoder.decode(
                     records, into: decoding.columns, kept: decoding.kept, rejected: &decoding.rejected)
@@ -120,6 +124,8 @@ struct TaskRunner {
                 for offset in pipeline.takeLateOffsets() { late.add(offset) }
                 late.endChunk()
             }
+            // A record that is left out may be the last one.
+            rejects.endChunk()
         }
         try checkCancelled()
         let finished = pipeline.finish()
