@@ -14,6 +14,8 @@ package final class WorkerPool: Sendable {
         package var link: any WorkerLink
         /// In this process: a call is no journey.
         package var isHere = false
+        /// It gets no new tasks for now.
+        package var isAvoided = false
     }
 
     private struct State {
@@ -74,6 +76,14 @@ package final class WorkerPool: Sendable {
         if wasThere { Log.warning("worker lost", [("worker.id", id), ("reason", reason.why)]) }
     }
 
+    /// A task failed on it for a reason of its own.
+    package func troubled(_ id: String, _ reason: Failure) {
+        guard let millis = state.withLock({ $0.registry.troubled(id, nowMillis: steadyMillis()) }) else { return }
+        Log.warning(
+            "worker avoided",
+            [("worker.id", id), ("for_ms", "\(millis)"), ("what", reason.what), ("why", reason.why), ("now", reason.now)])
+    }
+
     package func expire() {
         let gone = state.withLock { state in
             state.registry.expire(nowMillis: steadyMillis()).map { ($0.id, state.links.removeValue(forKey: $0.id)) }
@@ -103,7 +113,9 @@ package final class WorkerPool: Sendable {
             state.local
                 + state.registry.available.compactMap { member in
                     state.links[member.id].map {
-                        Worker(id: member.id, url: member.url, slots: member.slots, link: $0)
+                        Worker(
+                            id: member.id, url: member.url, slots: member.slots, link: $0,
+                            isAvoided: steadyMillis() < member.avoidedUntilMillis)
                     }
                 }
         }

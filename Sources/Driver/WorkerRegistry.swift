@@ -4,6 +4,9 @@
 //                     |
 //                     +-- silent for `timeoutMillis`, or a broken call -> gone
 //
+// One whose tasks fail for reasons of its own stays a member: what it holds is still fetched and sealed there. It gets no new
+// tasks for a while.
+//
 // A restarted worker is a new member with a new id. A worker of another build is refused by digest (protocol, design 3).
 
 import Engine
@@ -18,7 +21,16 @@ package struct WorkerRegistry: Sendable {
         package var host: String
         package var lastHeardMillis: Int64
         package var leaving = false
+        /// It gets no new tasks until then, because its last ones failed for reasons of its own.
+        package var avoidedUntilMillis: Int64 = 0
+        /// How often in a row that was so.
+        package var troubles = 0
+        package var troubledAtMillis: Int64 = 0
     }
+
+    /// A worker whose tasks fail for reasons of its own (disk, memory, descriptors) is avoided for so long, doubled each time.
+    package static let avoidMillis: Int64 = 1000
+    package static let mostAvoidMillis: Int64 = 60_000
 
     private let build: String
     private let timeoutMillis: Int64
@@ -59,6 +71,19 @@ package struct WorkerRegistry: Sendable {
         members[id]!.lastHeardMillis = nowMillis
         members[id]!.leaving = leaving
         return true
+    }
+
+    /// Tasks failed there for reasons of its own. Several that fail at once are one trouble.
+    /// - Returns: for how long it is avoided now; nil when it was avoided already.
+    package mutating func troubled(_ id: String, nowMillis: Int64) -> Int64? {
+        guard var member = members[id], nowMillis >= member.avoidedUntilMillis else { return nil }
+        let isInARow = member.troubles > 0 && nowMillis - member.troubledAtMillis < 5 * Self.mostAvoidMillis
+        member.troubles = isInARow ? member.troubles + 1 : 1
+        member.troubledAtMillis = nowMillis
+        let millis = min(Self.avoidMillis << min(member.troubles - 1, 10), Self.mostAvoidMillis)
+        member.avoidedUntilMillis = nowMillis + millis
+        members[id] = member
+        return millis
     }
 
     package mutating func lost(_ id: String) { members[id] = nil }

@@ -33,6 +33,13 @@ package struct HTTPWorkerLink: WorkerLink {
         }
         return reply
     }
+    package func probe(_ request: RunTasks) throws -> ProbeReply {
+        try lost {
+            try client.sendBody(
+                "POST", url + "/v1/tasks/probe", try JobLine.body(request), timeoutMillis: taskTimeoutMillis,
+                cancellation: abandoned)
+        }
+    }
     package func seal(_ request: SealTasks) throws -> SealTasksReply {
         try lost {
             try client.sendBody(

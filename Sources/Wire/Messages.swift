@@ -248,6 +248,13 @@ package struct TaskSpec: Codable, Sendable {
     }
 }
 
+/// What came of tasks that were tried in a process of their own.
+package struct ProbeReply: Codable, Sendable, Equatable {
+    /// How the process ended, when it did not end by itself.
+    package var died: String?
+    package init(died: String? = nil) { self.died = died }
+}
+
 package struct RunTasks: JobMessage {
     package var job = JobSpec.elsewhere
     package var context: BatchContext

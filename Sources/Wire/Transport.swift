@@ -9,6 +9,8 @@ import Engine
 /// A worker as the driver sees it.
 package protocol WorkerLink: Sendable {
     func run(_ request: RunTasks) throws -> RunTasksReply
+    /// Runs tasks of stage 0 in a process of its own, to see whether that survives; nothing is kept of them.
+    func probe(_ request: RunTasks) throws -> ProbeReply
     func seal(_ request: SealTasks) throws -> SealTasksReply
     func arrived(_ request: AwaitRecords) throws -> ArrivedRecords
     func release(_ request: ReleaseBatch) throws
@@ -22,6 +24,10 @@ package protocol WorkerLink: Sendable {
 
 extension WorkerLink {
     // A worker in this process is there as long as this process is.
+    package func probe(_ request: RunTasks) throws -> ProbeReply {
+        throw Failure(
+            .notPossible, "tasks cannot be tried apart", why: "this worker has no process of its own", now: "run the job with --workers 1 or more")
+    }
     package func ping() throws {}
     package func abandon() {}
 }

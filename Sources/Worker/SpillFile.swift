@@ -5,7 +5,8 @@
 // Nothing is synced: what a worker holds is made again when the worker dies (protocol 3).
 //
 // This file owns the descriptor. Writers reserve their place and write side by side; a place is read only by whoever was
-// given it. When changing this: every return code is checked, a short write goes on, and a full disk is said as such.
+// given it. When changing this: every return code is checked, a short write goes on, and a full disk is said as the
+// trouble of this worker alone (`workerTrouble`): others may have room.
 
 import Engine
 import Foundation
@@ -95,11 +96,11 @@ package final class SpillFile: Sendable {
         let text = String(cString: strerror(number))
         if number == ENOSPC || number == EDQUOT {
             return Failure(
-                .diskFull, what, why: text,
+                .workerTrouble, what, why: text,
                 now: "free space under \(directory), set TMPDIR to another directory, or raise block_memory")
         }
         return Failure(
-            .diskFull, what, why: text,
+            .workerTrouble, what, why: text,
             now: "set TMPDIR to a directory in which this user may write, or raise block_memory")
     }
 }

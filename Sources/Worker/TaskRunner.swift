@@ -55,7 +55,10 @@ struct TaskRunner {
                 return TaskResult(part: task.part, attempt: task.attempt, failure: lost.failure, lost: lost.location)
             } catch {
                 if task.range != nil { slot.closeReader(request.job.jobID) }
-                return TaskResult(part: task.part, attempt: task.attempt, failure: failure(error))
+                var reason = failure(error)
+                // The driver that asked is there: who does not reach it has trouble of its own.
+                if reason.code == .driverUnreachable { reason.code = .workerTrouble }
+                return TaskResult(part: task.part, attempt: task.attempt, failure: reason)
             }
         }
     }
@@ -99,6 +102,7 @@ struct TaskRunner {
             range: range, limits: runtime.settings.quarantine, bytesLeft: quarantineBytes)
         var late = OffsetRanges(of: range)
         var report = TaskReport()
+        let excluded = task.excluded ?? []
         let skipped = task.only.map { OffsetRange.subtracting($0, from: [range]) } ?? []
         var passedOver: Int64 = 0
         var decoding = DecodingBuffers(schema: decoder.schema, capacity: runtime.settings.chunkRecords)
@@ -107,7 +111,14 @@ struct TaskRunner {
             range, chunkRecords: runtime.settings.chunkRecords, timeoutMillis: runtime.settings.readTimeoutMillis,
             cancelled: isCancelled
         ) { records in
-            records.forEachPiece(excluding: skipped, leftOut: { _ in passedOver += 1 }) { records in
+            records.forEachPiece(
+                excluding: excluded + skipped,
+                leftOut: { record in
+                    let isFatal = excluded.contains { $0.from <= record.offset && record.offset < $0.until }
+                    if isFatal { rejects.add(record, reason: .crash) } else { passedOver += 1 }
+                }
+            ) { records in
+                Failpoint.trap(on: records)
                 decoding.clear()
                 let rows = decoder.decode(
                     records, into: decoding.columns, kept: decoding.kept, rejected: &decoding.rejected)
@@ -122,6 +133,8 @@ struct TaskRunner {
                 for offset in pipeline.takeLateOffsets() { late.add(offset) }
                 late.endChunk()
             }
+            // A record that is left out may be the last one.
+            rejects.endChunk()
         }
         try checkCancelled()
         let finished = pipeline.finish()

@@ -28,6 +28,9 @@ package final class WorkerNode: WorkerLink {
     private let blocks: BlockStore
     private let held: HeldRows
     private let shared: Mutex<Shared>
+    /// Runs tasks in a process of its own.
+    package typealias Prober = @Sendable (RunTasks) throws -> ProbeReply
+    private let prober: Prober?
 
     private struct Shared {
         var desk: WorkerDesk
@@ -40,8 +43,10 @@ package final class WorkerNode: WorkerLink {
 
     /// - Parameter blockMemoryBytes: how much of what is held between two stages stays in memory.
     package init(
-        slots: Int, jobs: JobDefinitions, build: String, driver: any DriverLink, peers: any BlockLink, blockMemoryBytes: Int
+        slots: Int, jobs: JobDefinitions, build: String, driver: any DriverLink, peers: any BlockLink, blockMemoryBytes: Int,
+        prober: Prober? = nil
     ) {
+        self.prober = prober
         memory = HeldMemory(budgetBytes: blockMemoryBytes)
         blocks = BlockStore(memory: memory)
         held = HeldRows(memory: memory)
@@ -166,6 +171,15 @@ package final class WorkerNode: WorkerLink {
         return results.withLock { $0.sorted { $0.part < $1.part } }
     }
 
+    package func probe(_ request: RunTasks) throws -> ProbeReply {
+        guard let prober else {
+            throw Failure(
+                .notPossible, "tasks cannot be tried apart", why: "this worker has no process of its own",
+                now: "run the job with --workers 1 or more")
+        }
+        return try prober(request)
+    }
+
     package func seal(_ request: SealTasks) throws -> SealTasksReply {
         let jobID = request.job.jobID
         try shared.withLock { shared in
@@ -217,7 +231,19 @@ package final class WorkerNode: WorkerLink {
     }
 
     package func checkState(_ request: CheckState) throws {
-        _ = try StateStore(address: request.address).read(request.jobID, name: request.name)
+        let store = try StateStore(address: request.address)
+        do {
+            _ = try store.read(request.jobID, name: request.name)
+            let own = request.name + "-\(hexadecimal(UInt64.random(in: 0...UInt64.max)))"
+            try store.put(request.jobID, name: own, bytes: Array(own.utf8))
+            store.remove(request.jobID, name: own)
+        } catch {
+            let reason = failure(error)
+            Log.error(
+                "the state place is not reached here",
+                [("state", request.address), ("what", reason.what), ("why", reason.why), ("then", "no task of jobs with this state comes here")])
+            throw reason
+        }
     }
 
     /// Lets go of what nobody claims any more, and closes consumers and connections that nothing has used for `idleMillis`.

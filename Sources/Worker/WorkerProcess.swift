@@ -23,11 +23,14 @@ package struct WorkerOptions: Sendable {
     package var consumerIdleMillis: Int64
     package var blockMemoryBytes: Int
     package var build: String
+    package var prober: WorkerNode.Prober?
 
     package init(
         driverURL: String, listen: String = "127.0.0.1", port: Int = 0, slots: Int, credentials: Credentials,
-        driverTimeoutMillis: Int64, consumerIdleMillis: Int64, blockMemoryBytes: Int, build: String
+        driverTimeoutMillis: Int64, consumerIdleMillis: Int64, blockMemoryBytes: Int, build: String,
+        prober: WorkerNode.Prober? = nil
     ) {
+        self.prober = prober
         self.blockMemoryBytes = blockMemoryBytes
         self.driverURL = driverURL
         self.listen = listen
@@ -54,7 +57,7 @@ package final class WorkerProcess: Sendable {
         driver = HTTPDriverLink(client: client, url: options.driverURL)
         let node = WorkerNode(
             slots: options.slots, jobs: jobs, build: options.build, driver: driver, peers: HTTPBlockLink(client: client),
-            blockMemoryBytes: options.blockMemoryBytes)
+            blockMemoryBytes: options.blockMemoryBytes, prober: options.prober)
         self.node = node
         server = try options.credentials.makeServer(address: options.listen, port: options.port) { request in
             WorkerRoutes.answer(request, node: node)
@@ -128,6 +131,7 @@ enum WorkerRoutes {
             case ("GET", "/v1/ready"): return .text("ready\n")
             case ("GET", "/metrics"): return .text(metrics(node))
             case ("POST", "/v1/tasks/run"): return .json(try node.run(JobLine.message(RunTasks.self, in: request.body)))
+            case ("POST", "/v1/tasks/probe"): return .json(try node.probe(JobLine.message(RunTasks.self, in: request.body)))
             case ("POST", "/v1/tasks/seal"): return .json(try node.seal(JobLine.message(SealTasks.self, in: request.body)))
             case ("POST", "/v1/tasks/arrived"): return .json(try node.arrived(request.decode()))
             case ("POST", "/v1/tasks/release"):

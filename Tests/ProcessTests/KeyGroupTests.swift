@@ -15,10 +15,10 @@ import Testing
 
     @Test(arguments: [256, 100, 1]) func `with another number of key groups half of the totals began at zero`(keyGroups: Int) throws {
         let harness = try JobHarness()
-        try harness.generate(events: 20_000)
+        try harness.generate(events: 20_000, extra: ["--start", "2026-03-01T12:00:00Z"])
         let extra = ["--max-batch-records", "9000", "--set", "lateness=30d"]
         try harness.run(workers: 2, extra: extra)
-        try harness.generate(events: 20_000)
+        try harness.generate(events: 20_000, extra: ["--start", "2026-03-01T12:00:00Z"])
         try harness.run(workers: 2, extra: extra + ["--set", "key_groups=\(keyGroups)"])
         let expected = try doubled(harness)
         #expect(try harness.campaignViews() == expected)
@@ -39,7 +39,7 @@ import Testing
 
     @Test func `the open batch is finished in the key groups that it was planned in`() throws {
         let harness = try JobHarness()
-        try harness.generate(events: 20_000)
+        try harness.generate(events: 20_000, extra: ["--start", "2026-03-01T12:00:00Z"])
         let extra = ["--max-batch-records", "5000", "--set", "lateness=30d"]
         try harness.run(workers: 2, extra: extra, environment: ["SLUICE_TEST_FAILPOINT": "done@2"], expecting: nil)
         #expect(try harness.count("SELECT count(*) FROM campaign_views") > 0)

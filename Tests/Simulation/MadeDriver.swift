@@ -360,6 +360,19 @@ final class MadeDriver {
                         }
                     }
                 }
+            case .probe(let worker, let number, let request, let afterMillis):
+                let batchRun = run.map { ($0.plan.batch, $0.epoch) }
+                later(Int64(afterMillis)) { [unowned self] in
+                    guard let made = world.workers.first(where: { $0.id == worker }) else {
+                        return step(.probed(number: number, .failure(MadeWorker.gone(worker))))
+                    }
+                    made.probe(request, from: place) { result in
+                        self.later {
+                            guard let run = self.run, (run.plan.batch, run.epoch) == batchRun! else { return }
+                            self.step(.probed(number: number, result))
+                        }
+                    }
+                }
             case .seal(let worker, let attempts, let request, let afterMillis):
                 let batchRun = run.map { ($0.plan.batch, $0.epoch) }
                 later(Int64(afterMillis)) { [unowned self] in
@@ -390,7 +403,7 @@ final class MadeDriver {
             case .finished: return over(nil)
             case .failed(let reason): return over(reason)
             case .beforeSeal: later { [unowned self] in step(.maySeal(nil)) }
-            case .note, .waitForWorkers, .unreadable: break
+            case .note, .waitForWorkers, .unreadable, .trouble: break
             }
         }
     }
@@ -404,6 +417,6 @@ final class MadeDriver {
                 .ran(
                     RanBatch(
                         result: reason.map { .failure($0) } ?? .success(finished), partsWithRows: run.partsWithRows, homes: run.homes,
-                        sinkWasSilent: sinkWasSilent))), to: incarnation)
+                        sinkWasSilent: sinkWasSilent, crashing: run.crashing))), to: incarnation)
     }
 }

@@ -7,6 +7,8 @@ final class MadeKafka {
         var offset: Int64
         var key: Int64
         var eventMillis: Int64
+        /// Whoever computes with it dies.
+        var isFatal = false
     }
     static let topic = "made"
 
@@ -27,11 +29,11 @@ final class MadeKafka {
         records[partition] = []
     }
 
-    func append(key: Int64, eventMillis: Int64, _ random: inout Draws) {
+    func append(key: Int64, eventMillis: Int64, isFatal: Bool = false, _ random: inout Draws) {
         let partition = partitions[Int(random.below(Int64(ends.count)))]
         // Markers and aborted rows leave holes.
         let offset = (ends[partition] ?? 0) + (random.chance(0.1) ? 1 + random.below(3) : 0)
-        records[partition, default: []].append(Record(offset: offset, key: key, eventMillis: eventMillis))
+        records[partition, default: []].append(Record(offset: offset, key: key, eventMillis: eventMillis, isFatal: isFatal))
         ends[partition] = offset + 1 + (random.chance(0.05) ? 1 : 0)
     }
 

@@ -21,6 +21,8 @@ final class MadeWorker {
     private(set) var incarnation = 1
     private(set) var isUp = true
     private(set) var pausedUntil: Int64 = 0
+    /// Its disk is full until then.
+    private var troubledUntil: Int64 = 0
     private var blocks: [Held: [Int: [Int64: Int64]]] = [:]
     private var rows: [Held: (rows: MadeRows, digest: String)] = [:]
     /// By first key group: files that are in it, totals, and what was offered but is not known to be done.
@@ -56,8 +58,11 @@ final class MadeWorker {
 
     func pause(forMillis millis: Int64) { pausedUntil = max(pausedUntil, world.nowMillis + millis) }
 
+    func trouble(forMillis millis: Int64) { troubledUntil = world.nowMillis + millis }
+
     func heal() {
         isUp = true
+        troubledUntil = 0
         pausedUntil = 0
     }
 
@@ -89,6 +94,7 @@ final class MadeWorker {
                 isAnswered = true
             }
             whenRunning(afterMillis: 1 + world.random.below(40)) { [unowned self] in
+                if isFatal(request) { return crash(forMillis: 300) }
                 let results = request.tasks.map { compute($0, of: request) }
                 var reply = RunTasksReply(to: request, results: results)
                 if let onward = request.onward, results.allSatisfy({ $0.report != nil }) {
@@ -106,6 +112,28 @@ final class MadeWorker {
                     if !isAnswered { answer(result) }
                     isAnswered = true
                 }
+            }
+        }
+    }
+
+    private func isFatal(_ request: RunTasks) -> Bool {
+        request.tasks.contains { task in
+            guard let range = task.range else { return false }
+            return world.kafka.read(range).contains { record in
+                record.isFatal && !(task.excluded ?? []).contains { $0.from <= record.offset && record.offset < $0.until }
+            }
+        }
+    }
+
+    /// Dies apart, so that this one lives.
+    func probe(_ request: RunTasks, from driver: Place, _ answer: @escaping (Result<ProbeReply, Failure>) -> Void) {
+        let lost = Self.gone(id)
+        world.network.call(world, from: driver, to: place, lost: lost, { .success(()) }) { [unowned self] (sent: Result<Void, Failure>) in
+            guard case .success = sent, isUp else { return world.after(5) { answer(.failure(lost)) } }
+            whenRunning(afterMillis: 1 + world.random.below(20)) { [unowned self] in
+                let reply: Result<ProbeReply, Failure> =
+                    world.kafka.isUp ? .success(ProbeReply(died: isFatal(request) ? "signal 4" : nil)) : .failure(MadeKafka.away)
+                world.network.bringBack(world, from: driver, to: place, lost: lost, reply, answer)
             }
         }
     }
@@ -175,6 +203,7 @@ final class MadeWorker {
             guard (request.context.epoch, request.context.run) > cancelled else {
                 throw Failure(.taskCancelled, "cancelled", why: "made so", now: "nothing")
             }
+            if world.nowMillis < troubledUntil { throw Failure(.workerTrouble, "the disk is full", why: "made so", now: "elsewhere") }
             if let range = task.range { return TaskResult(part: task.part, attempt: task.attempt, report: try source(task, range, request)) }
             return try merge(task, request)
         } catch { return TaskResult(part: task.part, attempt: task.attempt, failure: Engine.failure(error)) }

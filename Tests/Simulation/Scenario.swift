@@ -13,7 +13,7 @@ package enum Mutant: String, CaseIterable, Sendable {
 
 struct Scenario {
     enum Fault: CaseIterable {
-        case driverCrash, driverPause, workerCrash, workerPause, kafkaOutage, catalogOutage, sinkOutage, cutOff, clockJump
+        case driverCrash, driverPause, workerCrash, workerPause, workerTrouble, kafkaOutage, catalogOutage, sinkOutage, cutOff, clockJump
         case buildChange, keyGroupsChange, partitionAdded, sinkRestored
     }
 
@@ -35,6 +35,8 @@ struct Scenario {
     let records: Int
     let maxBatchRecords: Int64
     let keys: Int64
+    /// The records among all that are fatal.
+    let fatal: Set<Int>
 
     init(_ random: inout Draws) {
         isStateful = random.chance(0.6)
@@ -55,6 +57,7 @@ struct Scenario {
         records = 20 + Int(random.below(100))
         maxBatchRecords = random.chance(0.5) ? 0 : 4 + random.below(12)
         keys = 2 + random.below(12)
+        fatal = random.chance(0.25) ? Set((0...random.below(3)).map { _ in Int(random.below(20)) }) : []
     }
 
     var definition: String { isStateful ? "campaign-views" : "purchases" }
@@ -82,7 +85,7 @@ struct Scenario {
     func schedule(in world: World) {
         for index in 0..<records {
             world.at(world.random.below(healMillis - 2000)) { [unowned world] in
-                world.kafka.append(key: world.random.below(keys), eventMillis: Int64(index) * 10, &world.random)
+                world.kafka.append(key: world.random.below(keys), eventMillis: Int64(index) * 10, isFatal: fatal.contains(index), &world.random)
             }
         }
         world.at(healMillis) { [unowned world] in world.kafka.isClosed = true }
@@ -107,6 +110,7 @@ struct Scenario {
             one(world.drivers).crash(forMillis: lasts, build: nil)
         case .driverPause: one(world.drivers).pause(forMillis: lasts + world.random.below(7000))
         case .workerCrash: one(world.workers).crash(forMillis: lasts)
+        case .workerTrouble: one(world.workers).trouble(forMillis: lasts)
         case .workerPause: one(world.workers).pause(forMillis: lasts)
         case .kafkaOutage: world.kafka.fall(world, lasts)
         case .catalogOutage: world.catalog.fall(world, lasts)

@@ -134,7 +134,7 @@ struct HeldMemoryTests {
         #expect(descriptor >= 0)
         let file = SpillFile(descriptor: descriptor, directory: "/the/directory")
         let failure = #expect(throws: Failure.self) { try file.append([1, 2, 3]) }
-        #expect(failure?.code == .diskFull)
+        #expect(failure?.code == .workerTrouble)
         #expect(failure?.now.contains("block_memory") == true)
 
         let memory = HeldMemory(budgetBytes: 4_000, directory: "/no/such/directory")
@@ -143,7 +143,7 @@ struct HeldMemoryTests {
         let missing = #expect(throws: Failure.self) {
             try rows.put(key, (0..<10).map { chunk(rows: 100, from: $0) }, digest: "", slot: 0)
         }
-        #expect(missing?.code == .diskFull)
+        #expect(missing?.code == .workerTrouble)
         #expect(missing?.why == "No such file or directory")
         #expect(memory.residentBytes == 0)
         #expect(rows.get(key) == nil)

@@ -24,16 +24,20 @@ package struct BatchRun: Sendable {
         package var id: String
         package var url: String
         package var slots: Int
-        package init(id: String, url: String, slots: Int) {
+        /// It gets no new tasks for now; what it holds is fetched and sealed there.
+        package var isAvoided: Bool
+        package init(id: String, url: String, slots: Int, isAvoided: Bool = false) {
             self.id = id
             self.url = url
             self.slots = slots
+            self.isAvoided = isAvoided
         }
     }
 
     package enum Event: Sendable {
         case ran(worker: String, [Attempt], Result<RunTasksReply, Failure>)
         case sealed(worker: String, [Attempt], Result<SealTasksReply, Failure>)
+        case probed(number: Int, Result<ProbeReply, Failure>)
         /// The pause that `rest` asked for is over.
         case rested
         /// Time passed; the members are who is there now.
@@ -47,12 +51,16 @@ package struct BatchRun: Sendable {
     package enum Action: Sendable {
         case run(worker: String, [Attempt], RunTasks, afterMillis: Int)
         case seal(worker: String, [Attempt], SealTasks, afterMillis: Int)
+        /// Tasks in a process of their own, to see whether it survives them.
+        case probe(worker: String, number: Int, RunTasks, afterMillis: Int)
         /// The sink is away: `rested` after a pause, or `stop`. What was computed waits with its workers.
         case rest(Failure)
         /// Nobody is there; a tick with members goes on.
         case waitForWorkers
         /// The worker's call broke: nobody shall count on it.
         case lost(worker: String, Failure)
+        /// A task failed for a reason of its worker's own: others may do better.
+        case trouble(worker: String, Failure)
         /// All that could be asked of the batch itself holds: look at what else must, and answer with `maySeal`.
         case beforeSeal
         /// Nothing of the batch could be read: what to say of it.
@@ -104,7 +112,7 @@ package struct BatchRun: Sendable {
     private let rejectWatch: RejectWatch
     /// Rises with every try at the batch.
     private let runNumber: Int64
-    private var tracker: StageTracker
+    private(set) var tracker: StageTracker
     private(set) var builder: OutcomeBuilder
     private var placement: TaskPlacement
     /// Which worker each running or sealing attempt was given to.
@@ -119,6 +127,17 @@ package struct BatchRun: Sendable {
     private var sealTried: [Int: String] = [:]
     /// Attempts that the tracker wants run and nobody is there for.
     private var unplaced: [Attempt] = []
+    /// Where tasks have failed; their next attempts go elsewhere, if there is elsewhere.
+    private var failedOn: [Place: Set<String>] = [:]
+    private struct Place: Hashable {
+        var stage: Int
+        var part: Int
+    }
+    /// Workers that died while they ran a task of stage 0, by its part.
+    var deaths: [Int: Int] = [:]
+    var hunt: Hunt?
+    /// Records that end the process that reads them, as far as they were found.
+    package internal(set) var crashing: [OffsetRange] = []
     package private(set) var isOver = false
 
     /// - Parameters:
@@ -181,22 +200,34 @@ package struct BatchRun: Sendable {
         case .ran(let worker, let attempts, let result):
             var actions: [Action] = []
             let events = ran(worker, attempts, result, &actions)
-            return actions + carryOut(tracker.handle(events), members)
+            beginHunt()
+            let members = members.without(worker, after: result)
+            return actions + carryOut(tracker.handle(events), members) + probe(members)
+        case .probed(let number, let result): return probed(number, result, members)
         case .sealed(let worker, let attempts, let result):
             var actions: [Action] = []
             let events = sealed(worker, attempts, result, &actions)
-            return actions + carryOut(tracker.handle(events), members)
+            return actions + carryOut(tracker.handle(events), members.without(worker, after: result))
         case .tick:
             var actions: [Action] = []
             let events = silent(members, &actions)
+            beginHunt()
             actions += carryOut(tracker.handle(events), members)
-            if !unplaced.isEmpty, !members.isEmpty {
-                let waiting = unplaced.filter(tracker.isCurrent)
-                unplaced = []
-                actions += carryOut([.launch(waiting)], members)
+            if let number = hunt?.number, let prober = hunt?.worker, !members.contains(where: { $0.id == prober }) {
+                actions += probed(number, .failure(Self.silent(prober)), members)
+            } else {
+                actions += probe(members)
             }
-            return actions
+            return actions + place(members)
         }
+    }
+
+    /// Gives what waited to the workers that are there.
+    mutating func place(_ members: [Member]) -> [Action] {
+        guard !unplaced.isEmpty, members.contains(where: { !$0.isAvoided }), hunt == nil, !isOver else { return [] }
+        let waiting = unplaced.filter(tracker.isCurrent)
+        unplaced = []
+        return carryOut([.launch(waiting)], members)
     }
 
     private mutating func ran(
@@ -221,6 +252,10 @@ package struct BatchRun: Sendable {
             } else {
                 let reason = result.failure ?? missingAnswer(worker)
                 actions.append(.note(attempt, worker: worker, reason))
+                if result.failure != nil, reason.code != .blockLost {
+                    failedOn[Place(stage: attempt.stage, part: attempt.part), default: []].insert(worker)
+                }
+                if reason.code == .workerTrouble { actions.append(.trouble(worker: worker, reason)) }
                 events.append(.taskFailed(attempt, reason, lostParent: result.lost.map { ($0.sourcePart, $0.attempt) }))
             }
         }
@@ -253,15 +288,20 @@ package struct BatchRun: Sendable {
         let there = Set(members.map(\.id))
         var events: [StageTracker.Event] = []
         for worker in Set(assigned.values).subtracting(there).sorted() {
-            let reason = Failure(
-                .workerUnreachable, "worker \(worker) fell silent", why: "no heartbeat", now: "nothing; its tasks run elsewhere")
+            let reason = Self.silent(worker)
             for attempt in assigned.filter({ $0.value == worker }).keys.sorted(by: Self.inOrder) {
+                countDeath(attempt)
                 assigned[attempt] = nil
                 events += [.taskFailed(attempt, reason), .sealFailed(attempt, reason)]
             }
             events.append(.workerLost(worker))
         }
         return events
+    }
+
+    private static func silent(_ worker: String) -> Failure {
+        Failure(
+            .workerUnreachable, "worker \(worker) fell silent", why: "no heartbeat", now: "nothing; its tasks run elsewhere")
     }
 
     private mutating func callFailed<Reply>(
@@ -272,6 +312,7 @@ package struct BatchRun: Sendable {
         for attempt in attempts { assigned[attempt] = nil }
         var events = attempts.map { event($0, reason) }
         if reason.code == .workerUnreachable {
+            for attempt in attempts { countDeath(attempt) }
             actions.append(.lost(worker: worker, reason))
             events.append(.workerLost(worker))
         }
@@ -315,7 +356,7 @@ package struct BatchRun: Sendable {
         return actions
     }
 
-    private mutating func end(_ reason: Failure) -> [Action] {
+    mutating func end(_ reason: Failure) -> [Action] {
         isOver = true
         return [.giveUp, .failed(reason)]
     }
@@ -323,13 +364,15 @@ package struct BatchRun: Sendable {
     private mutating func launch(
         _ attempts: [Attempt], _ members: [Member], _ actions: inout [Action]
     ) throws -> [StageTracker.Action] {
-        guard !members.isEmpty else {
+        // While a fatal record is looked for nobody else is to die of it.
+        let usable = members.filter { !$0.isAvoided }
+        guard !usable.isEmpty, hunt == nil else {
             unplaced += attempts
-            actions.append(.waitForWorkers)
+            if usable.isEmpty { actions.append(.waitForWorkers) }
             return []
         }
         var decided: [StageTracker.Action] = []
-        let places = members.map { TaskPlacement.Member(id: $0.id, slots: $0.slots) }
+        let places = usable.map { TaskPlacement.Member(id: $0.id, slots: $0.slots) }
         for stage in Set(attempts.map(\.stage)).sorted() {
             let attempts = attempts.filter { $0.stage == stage }
             if let known = ahead, stage > 0, attempts == [Self.onwardAttempt] {
@@ -347,7 +390,17 @@ package struct BatchRun: Sendable {
                 ? placement.gather(keys, on: places, salt: spec.jobID.text) : placement.place(keys, on: places)
             let blocks = try stage == 0 ? nil : stageBlocks(members)
             var byWorker: [String: [Attempt]] = [:]
-            for (attempt, place) in zip(attempts, chosen) { byWorker[place, default: []].append(attempt) }
+            for (index, attempt) in attempts.enumerated() {
+                var place = chosen[index]
+                if let failed = failedOn[Place(stage: stage, part: attempt.part)], failed.contains(place) {
+                    let others = places.map(\.id).filter { !failed.contains($0) }.sorted()
+                    if !others.isEmpty {
+                        place = others[(attempt.part + attempt.attempt) % others.count]
+                        placement.move(keys[index], to: place)
+                    }
+                }
+                byWorker[place, default: []].append(attempt)
+            }
             for (id, attempts) in byWorker.sorted(by: { $0.key < $1.key }) {
                 usedWorkers.insert(id)
                 for attempt in attempts { assigned[attempt] = id }
@@ -365,7 +418,7 @@ package struct BatchRun: Sendable {
         return RunTasks(
             job: spec, context: context, stage: stage,
             tasks: attempts.map { attempt in
-                guard let blocks else { return source(attempt) }
+                guard let blocks else { return source(attempt.part, attempt.attempt, plan.ranges[attempt.part]) }
                 return TaskSpec(
                     part: attempt.part, attempt: attempt.attempt, sources: blocks.sources[attempt.part],
                     state: state[attempt.part] ?? [])
@@ -374,13 +427,12 @@ package struct BatchRun: Sendable {
             onward: isWhole ? onward(behind: attempts) : nil, isWhole: isWhole, isSteady: manner.isSteady)
     }
 
-    private func source(_ attempt: Attempt) -> TaskSpec {
-        let range = plan.ranges[attempt.part]
-        var task = TaskSpec(part: attempt.part, attempt: attempt.attempt, range: range)
-        let excluded = plan.excluded?.filter { $0.topicPartition == range.topicPartition } ?? []
+    func source(_ part: Int, _ attempt: Int, _ range: OffsetRange) -> TaskSpec {
+        var task = TaskSpec(part: part, attempt: attempt, range: range)
+        let excluded = ((plan.excluded ?? []) + crashing).filter { $0.topicPartition == range.topicPartition }
         task.excluded = excluded.isEmpty ? nil : excluded
         task.only = plan.only?.filter { $0.topicPartition == range.topicPartition }
-        task.mark = plan.marks?[attempt.part]
+        task.mark = plan.marks?[part]
         return task
     }
 
@@ -395,7 +447,7 @@ package struct BatchRun: Sendable {
             state: stateEntries(parts: [0])[0] ?? [])
     }
 
-    private var context: BatchContext {
+    var context: BatchContext {
         var context = BatchContext(plan: plan, run: runNumber)
         // A plan that is finished after a takeover runs under the epoch that finishes it.
         context.epoch = epoch
@@ -491,6 +543,14 @@ package struct BatchRun: Sendable {
 
     private static func inOrder(_ left: Attempt, _ right: Attempt) -> Bool {
         (left.stage, left.part, left.attempt) < (right.stage, right.part, right.attempt)
+    }
+}
+
+extension [BatchRun.Member] {
+    /// Who is there when a call to `worker` has ended so: one that is gone stands in the list until the pool has heard of it.
+    func without<Reply>(_ worker: String, after result: Result<Reply, Failure>) -> [BatchRun.Member] {
+        guard case .failure(let reason) = result, reason.code == .workerUnreachable else { return self }
+        return filter { $0.id != worker }
     }
 }
 

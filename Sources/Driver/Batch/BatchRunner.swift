@@ -24,6 +24,8 @@ package final class BatchRunner {
     }
 
     private let pool: WorkerPool
+    /// Whom the job may use; nil for all.
+    private let gate: StateGate?
     private let callers: CallerThreads
     private let shouldStop: () -> Failure?
     private let checkRows: (@Sendable ([Chunk]) throws -> Void)?
@@ -35,6 +37,8 @@ package final class BatchRunner {
     private(set) var run: BatchRun
     private(set) var sinkWasSilent = false
     private var links: [String: WorkerPool.Worker] = [:]
+    /// The last failure that was one worker's own.
+    private var trouble: Failure?
     private var sealStart: ContinuousClock.Instant?
     /// A batch waits this long for a first worker, then the job says so and tries again later.
     private var workersDeadline: ContinuousClock.Instant?
@@ -43,13 +47,14 @@ package final class BatchRunner {
     package static let callers = CallerThreads("calls to workers", most: 512)
 
     /// - Parameters:
+    ///   - gate: whom the job may use; nil for all.
     ///   - beforeSeal: throws the reason why nothing of the batch may leave the workers.
     ///   - checkRows: looks at the rows before they may be sealed, with the mode `checkRows`.
     ///   - patience: how long a sink that is away is waited for.
     ///   - waits: hears what is waited for, and whether that is to be said; nil when it is there again.
     ///   - shouldStop: a reason to give the batch up now (lease lost, job killed), asked while it runs.
-    package init(
-        _ run: BatchRun, pool: WorkerPool, callers: CallerThreads = BatchRunner.callers,
+    init(
+        _ run: BatchRun, pool: WorkerPool, gate: StateGate? = nil, callers: CallerThreads = BatchRunner.callers,
         checkRows: (@Sendable ([Chunk]) throws -> Void)? = nil, beforeSeal: @escaping () throws -> Void = {},
         patience: Patience = Patience(.bounded(DriverLimits.patienceMillis)), isDraining: @escaping () -> Bool = { false },
         waits: @escaping (Patience.Waiting?, Bool) -> Void = { _, _ in }, shouldStop: @escaping () -> Failure?
@@ -59,6 +64,7 @@ package final class BatchRunner {
         self.waits = waits
         self.run = run
         self.pool = pool
+        self.gate = gate
         self.callers = callers
         self.checkRows = checkRows
         self.beforeSeal = beforeSeal
@@ -76,6 +82,11 @@ package final class BatchRunner {
                     call(worker, attempts, afterMillis, isQuick: run.manner.recordsAreThere && afterMillis == 0) { worker in
                         .ran(worker: worker.id, attempts, Result { try worker.link.run(request) }.mapError(failure))
                     }
+                case .probe(let worker, let number, let request, let afterMillis):
+                    if number == 1 { sayHunt(request) }
+                    call(worker, [], afterMillis, isQuick: false) { worker in
+                        .probed(number: number, Result { try worker.link.probe(request) }.mapError(failure))
+                    }
                 case .seal(let worker, let attempts, let request, let afterMillis):
                     if sealStart == nil {
                         Failpoint.reach("before-seal")
@@ -89,6 +100,9 @@ package final class BatchRunner {
                 case .rest(let reason): rest(reason)
                 case .waitForWorkers: workersDeadline = workersDeadline ?? .now + .milliseconds(DriverLimits.workerWaitMillis)
                 case .lost(let worker, let reason): pool.lost(worker, reason)
+                case .trouble(let worker, let reason):
+                    trouble = reason
+                    pool.troubled(worker, reason)
                 case .beforeSeal:
                     do {
                         if run.mode == .checkRows { try checkRows?(run.rows()) }
@@ -115,7 +129,7 @@ package final class BatchRunner {
         let members = members()
         if let reason = shouldStop() { return run.handle(.stop(reason), members) }
         if let deadline = workersDeadline {
-            if !members.isEmpty {
+            if members.contains(where: { !$0.isAvoided }) {
                 workersDeadline = nil
             } else if ContinuousClock.now > deadline {
                 return run.handle(.stop(nobody), members)
@@ -144,13 +158,19 @@ package final class BatchRunner {
     private var sinkIsFile: Bool { run.spec.settings["sink"]?.hasPrefix("sqlite:") ?? false }
 
     private func members() -> [BatchRun.Member] {
-        let workers = pool.available
+        let workers = gate?.admitted ?? pool.available
         links = Dictionary(workers.map { ($0.id, $0) }) { first, _ in first }
-        return workers.map { BatchRun.Member(id: $0.id, url: $0.url, slots: $0.slots) }
+        return workers.map { BatchRun.Member(id: $0.id, url: $0.url, slots: $0.slots, isAvoided: $0.isAvoided) }
     }
 
     private var nobody: Failure {
-        Failure(
+        if let trouble, !pool.available.isEmpty {
+            return Failure(
+                .workerTrouble, "every worker of job \(run.spec.name) has trouble of its own", why: "\(trouble.what): \(trouble.why)",
+                now: trouble.now)
+        }
+        if let refusal = gate?.refusal { return refusal }
+        return Failure(
             .workerUnreachable, "no worker is there for job \(run.spec.name)",
             why: "none registered within \(DriverLimits.workerWaitMillis / 1000) s",
             now: "start workers with `sluice worker --driver URL --slots 2`; batch \(run.plan.batch) waits in the log")
@@ -166,6 +186,15 @@ package final class BatchRunner {
         } else {
             callers.run(afterMillis: afterMillis) { [inbox] in inbox.put(body(worker)) }
         }
+    }
+
+    private func sayHunt(_ request: RunTasks) {
+        Log.warning(
+            "looking for a record that ends workers",
+            [
+                ("job", run.spec.name), ("batch.id", "\(run.plan.batch)"),
+                ("in", request.tasks.compactMap(\.range).prefix(4).map { "\($0)" }.joined(separator: ", ")),
+            ])
     }
 
     private func note(_ attempt: BatchRun.Attempt, _ worker: String, _ reason: Failure) {
@@ -196,6 +225,10 @@ package final class BatchRunner {
 package enum DriverLimits {
     /// Attempts of one task, or of sealing one part, before the batch is given up.
     package static let maxAttempts = 5
+    /// Workers that die of a task of stage 0 before its range is looked through for the record that does it.
+    package static let deathsBeforeHunt = 2
+    /// Records that one batch may leave out because they end workers; more are a broken build, and stop the job.
+    package static let mostExcluded = 64
     /// A batch waits this long for a first worker, then the job says so and tries again later.
     package static let workerWaitMillis = 30_000
     /// The first batch waits this long for all of the workers that were started with the driver, then takes who is there.

@@ -78,9 +78,11 @@ package struct OutcomeBuilder: Sendable {
 
     /// What the batch read, for `RejectWatch`.
     package var readings: RejectWatch.Batch {
-        RejectWatch.Batch(
-            number: plan.batch, records: sources.reduce(0) { $0.plus($1.records) },
-            rejected: sources.reduce(0) { $0.plus($1.rejected) }, tombstones: sources.reduce(0) { $0.plus($1.tombstones) },
+        // What was found to be fatal and is left out says nothing about format or schema.
+        let excluded = (plan.excluded ?? []).reduce(Int64(0)) { $0.plus($1.count) }
+        return RejectWatch.Batch(
+            number: plan.batch, records: sources.reduce(Int64(0)) { $0.plus($1.records) }.minus(excluded),
+            rejected: sources.reduce(Int64(0)) { $0.plus($1.rejected) }.minus(excluded), tombstones: sources.reduce(0) { $0.plus($1.tombstones) },
             topic: plan.ranges.first?.topic ?? "", example: sources.lazy.compactMap(\.rejectExample).first,
             schemaIDs: Set(sources.flatMap(\.schemaIDs)).sorted())
     }

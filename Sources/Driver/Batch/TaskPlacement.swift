@@ -78,6 +78,9 @@ package struct TaskPlacement: Sendable {
         return Array(repeating: best, count: keys.count)
     }
 
+    /// The key is at home there from now on.
+    package mutating func move(_ key: Key, to worker: String) { homes[key] = worker }
+
     /// Nothing sticks to this worker any more.
     package mutating func forget(_ worker: String) {
         homes = homes.filter { $0.value != worker }

@@ -87,9 +87,14 @@ package struct RanBatch: Sendable {
     /// The sink did not answer for a while, and may be another than before.
     package var sinkWasSilent: Bool
 
+    /// Records of the batch that end the process that reads them.
+    package var crashing: [OffsetRange]
+
     package init(
-        result: Result<BatchRunner.Finished, Failure>, partsWithRows: Set<Int>, homes: TaskPlacement, sinkWasSilent: Bool = false
+        result: Result<BatchRunner.Finished, Failure>, partsWithRows: Set<Int>, homes: TaskPlacement, sinkWasSilent: Bool = false,
+        crashing: [OffsetRange] = []
     ) {
+        self.crashing = crashing
         self.sinkWasSilent = sinkWasSilent
         self.result = result
         self.partsWithRows = partsWithRows

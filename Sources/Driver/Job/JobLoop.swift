@@ -21,6 +21,7 @@ package final class JobLoop {
     private var machine: JobMachine
     private var keeper: LeaseKeeper?
     private var source: JobSource?
+    private var gate: StateGate?
     private var heard = JobWish.run
     private var identity: SourceIdentity?
     private var bytesPerOffset: Double?
@@ -46,7 +47,7 @@ package final class JobLoop {
         defer { letGo() }
         while true {
             hearWishes()
-            let slots = pool.available.reduce(0) { $0 + $1.slots }
+            let slots = (gate?.admitted ?? pool.available).reduce(0) { $1.isAvoided ? $0 : $0 + $1.slots }
             guard let ask = machine.next(.now, slots: slots) else { break }
             let answer = Result { try carryOut(ask) }.mapError(failure)
             // A wish that came meanwhile counts for what follows.
@@ -99,12 +100,15 @@ package final class JobLoop {
             try catalog.setJobState(job().record.jobID, epoch: machine.epoch, state: .running)
             return .done
         case .checkState:
-            try StateCheck.run(job: job(), pool: pool)
+            let gate = StateGate(job: try job(), pool: pool)
+            try gate.open(kept: catalog.lastDone(job().record.jobID)?.outcome?.state)
+            self.gate = gate
             return .done
         case .expectWorkers(let count, let millis):
             let until = steadyMillis() + millis
             // Registrations come in on other threads; there is no event to wait for here.
             while pool.available.count < count, steadyMillis() < until, control.wish == .run { usleep(1000) }
+            gate?.ask()
             return .done
         case .ends(let partitions, let discovers):
             let source = try required(source)
@@ -274,7 +278,7 @@ package final class JobLoop {
     private func runBatch(_ run: BatchRun) -> RanBatch {
         Failpoint.reach("planned")
         let runner = BatchRunner(
-            run, pool: pool, checkRows: options.checkRows,
+            run, pool: pool, gate: gate, checkRows: options.checkRows,
             beforeSeal: { [unowned self] in
                 try checkSource(
                     reached: Dictionary(uniqueKeysWithValues: run.plan.ranges.map { ($0.topicPartition, $0.until) }),
@@ -293,7 +297,8 @@ package final class JobLoop {
             })
         let result = Result { try runner.finish() }.mapError(failure)
         return RanBatch(
-            result: result, partsWithRows: runner.run.partsWithRows, homes: runner.run.homes, sinkWasSilent: runner.sinkWasSilent)
+            result: result, partsWithRows: runner.run.partsWithRows, homes: runner.run.homes, sinkWasSilent: runner.sinkWasSilent,
+            crashing: runner.run.crashing)
     }
 
     /// Returns when the topic is known to be the one that was read (protocol 6).

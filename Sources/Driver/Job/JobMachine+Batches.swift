@@ -28,9 +28,23 @@ extension JobMachine {
         // A batch that is tried again must find what this try may have sealed.
         sealedBefore = ran.partsWithRows
         switch ran.result {
+        case .failure(let reason) where reason.code == .recordCrash && !ran.crashing.isEmpty && stopReason == nil:
+            leaveOut(ran.crashing, reason)
         case .failure(let reason): failed(reason, moment)
         case .success(let run): batchSealed(run, moment)
         }
+    }
+
+    /// What the batch leaves out is in the log before it runs again: the plan is replaced under a higher epoch, which the next
+    /// lease brings. The start that follows does it (`StartDecision`).
+    private mutating func leaveOut(_ crashing: [OffsetRange], _ reason: Failure) {
+        guard let job, job.settings.excludesCrashing else { return giveUp(reason) }
+        options.excluded = crashing
+        for range in crashing {
+            say(.error, "record left out", [("at", "\(range.topicPartition) offset \(range.from)"), ("why", reason.why)])
+        }
+        open = nil
+        phase = .lease
     }
 
     mutating func batchSealed(_ done: BatchRunner.Finished, _ moment: Moment) {

@@ -115,6 +115,7 @@ extension JobMachine {
         // A job that takes its lease again must not accept once more what a person accepted once.
         options.adopt = false
         options.acceptLoss = false
+        options.excluded = []
         comparesSink = false
         // A jump back that no batch followed yet: state and watermark are those of the version that it led to.
         if open == nil, job.isStateful, let version = decision.version ?? facts.log.restored { restore(version) }

@@ -13,6 +13,8 @@ package struct LoopOptions: Sendable {
     package var acceptTopic = false
     /// Accept that the next batch's time lies before the last one's, because that one's clock was wrong.
     package var resetTime = false
+    /// Records that the open batch is to leave out, because they end the process that reads them.
+    package var excluded: [OffsetRange] = []
     /// Settings that the job gets before it starts, if they are others than it has.
     package var settings: (values: [String: String], digest: String)?
     /// Workers that are starting beside the driver: the first batch is planned for all of them, unless they take long.

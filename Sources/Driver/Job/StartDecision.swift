@@ -113,6 +113,7 @@ package struct StartDecision: Sendable {
             if openPlan == nil { acceptTopic() } else { decidesAgain = true }
         }
         if let open = facts.log.openPlan { sealedParts = Set(facts.sealed.filter { $0.value >= open.batch }.keys) }
+        try leaveOutCrashing()
         try acceptOrRefuseLoss()
         if options.resetTime, openPlan != nil { decidesAgain = true }
         recordTimeReset()
@@ -364,6 +365,29 @@ package struct StartDecision: Sendable {
         // The plan that was only planned again is replaced once, by this one.
         writes.removeAll { if case .replacePlan = $0 { true } else { false } }
         record(lost, flag: "--accept-loss", positions: after, replacing: plan)
+        openPlan = plan
+    }
+
+    /// The open batch without the records that end whoever reads them: written down before it runs so (protocol 3).
+    private mutating func leaveOutCrashing() throws(Failure) {
+        guard let open = openPlan else { return }
+        let known = open.excluded ?? []
+        let crashing = options.excluded.filter { range in
+            !known.contains(range) && open.ranges.contains { $0.topicPartition == range.topicPartition && $0.from <= range.from && range.until <= $0.until }
+        }
+        guard !crashing.isEmpty else { return }
+        // Rows of it that are in the sink were computed with these records, by whatever build that could.
+        guard sealedParts.isEmpty else {
+            throw Failure(
+                .recordCrash, "batch \(open.batch) of job \(name) cannot go on without \(crashing.count) of its records",
+                why: "some of its parts are in the sink already, computed with them, and they end every worker that reads them now",
+                now: "start the build that sealed those parts once (`sluice run ... --until-caught-up`)")
+        }
+        var plan = job.again(open, epoch: epoch, fixedParts: facts.fixedParts, seals: facts.log.seals)
+        plan.excluded = (known + crashing).sorted { ($0.topicPartition, $0.from) < ($1.topicPartition, $1.from) }
+        // The plan that was only planned again is replaced once, by this one.
+        writes.removeAll { if case .replacePlan = $0 { true } else { false } }
+        writes.append(.replacePlan(plan))
         openPlan = plan
     }
 

@@ -29,6 +29,8 @@ public enum RejectReason: String, Sendable, Codable, CaseIterable {
     case timeOutOfRange
     /// A part of the key is NULL, or not a finite number: no row of a table could be found by it.
     case nullKey, notFiniteKey
+    /// The process that reads it ends. It is left out of the batch, by the plan (protocol 3).
+    case crash
 }
 
 /// A record of the current chunk that did not become a row.

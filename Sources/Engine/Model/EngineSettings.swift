@@ -43,6 +43,8 @@ package struct EngineSettings: Sendable {
     package let maxRejectedMin: Int64
     /// Batches in a row of which nothing could be read that stop a job.
     package let maxRejectedBatches: Int64
+    /// A record that ends the worker's process is left out of its batch; else it stops the job.
+    package let excludesCrashing: Bool
     package let readTimeoutMillis: Int
     package let fetchBudgetBytes: Int
     package let reader: ReaderChoice
@@ -148,6 +150,9 @@ package struct EngineSettings: Sendable {
         maxRejectedMin = try integer("max_rejected_min")
         // Jobs that an earlier build submitted do not have it.
         maxRejectedBatches = try values["max_rejected_batches"] == nil ? 10 : integer("max_rejected_batches")
+        let onCrash = values["on_crash"] ?? "exclude"
+        guard ["exclude", "stop"].contains(onCrash) else { throw wrong("on_crash", onCrash, "exclude or stop") }
+        excludesCrashing = onCrash == "exclude"
         readTimeoutMillis = Int(try duration("read_timeout"))
         fetchBudgetBytes = Int(try integer("fetch_budget"))
         reader = try Self.reader(values)

@@ -6,7 +6,8 @@
 // done (DONE is durable, offsets are not confirmed), worker-task (a worker is about to start a task), worker-sealed (a
 // worker has sealed a part and not answered yet); in a database sink sink-written (a part's rows are in an open
 // transaction), in a Kafka sink topic-written (rows and marker are) and topic-committed (it was just committed). At `commit-unanswered` and `plan-unanswered` the driver goes on,
-// but as one that was never told that its transaction is committed. A test enumerates the names, so a new point is tested
+// but as one that was never told that its transaction is committed. With `SLUICE_TEST_TRAP=TEXT` the process that is about to
+// decode a record with TEXT in it traps, as a defect in a decoder or a C library does. A test enumerates the names, so a new point is tested
 // when it is added there.
 
 import Foundation
@@ -35,6 +36,17 @@ package enum Failpoint {
 
     package static func reach(_ name: String) {
         if isHit(name) { kill(getpid(), SIGKILL) }
+    }
+
+    private static let fatalText: [UInt8] = Array((ProcessInfo.processInfo.environment["SLUICE_TEST_TRAP"] ?? "").utf8)
+
+    package static func trap(on records: UnsafeBufferPointer<RawRecord>) {
+        if fatalText.isEmpty { return }
+        for record in records {
+            let bytes = UnsafeBufferPointer(start: record.payload, count: record.payload == nil ? 0 : record.length)
+            let isFatal = bytes.indices.contains { bytes[$0...].starts(with: fatalText) }
+            precondition(!isFatal, "a test wants this record to be fatal")
+        }
     }
 
     /// Fails as a server does that is gone before it answers.

@@ -14,10 +14,10 @@ public struct Failure: Error, Hashable, Sendable, Codable, CustomStringConvertib
         case portTaken, unauthorized, notAllowed, notPossible
         // The outside world: may pass by itself.
         case brokerUnreachable, topicMissing, kafkaTransient, kafkaFatal, databaseUnreachable, databaseBusy, databaseReadOnly
-        case driverUnreachable, workerUnreachable, diskFull, readTimeout, stateUnreachable
+        case driverUnreachable, workerUnreachable, workerTrouble, diskFull, readTimeout, stateUnreachable
         // Guards of the protocol: the job must not go on as it is.
         case offsetsGone, topicRecreated, offsetsMoved, offsetsWithoutLog, sinkOwnedByOther, sinkMismatch, ledgerConflict
-        case rowRefused, staleEpoch, leaseHeld, leaseLost, otherBuild, otherSettings, planSealedByOther, tooManyRejected, limitExceeded
+        case rowRefused, recordCrash, staleEpoch, leaseHeld, leaseLost, otherBuild, otherSettings, planSealedByOther, tooManyRejected, limitExceeded
         case clockBack, catalogLocked, catalogAway, catalogReadOnly, catalogNewer, catalogFailed, auditFailed, digestMismatch, stateMissing
         // Inside a batch.
         case blockLost, taskCancelled
@@ -46,10 +46,10 @@ public struct Failure: Error, Hashable, Sendable, Codable, CustomStringConvertib
         case .wrongUsage, .unknownSetting, .invalidSetting, .fileMissing, .fileInvalid, .schemaMismatch, .unknownJob,
             .jobExists, .portTaken, .unauthorized, .notAllowed, .notPossible, .offsetsMoved, .offsetsWithoutLog,
             .sinkOwnedByOther, .sinkMismatch, .otherBuild, .otherSettings, .planSealedByOther, .tooManyRejected,
-            .limitExceeded, .catalogReadOnly, .catalogNewer, .leaseHeld, .clockBack, .rowRefused:
+            .limitExceeded, .catalogReadOnly, .catalogNewer, .leaseHeld, .clockBack, .rowRefused, .recordCrash:
             .user
         case .brokerUnreachable, .topicMissing, .kafkaTransient, .kafkaFatal, .databaseUnreachable, .databaseBusy,
-            .databaseReadOnly, .driverUnreachable, .workerUnreachable, .diskFull, .readTimeout, .stateUnreachable, .offsetsGone,
+            .databaseReadOnly, .driverUnreachable, .workerUnreachable, .workerTrouble, .diskFull, .readTimeout, .stateUnreachable, .offsetsGone,
             .topicRecreated, .staleEpoch, .leaseLost, .catalogLocked, .catalogAway, .catalogFailed, .blockLost, .taskCancelled,
             .stateMissing:
             .external
@@ -70,7 +70,7 @@ public struct Failure: Error, Hashable, Sendable, Codable, CustomStringConvertib
 
     public var remedy: Remedy {
         switch code {
-        case .kafkaTransient, .readTimeout, .workerUnreachable, .databaseBusy, .taskCancelled, .brokerUnreachable,
+        case .kafkaTransient, .readTimeout, .workerUnreachable, .workerTrouble, .databaseBusy, .taskCancelled, .brokerUnreachable,
             .databaseUnreachable, .databaseReadOnly, .diskFull, .stateUnreachable:
             .retryTask
         case .blockLost:
@@ -78,7 +78,7 @@ public struct Failure: Error, Hashable, Sendable, Codable, CustomStringConvertib
         case .catalogLocked, .catalogAway, .driverUnreachable:
             .failBatch
         case .wrongUsage, .unknownSetting, .invalidSetting, .fileMissing, .fileInvalid, .schemaMismatch, .unknownJob,
-            .jobExists, .portTaken, .unauthorized, .notAllowed, .notPossible, .topicMissing, .kafkaFatal, .rowRefused,
+            .jobExists, .portTaken, .unauthorized, .notAllowed, .notPossible, .topicMissing, .kafkaFatal, .rowRefused, .recordCrash,
             .offsetsGone, .topicRecreated, .offsetsMoved, .offsetsWithoutLog, .sinkOwnedByOther, .sinkMismatch,
             .ledgerConflict, .staleEpoch, .leaseHeld, .leaseLost, .otherBuild, .otherSettings, .planSealedByOther,
             .tooManyRejected, .limitExceeded, .clockBack, .catalogReadOnly, .catalogNewer, .catalogFailed, .auditFailed,

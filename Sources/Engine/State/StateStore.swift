@@ -7,6 +7,9 @@
 //
 // Small deltas never come here: they travel in the report and are stored with DONE (protocol 5).
 //
+// The place's root is made by the driver of the first batch and never by `put`: where it is not there, something that should be
+// mounted is not, and what was written into the empty directory below would be lost with its host.
+//
 // When changing this file: every return code of write, fsync and rename is checked; an fsync error is a failure, never
 // retried (the page may be lost); the digest is verified on every read.
 
@@ -28,13 +31,30 @@ package struct StateStore: Sendable {
 
     package func folder(_ jobID: JobID) -> String { directory + "/" + jobID.text }
 
+    /// Makes the place: once, by who knows that nothing is in it yet.
+    package func makeRoot() throws {
+        do {
+            try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        } catch {
+            throw unreachable("could not make \(directory)", "\(error.localizedDescription)")
+        }
+    }
+
+    /// - Throws: `stateUnreachable` where the place is not there.
+    package func requireRoot() throws {
+        var info = stat()
+        guard stat(directory, &info) != 0 || info.st_mode & S_IFMT != S_IFDIR else { return }
+        throw unreachable("the state place \(directory) is not there", "it was made before the first batch, and is not mounted here or was removed")
+    }
+
     /// Writes `bytes` durably under `name`.
     package func put(_ jobID: JobID, name: String, bytes: [UInt8]) throws {
         let folder = folder(jobID)
-        do {
-            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        } catch {
-            throw unreachable("could not make \(folder)", "\(error.localizedDescription)")
+        if mkdir(folder, 0o755) != 0, errno != EEXIST {
+            let number = errno
+            try requireRoot()
+            errno = number
+            throw systemFailure("could not make \(folder)")
         }
         let path = folder + "/" + name
         let temporary = path + ".\(getpid()).\(hexadecimal(UInt64.random(in: 0...UInt64.max))).tmp"
@@ -85,6 +105,7 @@ package struct StateStore: Sendable {
     package func read(_ jobID: JobID, name: String) throws -> [UInt8] {
         let path = folder(jobID) + "/" + name
         guard let data = FileManager.default.contents(atPath: path) else {
+            try requireRoot()
             throw Failure(
                 .stateMissing, "state file \(path) is not there", why: "the log names it, the directory does not hold it",
                 now: "check that `state` names the same directory for the driver and every worker")
@@ -128,6 +149,10 @@ package struct StateStore: Sendable {
         let text = String(cString: strerror(number))
         if number == ENOSPC || number == EDQUOT {
             return Failure(.diskFull, what, why: text, now: "free space under \(directory), then start the job again")
+        }
+        if [EMFILE, ENFILE, ENOMEM].contains(number) {
+            return Failure(
+                .workerTrouble, what, why: text, now: "raise the limits of this process (`ulimit -a`); its tasks run elsewhere meanwhile")
         }
         return unreachable(what, text)
     }

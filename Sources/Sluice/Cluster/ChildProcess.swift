@@ -74,6 +74,19 @@ final class ChildProcess: @unchecked Sendable {
         return status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f)
     }
 
+    /// Writes to the child's input.
+    /// - Returns: false when the child does not take it, because it is gone.
+    func send(_ bytes: [UInt8]) -> Bool {
+        var sent = 0
+        while sent < bytes.count {
+            let n = bytes.withUnsafeBytes { write(input, $0.baseAddress! + sent, bytes.count - sent) }
+            if n < 0 && errno == EINTR { continue }
+            if n <= 0 { return false }
+            sent += n
+        }
+        return true
+    }
+
     func terminate() { kill(pid, SIGTERM) }
 
     private static func failure(_ what: String) -> Failure {

@@ -33,6 +33,7 @@ enum WorkerCommand {
     private static func run(_ parsed: ParsedArguments, _ terminal: Terminal, _ jobs: JobDefinitions) throws -> Int32 {
         let settings = try parsed.settings()
         try Logging.begin(settings)
+        if ProbeProcess.isThis { return ProbeProcess.serve(settings, jobs) }
         let (host, port) = try ListenAddress.parse(settings.text(.workerListen))
         try ListenAddress.requireProtection(host, settings)
         let worker = try WorkerProcess(
@@ -40,7 +41,7 @@ enum WorkerCommand {
                 driverURL: settings.text(.driver), listen: host, port: port, slots: settings.integer(.slots),
                 credentials: try Credentials(settings, mayMakeSecret: false), driverTimeoutMillis: settings.millis(.driverTimeout),
                 consumerIdleMillis: settings.millis(.consumerIdle), blockMemoryBytes: settings.bytes(.blockMemory),
-                build: ThisProgram.buildDigest), jobs: jobs)
+                build: ThisProgram.buildDigest, prober: { try ProbeProcess.run($0) }), jobs: jobs)
         if parsed.flag("exit-with-parent") { exitWithParent() }
         let signals = Signals { worker.leave() }
         defer { signals.cancel() }
@@ -49,7 +50,7 @@ enum WorkerCommand {
     }
 
     /// Ends this process when the other end of standard input is gone: the parent died, however it died.
-    private static func exitWithParent() {
+    static func exitWithParent() {
         let thread = Thread {
             var byte: UInt8 = 0
             while true {

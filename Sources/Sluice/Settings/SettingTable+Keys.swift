@@ -85,6 +85,10 @@ extension SettingKey {
         "max_rejected_batches", .badRecords, .integer(anyCount), fallback: "10",
         what: "batches in a row of which no record could be read that stop the job",
         why: "Small batches stay below max_rejected_min for ever; a job that reads nothing should not look healthy. Each such batch is said.")
+    package static let onCrash = SettingKey(
+        "on_crash", .badRecords, .choice(["exclude", "stop"]), fallback: "exclude",
+        what: "what to do with a record that ends the worker's process",
+        why: "Two workers die of it, then it is found by halves. Left out it is logged first, and counted as rejected.")
     package static let quarantineRecords = SettingKey(
         "quarantine_records", .badRecords, .integer(anySize), fallback: "100",
         what: "bad records kept with their bytes, for each partition and batch",
@@ -260,7 +264,7 @@ extension SettingTable {
     static let engineKeys: [SettingKey] = [
         .name, .topic, .format, .schema, .schemaID, .ads, .from, .lateness, .maxFuture, .partitionWait,
         .interval, .poll, .maxBatchRecords, .patience,
-        .maxRejectedShare, .maxRejectedMin, .maxRejectedBatches, .quarantineRecords, .quarantineRecordBytes, .quarantineBatchBytes,
+        .maxRejectedShare, .maxRejectedMin, .maxRejectedBatches, .onCrash, .quarantineRecords, .quarantineRecordBytes, .quarantineBatchBytes,
         .quarantineKeep,
         .sink, .sinkTable, .sinkKeys, .sinkFormat, .sinkSchemaID, .sinkRenew, .catalog, .state, .stateInline, .stateKeep,
         .stateKeepTime, .logKeep, .logBytes,

@@ -47,7 +47,10 @@ struct CatalogStartTests {
         try fixture.run(jobID, epoch, batches: 1...3, partitions: 2)
         let version = try #require(try find(fixture, jobID, [20, 20]))
         let batch = try #require(try fixture.catalog.batch(jobID, 2)?.outcome)
-        #expect(version.state == batch.state && version.watermarkMillis == batch.watermarkAfterMillis)
+        // A manifest of an earlier build does not say what its groups count in; the plan beside it does.
+        var state = batch.state
+        state?.keyGroups = try fixture.catalog.batch(jobID, 2)?.plan.keyGroups
+        #expect(version.state == state && version.watermarkMillis == batch.watermarkAfterMillis)
         #expect(version.untouched.isEmpty)
     }
 

@@ -100,7 +100,26 @@ extension StateManifest {
     private func withStore(_ body: (StateStore, JobID) throws -> Void) throws {
         let directory = FileManager.default.temporaryDirectory.path + "/sluice-state-\(UInt64.random(in: 0...UInt64.max))"
         defer { try? FileManager.default.removeItem(atPath: directory) }
-        try body(StateStore(address: "file:" + directory), .random())
+        let store = try StateStore(address: "file:" + directory)
+        try store.makeRoot()
+        try body(store, .random())
+    }
+
+    @Test func `a place that is not mounted is said, and is not made by who writes or reads there`() throws {
+        try withStore { store, job in
+            try store.put(job, name: "v1-a", bytes: [1])
+            try FileManager.default.removeItem(atPath: store.directory)
+            let file = StateFile(kind: .delta, version: 1, name: "v1-a", inline: false, bytes: 1, rows: 1, digest: "d")
+            for call in [{ try store.put(job, name: "v2-b", bytes: [2]) }, { _ = try store.get(job, file) }, { try store.requireRoot() }] {
+                let failure = #expect(throws: Failure.self) { try call() }
+                #expect(failure?.code == .stateUnreachable && failure?.what.contains(store.directory) ?? false)
+            }
+            #expect(!FileManager.default.fileExists(atPath: store.directory))
+            // A file that went from a place that is there is another matter: nobody brings it back by waiting.
+            try store.makeRoot()
+            let failure = #expect(throws: Failure.self) { try store.get(job, file) }
+            #expect(failure?.code == .stateMissing)
+        }
     }
 
     @Test func `what was put comes back, and only as it was`() throws {

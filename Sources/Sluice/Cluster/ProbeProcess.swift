@@ -1,0 +1,95 @@
+// Tasks in a process of their own, to see whether it survives them: how a record that is fatal is found without costing a
+// worker for each try (protocol 3).
+//
+// The worker starts its own program with its own arguments once more, and a variable that says what it is for. The request
+// comes through standard input, which then stays open as the sign that the parent lives. The answer is the exit status: 0, all
+// tasks have a report; a signal, the process did not survive; anything else says nothing, one failed as tasks do.
+//
+// The tasks run as a replay does: nothing of them is kept, no state and no sink is touched.
+
+import Dispatch
+import Engine
+import Foundation
+import Synchronization
+import Wire
+import Worker
+
+enum ProbeProcess {
+    static let variable = "SLUICE_PROBE"
+    /// A probe reads at most what its batch reads.
+    private static let limitSeconds = 600
+
+    /// Whether this process was started to try tasks.
+    static var isThis: Bool { !(ProcessInfo.processInfo.environment[variable] ?? "").isEmpty }
+
+    // MARK: the worker
+
+    static func run(_ request: RunTasks) throws -> ProbeReply {
+        let body = try JobLine.body(request)
+        let child = try ChildProcess(
+            ThisProgram.path, Array(CommandLine.arguments.dropFirst()),
+            // Named places of crash tests are the worker's; a trace of the trap that is looked for would only take time.
+            environment: [variable: "1", "SLUICE_TEST_FAILPOINT": "", "SWIFT_BACKTRACE": "enable=no"])
+        let isTooLong = Mutex(false)
+        let limit = DispatchWorkItem {
+            isTooLong.withLock { $0 = true }
+            kill(child.pid, SIGKILL)
+        }
+        DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(limitSeconds), execute: limit)
+        let isSent = child.send(Array("\(body.count)\n".utf8) + body)
+        let status = child.wait()
+        limit.cancel()
+        if status == 0 { return ProbeReply() }
+        guard isSent, status > 128, !isTooLong.withLock({ $0 }) else {
+            throw Failure(
+                .kafkaTransient, "tasks that were tried apart came to nothing",
+                why: isTooLong.withLock { $0 } ? "they took longer than \(limitSeconds) s" : "a task failed; the log of this worker says why",
+                now: "nothing; they are tried again")
+        }
+        return ProbeReply(died: "signal \(status - 128)")
+    }
+
+    // MARK: the child
+
+    static func serve(_ settings: Settings, _ jobs: JobDefinitions) -> Int32 {
+        do {
+            let request = try JobLine.message(RunTasks.self, in: readRequest())
+            WorkerCommand.exitWithParent()
+            let client = try Credentials(settings, mayMakeSecret: false).makeClient()
+            let node = WorkerNode(
+                slots: 1, jobs: jobs, build: ThisProgram.buildDigest,
+                driver: HTTPDriverLink(client: client, url: settings.text(.driver)), peers: HTTPBlockLink(client: client),
+                blockMemoryBytes: settings.bytes(.blockMemory))
+            for result in try node.run(request).results {
+                if let reason = result.failure { throw reason }
+            }
+            return 0
+        } catch {
+            let reason = failure(error)
+            Log.warning("a probe failed", [("what", reason.what), ("why", reason.why)])
+            return 1
+        }
+    }
+
+    private static func readRequest() throws -> [UInt8] {
+        func next(_ count: Int) -> [UInt8] {
+            var bytes: [UInt8] = []
+            var piece = [UInt8](repeating: 0, count: min(max(count, 1), 64 << 10))
+            while bytes.count < count {
+                let n = read(STDIN_FILENO, &piece, min(piece.count, count - bytes.count))
+                if n < 0 && errno == EINTR { continue }
+                if n <= 0 { break }
+                bytes += piece[..<n]
+            }
+            return bytes
+        }
+        var digits: [UInt8] = []
+        while let digit = next(1).first, digit != UInt8(ascii: "\n") { digits.append(digit) }
+        let count = Int(String(decoding: digits, as: UTF8.self)) ?? 0
+        let body = next(count)
+        guard count > 0, body.count == count else {
+            throw Failure(.internal, "no tasks came to be tried", why: "standard input ended", now: "nothing; they are tried again")
+        }
+        return body
+    }
+}
