@@ -29,6 +29,7 @@ let package = Package(
         systemLibrary("CLZ4", "liblz4", "liblz4-dev"),
         systemLibrary("CSnappy", "snappy", "libsnappy-dev"),
         systemLibrary("CZlib", "zlib", "zlib1g-dev"),
+        systemLibrary("COpenSSL", "openssl", "libssl-dev"),
         // Headers of our own: what Swift has no word for.
         .systemLibrary(name: "CLinux", path: "Sources/CLinux"),
         systemLibrary("CXXHash", "libxxhash", "libxxhash-dev"),
@@ -37,7 +38,7 @@ let package = Package(
         .target(
             name: "Engine",
             dependencies: [
-                "CRdKafka", "CAvro", "CSQLite", "CPostgres", "CZstd", "CXXHash", "CLZ4", "CSnappy", "CZlib", "CLinux",
+                "CRdKafka", "CAvro", "CSQLite", "CPostgres", "CZstd", "CXXHash", "CLZ4", "CSnappy", "CZlib", "COpenSSL", "CLinux",
             ],
             swiftSettings: settings),
         .target(name: "Wire", dependencies: ["Engine", "CMicroHTTPD", "CCurl"], swiftSettings: settings),

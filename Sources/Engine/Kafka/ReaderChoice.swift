@@ -56,20 +56,13 @@ package struct ReaderChoice: Sendable, Hashable {
     /// The first property that a fetching reader does not understand, in words.
     static func obstacle(_ properties: [String: String]) -> String? {
         for name in properties.keys.sorted() {
-            if name == "security.protocol" {
-                let value = properties[name]!.lowercased()
-                guard !protocols.contains(value) else { continue }
-                return "kafka.security.protocol is \(value)"
-            }
-            guard !understood.contains(name), !withoutEffect.contains(name),
+            guard !understood.contains(name), !BrokerAccess.understood.contains(name), !withoutEffect.contains(name),
                 !withoutEffectFamilies.contains(where: name.hasPrefix)
             else { continue }
             return "kafka.\(name) is for librdkafka"
         }
-        return nil
+        return BrokerAccess.obstacle(properties)
     }
-
-    private static let protocols: Set<String> = ["plaintext"]
 
     private static let understood: Set<String> = [
         "client.id", "client.rack", "isolation.level", "broker.address.family", "metadata.max.age.ms", "connections.max.idle.ms",

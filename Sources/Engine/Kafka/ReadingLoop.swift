@@ -24,8 +24,8 @@
 import CRdKafka
 
 package struct ReadingLoop {
-    /// How messages are taken out of the client.
-    package enum Way: String, Sendable, CaseIterable { case batch, callback }
+    /// How messages are taken out of the client, or that none is used: `FetchingLoop`.
+    package enum Way: String, Sendable, CaseIterable { case batch, callback, fetch }
 
     package struct Result: Sendable, Codable {
         package var records: Int64
@@ -54,7 +54,8 @@ package struct ReadingLoop {
         _ configuration: KafkaConfiguration, _ ranges: [OffsetRange], way: Way = .batch,
         batchRecords: Int = usualBatchRecords, timeoutMillis: Int = 60_000
     ) throws -> Result {
-        try run(configuration, ranges, way: way, batchRecords: batchRecords, timeoutMillis: timeoutMillis, each: nil)
+        if way == .fetch { return try FetchingLoop().run(configuration, ranges, timeoutMillis: timeoutMillis) }
+        return try run(configuration, ranges, way: way, batchRecords: batchRecords, timeoutMillis: timeoutMillis, each: nil)
     }
 
     typealias Messages = UnsafeBufferPointer<UnsafeMutablePointer<rd_kafka_message_t>?>
@@ -111,6 +112,7 @@ package struct ReadingLoop {
                     counter.count(messages[index]!)
                     rd_kafka_message_destroy(messages[index])
                 }
+            case .fetch: preconditionFailure("FetchingLoop reads this way")
             case .callback:
                 rd_kafka_consume_callback_queue(
                     queue, 100,

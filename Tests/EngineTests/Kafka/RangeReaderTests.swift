@@ -254,6 +254,27 @@ struct RangeReaderTests {
         #expect(sum == count * (count - 1) / 2)
     }
 
+    /// While one partition is waited for, the answer under way may be full of the others'.
+    @Test(arguments: ReaderKind.allCases) func `long ranges of several partitions are each read whole and in order`(_ kind: ReaderKind) throws {
+        let topic = try kafka.topic(partitions: 4)
+        for partition in 0..<4 as Range<Int32> { try producer.sendNumbers(150_000, topic: topic, partition: partition) }
+        let reader = try makeReader(kind, megabytes: 4)
+        for cut in stride(from: 0, to: 150_000, by: 50_000) as StrideTo<Int64> {
+            let ranges = (0..<4).map { OffsetRange(topic: topic, partition: $0, from: cut, until: cut + 50_000) }
+            try reader.follow(ranges)
+            for range in ranges {
+                var next = range.from
+                let result = try reader.read(range, chunkRecords: 2048, timeoutMillis: 20_000) { chunk in
+                    for record in chunk {
+                        if record.offset != next { Issue.record("offset \(record.offset) where \(next) was due") }
+                        next = record.offset + 1
+                    }
+                }
+                #expect(result.records == 50_000)
+            }
+        }
+    }
+
     @Test(arguments: ReaderKind.allCases) func `a replay elsewhere never sees what was prefetched`(_ kind: ReaderKind) throws {
         let topic = try kafka.topic()
         try producer.sendNumbers(50_000, topic: topic)

@@ -67,6 +67,8 @@ package final class BatchUnpacker {
     // MARK: zstd
 
     private func unpackZstd(_ input: UnsafeRawBufferPointer, _ output: FetchBuffer) throws(UnpackError) {
+        // No frame at all unpacks to nothing, and is no error to the library.
+        if input.isEmpty { throw .broken("it is empty") }
         if zstd == nil { zstd = ZSTD_createDCtx() }
         // A guess that is too small costs the work done until then; the sizes that frames tell are believed up to the bound.
         let claimed = ZSTD_getFrameContentSize(input.baseAddress, input.count)

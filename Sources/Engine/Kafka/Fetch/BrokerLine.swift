@@ -31,8 +31,13 @@ package final class BrokerLine: @unchecked Sendable {
     package static func open(_ address: BrokerAddress, _ settings: FetchSettings) throws -> BrokerLine {
         let deadline = ContinuousClock.now + .milliseconds(settings.setupMillis)
         let plain = try PlainStream.connect(to: address, family: settings.addressFamily, until: deadline)
-        let line = BrokerLine(address, plain, settings)
+        let stream: any BrokerStream =
+            if let tls = settings.access.tls { try TLSStream(plain, host: address.host, tls, until: deadline) } else { plain }
+        let line = BrokerLine(address, stream, settings)
         try line.agreeOnVersions(until: deadline)
+        if let login = settings.access.login, let lifetime = try BrokerLogin(login, over: line, until: deadline).run() {
+            line.usableUntil = .now + lifetime
+        }
         return line
     }
 
@@ -45,8 +50,9 @@ package final class BrokerLine: @unchecked Sendable {
                 } read: { cursor throws(WireError) in
                     try BrokerVersions.answer(&cursor, version: version)
                 }
-            } catch let error as StreamError where version == 3 {
-                throw StreamError("\(error.why), in state APIVERSION_QUERY")
+            } catch {
+                // A port that wants TLS answers with something else, or hangs up.
+                throw StreamError("\(LineFailure.text(error)), in state APIVERSION_QUERY")
             }
             switch answer {
             case .versions(let agreed):

@@ -21,6 +21,7 @@ package final class FetchLink: FetchAnswerReceiver {
         package var stand: FetchStand
         package var generation: Int
         package var topicID: TopicID
+        package var offset: Int64
         package var isAnswered = false
     }
 
@@ -107,7 +108,7 @@ package final class FetchLink: FetchAnswerReceiver {
             asked.removeAll(keepingCapacity: true)
             for (stand, partition) in zip(stands, fetch.partitions) {
                 stand.isAsked = true
-                asked.append(Asked(stand: stand, generation: stand.generation, topicID: partition.topicID))
+                asked.append(Asked(stand: stand, generation: stand.generation, topicID: partition.topicID, offset: partition.offset))
             }
             askedAt = .now
             turn = 0
@@ -157,9 +158,9 @@ package final class FetchLink: FetchAnswerReceiver {
         release()
     }
 
-    /// Nothing is asked any more.
+    /// Nothing is asked any more. What was answered may be in another link's request by now.
     private func release() {
-        for one in asked where one.generation == one.stand.generation { one.stand.isAsked = false }
+        for one in asked where !one.isAnswered && one.generation == one.stand.generation { one.stand.isAsked = false }
         asked.removeAll(keepingCapacity: true)
     }
 
@@ -186,6 +187,11 @@ package final class FetchLink: FetchAnswerReceiver {
 
     // MARK: receiver
 
+    /// Whether the stand still waits for what it asked for then.
+    private func isWanted(_ one: Asked) -> Bool {
+        one.generation == one.stand.generation && one.offset == one.stand.fetchPosition
+    }
+
     private func place(of partition: FetchedPartition) throws -> Int {
         for step in 0..<asked.count {
             let index = (turn + step) % asked.count
@@ -202,7 +208,7 @@ package final class FetchLink: FetchAnswerReceiver {
 
     package func recordsCome(of partition: FetchedPartition) throws -> FetchBuffer? {
         let one = asked[try place(of: partition)]
-        guard one.generation == one.stand.generation, partition.error == 0 else { return nil }
+        guard isWanted(one), partition.error == 0 else { return nil }
         return reader.shop.buffers.take(min(partition.recordBytes, reader.usualAnswerBytes))
     }
 
@@ -210,7 +216,7 @@ package final class FetchLink: FetchAnswerReceiver {
         let index = try place(of: partition)
         asked[index].isAnswered = true
         let stand = asked[index].stand
-        guard asked[index].generation == stand.generation else {
+        guard isWanted(asked[index]) else {
             if let records { reader.shop.buffers.put(records) }
             return
         }

@@ -69,7 +69,9 @@ package final class FetchReader: RecordReader {
     }
 
     /// Bytes that one partition may hold.
-    var shareBytes: Int { budget.bytes / max(1, order.count) }
+    var shareBytes: Int { min(budget.bytes / max(1, order.count), Self.mostAnswersHeld * Int(settings.mostPartitionBytes)) }
+    /// More answers of a partition waiting would only take memory: one is walked, one is there, one is coming.
+    private static let mostAnswersHeld = 3
     /// Bytes that an answer may bring for one partition.
     var usualAnswerBytes: Int { max(4096, min(Int(settings.mostPartitionBytes), shareBytes / 2)) }
 
@@ -270,7 +272,7 @@ package final class FetchReader: RecordReader {
 
     private func standstill(_ stand: FetchStand, _ range: OffsetRange, _ passage: RangePassage, timeoutMillis: Int) -> Failure {
         var why = "no record or end of partition came for \(formatDuration(Int64(timeoutMillis))) at offset \(passage.next)"
-        if let text = links.values.joined().compactMap(\.lastError).first ?? viewFailure?.why { why += "; the connection's last error: \(text)" }
+        if let text = viewFailure?.why ?? links.values.joined().compactMap(\.lastError).first { why += "; the connection's last error: \(text)" }
         if stand.lastError != 0 { why += "; the partition's last error: \(FetchTrouble.name(stand.lastError))" }
         return Failure(
             .readTimeout, "Reading \(range) stands still", why: why,

@@ -30,6 +30,7 @@ package struct FetchSettings: Sendable {
     /// Of one answer, and of what one compressed batch unpacks to.
     package var mostAnswerBytes: Int
     package var checksCRC: Bool
+    package var access: BrokerAccess
 
     package init(_ configuration: KafkaConfiguration) {
         let properties = configuration.properties
@@ -39,6 +40,7 @@ package struct FetchSettings: Sendable {
             }
             return usual
         }
+        access = BrokerAccess(properties)
         bootstrapText = configuration.bootstrap
         bootstrap = BrokerAddress.list(configuration.bootstrap)
         clientID = properties["client.id"] ?? "sluice"
