@@ -62,24 +62,28 @@ package final class DriverProcess: Sendable {
         }
     }
 
-    /// Something done again and again on a queue of its own. Unchecked for the timer alone: dispatch sources may be used
-    /// from any thread.
-    private final class Repeating: @unchecked Sendable {
-        private let timer: any DispatchSourceTimer
-        private let queue: DispatchQueue
+    /// Something done again and again on a thread of its own.
+    private final class Repeating: Sendable {
+        private let ends = DispatchSemaphore(value: 0)
+        private let isOver = DispatchSemaphore(value: 0)
 
-        init(_ label: String, everyMillis: Int, _ body: @escaping @Sendable () -> Void) {
-            queue = DispatchQueue(label: label)
-            timer = DispatchSource.makeTimerSource(queue: queue)
-            timer.setEventHandler(handler: body)
-            timer.schedule(deadline: .now() + .milliseconds(everyMillis), repeating: .milliseconds(everyMillis))
-            timer.resume()
+        init(_ name: String, everyMillis: Int, _ body: @escaping @Sendable () -> Void) {
+            let thread = Thread { [ends, isOver] in
+                while ends.wait(timeout: .now() + .milliseconds(everyMillis)) == .timedOut { body() }
+                isOver.signal()
+            }
+            thread.name = name
+            thread.stackSize = 1 << 20
+            thread.start()
         }
+
+        deinit { ends.signal() }
 
         /// Returns when the last run is over.
         func stop() {
-            timer.cancel()
-            queue.sync {}
+            ends.signal()
+            isOver.wait()
+            isOver.signal()
         }
     }
 
@@ -99,7 +103,7 @@ package final class DriverProcess: Sendable {
             HTTPWorkerLink(client: client, url: url)
         }
         self.pool = pool
-        expiry = Repeating("sluice.expiry", everyMillis: 1000) { pool.expire() }
+        expiry = Repeating("expiry of workers", everyMillis: 1000) { pool.expire() }
         let box = Box()
         server = try credentials.makeServer(address: listen, port: port) { request in
             guard let driver = box.driver.withLock({ $0.value }) else {
@@ -141,7 +145,7 @@ package final class DriverProcess: Sendable {
     package func watchCatalog() {
         let decision = Mutex(TakeUp())
         takeUp.withLock { takeUp in
-            takeUp = Repeating("sluice.take-up", everyMillis: TakeUp.lookMillis) { [unowned self] in
+            takeUp = Repeating("jobs taken up", everyMillis: TakeUp.lookMillis) { [unowned self] in
                 do {
                     let jobs = try catalog.jobs()
                     let ready = try decision.withLock { decision in
@@ -242,7 +246,7 @@ package final class DriverProcess: Sendable {
             }
             // The state must fit before anything is drained: a refusal changes nothing.
             let old = try jobs.graph(definition: record.definition, settings: record.settings)
-            try Self.checkStateFits(old: old, new: graph, job: name)
+            try StateFit.check(old: old, new: graph, job: name)
             if let run = run(named: name), !run.wait(timeoutMillis: 0).hasEnded {
                 run.control.ask(.drain(.stopped))
                 guard run.wait(timeoutMillis: 120_000).hasEnded else {
@@ -271,21 +275,6 @@ package final class DriverProcess: Sendable {
             }
         }
         return record
-    }
-
-    package static func checkStateFits(old: StageGraph, new: StageGraph, job: String) throws {
-        guard old.hasExchange || new.hasExchange else { return }
-        guard old.accumulatorSchema == new.accumulatorSchema, old.window == new.window else {
-            throw Failure(
-                .notPossible, "job \(job) cannot be replaced: its state does not fit the new plan",
-                why: "kept are \(describe(old)), the new plan keeps \(describe(new))",
-                now: "submit it under another --name; it starts with empty state there")
-        }
-    }
-
-    private static func describe(_ graph: StageGraph) -> String {
-        let fields = graph.accumulatorSchema.fields.map { "\($0.name) \($0.type.rawValue)" }.joined(separator: ", ")
-        return "(\(fields)) per \(graph.window.map { formatDuration($0.lengthMillis) } ?? "key")"
     }
 
     package func act(_ action: JobAction, on name: String) throws {

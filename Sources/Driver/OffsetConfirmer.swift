@@ -27,7 +27,9 @@ final class OffsetConfirmer: Sendable {
     private let queries: OffsetQueries
     private let group: String
     private let pending = Mutex(Pending())
-    private let queue = DispatchQueue(label: "sluice.confirm")
+    private let thread = WorkThread("offsets to Kafka")
+    /// Ends a pause before its time.
+    private let hurry = DispatchSemaphore(value: 0)
 
     init(queries: OffsetQueries, group: String) {
         self.queries = queries
@@ -45,15 +47,22 @@ final class OffsetConfirmer: Sendable {
         guard start else { return }
         let pause = Duration.milliseconds(ConfirmPace.pauseMillis(partitions: offsets.count))
         let rest = lastSent.withLock { $0 } + pause - .now
-        if rest <= .zero {
-            queue.async { self.send() }
-        } else {
-            queue.asyncAfter(deadline: .now() + .microseconds(Int(rest / .microseconds(1)))) { self.send() }
+        thread.put { [self] in
+            if rest > .zero { _ = hurry.wait(timeout: .now() + .microseconds(Int(rest / .microseconds(1)))) }
+            send()
         }
     }
 
     /// Returns when everything confirmed so far was sent or failed.
-    func drain() { queue.sync { send() } }
+    func drain() {
+        let isSent = DispatchSemaphore(value: 0)
+        hurry.signal()
+        thread.put { [self] in
+            send()
+            isSent.signal()
+        }
+        isSent.wait()
+    }
 
     private func send() {
         let (offsets, mark) = pending.withLock { pending in

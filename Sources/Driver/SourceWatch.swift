@@ -3,12 +3,13 @@
 // The loop calls `tick` wherever it passes; the look itself is made elsewhere, because it may take some hundred questions, and
 // never twice at once. An outage is the loop's to tell. Survives nothing.
 
-import Dispatch
 import Engine
 import Synchronization
 
 final class SourceWatch: Sendable {
     private static let everyMillis: Int64 = 15_000
+    /// All jobs of this process: a topic of a cluster that hangs must not keep the others from being looked at.
+    private static let looks = CallerThreads("looks at topics", most: 16)
     private static let sayAgainMillis: Int64 = 600_000
 
     private struct State {
@@ -38,7 +39,7 @@ final class SourceWatch: Sendable {
             return true
         }
         guard isDue else { return }
-        DispatchQueue.global().async { [self] in
+        Self.looks.run { [self] in
             do {
                 let health = try SourceHealth.look(
                     queries, topic: topic, positions: positions, bytesPerOffset: bytesPerOffset, nowMillis: wallMillis())

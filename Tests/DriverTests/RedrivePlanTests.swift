@@ -38,12 +38,8 @@ import Testing
     @Test func `records that are far apart are not read in one range, and no batch has two ranges of a partition`() {
         let plan = RedrivePlan(
             open: [range(0, 5, 6), range(0, 90, 92), range(0, 500_000, 500_001), range(1, 10, 11)], starts: starts)
-        #expect(
-            plan.steps == [
-                RedrivePlan.Step(
-                    ranges: [range(0, 5, 92), range(1, 10, 11)], only: [range(0, 5, 6), range(0, 90, 92), range(1, 10, 11)]),
-                RedrivePlan.Step(ranges: [range(0, 500_000, 500_001)], only: [range(0, 500_000, 500_001)]),
-            ])
+        #expect(plan.steps.map(\.ranges) == [[range(0, 5, 92), range(1, 10, 11)], [range(0, 500_000, 500_001)]])
+        #expect(plan.steps.map(\.only) == [[range(0, 5, 6), range(0, 90, 92), range(1, 10, 11)], [range(0, 500_000, 500_001)]])
         #expect(plan.records == 5 && plan.gone == [])
     }
 

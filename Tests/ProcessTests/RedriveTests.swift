@@ -34,7 +34,7 @@ import Testing
         #expect(again.output.contains("no rejected record"), "\(again.output)")
         #expect(try harness.count("SELECT count(*) FROM purchases") == rows)
         // The job has its own settings again, and goes on where it stood.
-        #expect(try count(harness, "SELECT count(*) FROM sluice_jobs WHERE settings LIKE '%\"max_future\":\"1h\"%'") == 0)
+        #expect(try count(harness, "SELECT count(*) FROM sluice_registry WHERE settings LIKE '%\"max_future\":\"1h\"%'") == 0)
         try harness.generate(events: 500, seed: 2, expected: "more.csv")
         try harness.run("purchases", workers: 0, extra: strict)
         try harness.sluice("audit", "purchases")

@@ -47,6 +47,11 @@ package enum Replay {
                 why: "it is a repair of batches \((plan.repairs ?? []).map(String.init).joined(separator: " to "))",
                 now: "replay one of those")
         }
+        var record = record
+        if let with = plan.with {
+            record.settings.merge(with) { $1 }
+            record.settingsDigest = plan.settingsDigest
+        }
         let job = try RunningJob(
             record: record, jobs: jobs, buildDigest: buildDigest, catalog: catalog, kept: plan.lookups)
         var differences: [String] = []

@@ -164,6 +164,7 @@ struct PlanText: Decodable {
     var stateBefore: StateText?
     var excluded: [OffsetRange]?
     var only: [OffsetRange]?
+    var with: [String: String]?
     var repairs: [BatchNumber]?
     /// What the frame holds otherwise.
     var job, buildDigest, settingsDigest, planDigest, schemaDigest: String?
@@ -172,7 +173,7 @@ struct PlanText: Decodable {
     var lookups, topicIDs: [String: String]?
 
     private enum Key: String, CodingKey {
-        case seed, taskCounts, splits, kind, output, marks, predecessors, stateBefore, excluded, only, repairs
+        case seed, taskCounts, splits, kind, output, marks, predecessors, stateBefore, excluded, only, repairs, with
         case job, buildDigest, settingsDigest, planDigest, schemaDigest, jobID, keyGroups, lookups, topicIDs
     }
 
@@ -187,6 +188,7 @@ struct PlanText: Decodable {
         predecessors = try object.decodeIfPresent([Mark].self, forKey: .predecessors)
         stateBefore = try object.decodeIfPresent(StateText.self, forKey: .stateBefore)
         excluded = try object.decodeIfPresent(RangeTexts.self, forKey: .excluded)?.ranges
+        with = try object.decodeIfPresent([String: String].self, forKey: .with)
         only = try object.decodeIfPresent(RangeTexts.self, forKey: .only)?.ranges
         repairs = try object.decodeIfPresent([BatchNumber].self, forKey: .repairs)
         job = try object.decodeIfPresent(String.self, forKey: .job)
@@ -280,6 +282,7 @@ package struct LogRow {
         plan.kind = text.kind
         plan.excluded = text.excluded
         plan.only = text.only
+        plan.with = text.with
         plan.repairs = text.repairs
         plan.marks = text.marks
         if let text = outcomeText {

@@ -138,6 +138,10 @@ package func planText(_ plan: BatchPlan, past: LogPast?) -> String {
             json.manifest(state)
         }
     }
+    if let with = plan.with {
+        json.raw(",\"with\":")
+        json.object(with) { $0.value($1) }
+    }
     json.raw("}")
     return json.text
 }

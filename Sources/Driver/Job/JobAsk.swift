@@ -138,29 +138,6 @@ package struct SinkClaimed: Sendable {
     }
 }
 
-/// What the log holds of a job at this moment.
-package struct LogStand: Sendable {
-    package var positions: [TopicPartition: PartitionPosition]
-    package var openPlan: BatchPlan?
-    package var lastDone: BatchRecord?
-    package var seals: [SealMark]
-    /// What the state is since a jump back that no batch followed.
-    package var restored: KeptVersion?
-    package var jumps: [Jump]
-
-    package init(
-        positions: [TopicPartition: PartitionPosition], openPlan: BatchPlan?, lastDone: BatchRecord?, seals: [SealMark],
-        restored: KeptVersion? = nil, jumps: [Jump] = []
-    ) {
-        self.jumps = jumps
-        self.positions = positions
-        self.openPlan = openPlan
-        self.lastDone = lastDone
-        self.seals = seals
-        self.restored = restored
-    }
-}
-
 /// What a machine says beside what it asks: for people, metrics and the confirming of offsets. Nothing depends on it.
 package enum JobNote: Sendable {
     case state(JobState, Failure?)

@@ -54,7 +54,7 @@ package final class JobLoop {
             hearWishes()
             machine.answer(answer, .now)
             for note in machine.takeNotes() { take(note) }
-            for chore in machine.chores(.now) { try? carryOutChore(chore) }
+            for chore in machine.chores(.now) { carryOutChore(chore) }
         }
         for note in machine.takeNotes() { take(note) }
         if let failure = machine.failure { throw failure }
@@ -146,7 +146,7 @@ package final class JobLoop {
             rest(millis)
             return .done
         case .renewSink, .housekeep:
-            try carryOutChore(ask)
+            carryOutChore(ask)
             return .done
         case .setState(let state, let reason):
             source?.drain()
@@ -192,7 +192,7 @@ package final class JobLoop {
                 record.settings != settings.values || record.settingsDigest != settings.digest
                 || record.buildDigest != buildDigest
             if isChanged, try catalog.lastDone(record.jobID) != nil {
-                try DriverProcess.checkStateFits(
+                try StateFit.check(
                     old: jobs.graph(definition: record.definition, settings: record.settings),
                     new: jobs.graph(definition: record.definition, settings: settings.values), job: name)
             }
@@ -337,9 +337,9 @@ package final class JobLoop {
     // MARK: chores and notes
 
     /// A failure costs space or is made good later, not correctness: it is said, and that is all.
-    private func carryOutChore(_ ask: JobAsk) throws {
-        let job = try job()
+    private func carryOutChore(_ ask: JobAsk) {
         do {
+            let job = try job()
             switch ask {
             case .renewSink:
                 try withSink { try $0.renew(sinkIdentity()) }

@@ -40,6 +40,7 @@ extension JobMachine {
             ).plan(step.ranges, batchTimeMillis: time, seed: moment.random)
             plan.kind = .redrive
             plan.only = step.only
+            plan.with = options.once
             plan.predecessors = job.predecessors(of: plan, seals)
             redrives.removeFirst()
             planned = plan

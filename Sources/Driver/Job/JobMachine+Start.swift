@@ -90,7 +90,7 @@ extension JobMachine {
         facts.sink?.claimed(claimed.sight)
         do {
             var decision = try StartDecision.decide(facts, of: job, epoch: epoch, options: options)
-            if let settings = options.settings, settings.values != job.record.settings || job.isChanged {
+            if options.once == nil, let settings = options.settings, settings.values != job.record.settings || job.isChanged {
                 decision.writes.insert(.settings(settings.values, digest: settings.digest), at: 0)
             }
             notes += decision.notes

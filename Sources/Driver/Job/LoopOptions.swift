@@ -17,6 +17,8 @@ package struct LoopOptions: Sendable {
     package var excluded: [OffsetRange] = []
     /// Settings that the job gets before it starts, if they are others than it has.
     package var settings: (values: [String: String], digest: String)?
+    /// Those of them that hold for this start alone, and stand in its plans; nil where the job keeps them.
+    package var once: [String: String]?
     /// Workers that are starting beside the driver: the first batch is planned for all of them, unless they take long.
     package var expectedWorkers = 0
     /// Wait for the lease instead of refusing.

@@ -67,7 +67,7 @@ final class PartitionTransactions: @unchecked Sendable {
     /// Keys and values handed over in this transaction.
     private var sentBytes = 0
     private var free: [RecordBuffer] = []
-    private let calls = DispatchQueue(label: "sluice.transaction")
+    private let calls = WorkThread("transaction")
     private let times: TransactionTimes
     /// A call did not return in time; what it works on is its own now.
     private var isStuck = false
@@ -338,7 +338,7 @@ final class PartitionTransactions: @unchecked Sendable {
         _ doing: String, withinMillis: Int32, _ body: @escaping @Sendable (OpaquePointer, Int32) -> OpaquePointer?
     ) throws -> OpaquePointer? {
         let answer = CallAnswer()
-        calls.async { [self] in answer.give(body(client.handle, withinMillis)) }
+        calls.put { [self] in answer.give(body(client.handle, withinMillis)) }
         if answer.isThere(withinMillis: Int(withinMillis) + Self.graceMillis) { return answer.take() }
         isStuck = true
         throw reason(RD_KAFKA_RESP_ERR__TIMED_OUT, doing, text: "the client did not come back within its time limit")

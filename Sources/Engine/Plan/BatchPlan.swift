@@ -49,6 +49,8 @@ public struct BatchPlan: Sendable, Codable, Equatable {
     public var marks: [Int: RangeMark]?
     /// For a batch of kind redrive: of `ranges` only these offsets are looked at; nil for all.
     public var only: [OffsetRange]?
+    /// Settings that hold for this batch alone, on top of the job's own; nil for none.
+    public var with: [String: String]?
     /// For a batch of kind repair: the first and the last of the batches whose rows it writes again.
     public var repairs: [BatchNumber]?
 

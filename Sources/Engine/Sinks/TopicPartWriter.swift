@@ -5,12 +5,10 @@
 // without an answer, a marker that is not there) ends in the same three steps as a start: a new producer takes the id, the
 // marker is read, the batch is written or recognised. Some rounds of that are made here; then the driver decides.
 //
-// Used by one thread at a time, on `queue`.
-
-import Dispatch
+// Used by one thread at a time, on `thread`.
 
 final class TopicPartWriter: @unchecked Sendable {
-    let queue: DispatchQueue
+    let thread: WorkThread
     private let partition: TopicPartition
     private let queries: OffsetQueries
     private let settings: TopicSinkSettings
@@ -27,7 +25,7 @@ final class TopicPartWriter: @unchecked Sendable {
         self.settings = settings
         sink = table.name
         encoder = try TopicRowEncoder(table, settings)
-        queue = DispatchQueue(label: "sluice.topic.\(partition)")
+        thread = WorkThread("topic \(partition)")
     }
 
     private var part: Int { Int(partition.partition) }

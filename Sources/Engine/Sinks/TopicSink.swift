@@ -140,7 +140,9 @@ package final class TopicSink: ParallelSink {
             switch made[index] {
             case .failure(let error): results.withLock { $0[index] = .failure(error) }
             case .success(let writer):
-                writer.queue.async(group: group) {
+                group.enter()
+                writer.thread.put {
+                    defer { group.leave() }
                     let result = Result {
                         try writer.seal(
                             identity, batch: batch, digest: part.digest, after: part.after, rows: part.rows)
@@ -251,7 +253,9 @@ package final class TopicSink: ParallelSink {
             let writer = try TopicPartWriter(
                 TopicPartition(topic: topic, partition: Int32(part)), table: table, settings: settings, queries: queries)
             let marker = wanted[part]!
-            writer.queue.async(group: group) {
+            group.enter()
+            writer.thread.put {
+                defer { group.leave() }
                 do {
                     try writer.claim(identity, marker, adopt: adopt)
                 } catch {

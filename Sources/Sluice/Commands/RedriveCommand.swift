@@ -2,7 +2,7 @@
 //
 // A start of the job that only processes records which it rejected: by their coordinates, as batches of kind redrive. What
 // passes closes its entry, what fails stays with the new reason, and the same command again finds nothing to do for the first.
-// With --with the settings hold for the redrive alone; afterwards the job has its own again.
+// With --with the settings hold for these batches alone, and stand in their plans, so that they can be replayed.
 
 import Driver
 import Engine
@@ -129,18 +129,10 @@ enum RedriveCommand {
         options.untilCaughtUp = true
         options.expectedWorkers = cluster.workers
         options.settings = with
+        options.once = with?.values.filter { record.settings[$0.key] != $0.value }
         let signals = Signals { cluster.driver.run(named: record.name)?.control.ask(.drain(.stopped)) }
         defer { signals.cancel() }
-        let failure = cluster.driver.start(record.name, options).wait().failure
-        if with != nil {
-            // The job's own again, also when the redrive failed.
-            var back = LoopOptions()
-            back.redrive = RedrivePlan(open: [], starts: [:])
-            back.untilCaughtUp = true
-            back.settings = (record.settings, record.settingsDigest)
-            if let failure = cluster.driver.start(record.name, back).wait().failure, failure.code != .planSealedByOther { throw failure }
-        }
-        if let failure { throw failure }
+        if let failure = cluster.driver.start(record.name, options).wait().failure { throw failure }
     }
 
     /// The job's settings with some of them changed.

@@ -53,6 +53,7 @@ struct LogTextTests {
             plan.excluded = ranges
             plan.repairs = [3, 7]
             plan.only = ranges
+            plan.with = ["b": hostile, "a": "1"]
             plan.predecessors = [SealMark(part: 1, batch: 7, digest: "d"), SealMark(sink: 2, part: 0, batch: 8, digest: "e")]
             plan.marks = [
                 0: RangeMark(source: 1, split: hostile, from: "f", until: "u", leaderEpoch: 4), 1: RangeMark(leaderEpoch: 0),
