@@ -34,7 +34,8 @@ struct TaskRunner {
         if let first = tasks.first, first.range != nil {
             do {
                 // All ranges of the slot are announced first, so that the later ones are fetched while the first is read.
-                try slot.reader(runtime, bell).follow(tasks.compactMap(\.range))
+                let epochs = tasks.compactMap { task in task.range.flatMap { range in task.mark?.leaderEpoch.map { (range.topicPartition, $0) } } }
+                try slot.reader(runtime, bell).follow(tasks.compactMap(\.range), epochs: Dictionary(epochs) { first, _ in first })
             } catch {
                 slot.closeReader(request.job.jobID)
                 return tasks.map { TaskResult(part: $0.part, attempt: $0.attempt, failure: failure(error)) }

@@ -12,7 +12,7 @@ import Engine
 
 /// The formats that can be fuzzed.
 package enum FuzzFormat: String, CaseIterable, Sendable {
-    case avro, json, block, value
+    case avro, json, block, value, fetch, unpack, scram
 
     package func makeSubject() throws -> any FuzzSubject {
         switch self {
@@ -20,6 +20,9 @@ package enum FuzzFormat: String, CaseIterable, Sendable {
         case .json: try JSONFuzz()
         case .block: BlockFuzz()
         case .value: try ValueFuzz()
+        case .fetch: FetchFuzz()
+        case .unpack: UnpackFuzz()
+        case .scram: ScramFuzz()
         }
     }
 }

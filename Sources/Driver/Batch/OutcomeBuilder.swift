@@ -124,7 +124,8 @@ package struct OutcomeBuilder: Sendable {
                 position.tailOffset = offset
                 position.tailHash = hash
             }
-            if let epoch = report.leaderEpoch { position.leaderEpoch = epoch }
+            // Of the batch that ends where the position is, else of none: an older one says that the log ends earlier.
+            position.leaderEpoch = report.leaderEpoch
             if let time = report.maxEventTimeMillis {
                 position.maxEventTimeMillis = max(position.maxEventTimeMillis ?? time, time)
             }

@@ -183,8 +183,10 @@ extension JobMachine {
             plan.output = job.graph.hasExchange ? (isLast ? .complete : .nothing) : .changes
         }
         plan.predecessors = job.predecessors(of: plan, sealsAfterFinished)
+        // A later piece of a split range begins behind batches of which nothing is known yet.
         let epochs = plan.ranges.enumerated().compactMap { index, range in
-            positionsAfterFinished[range.topicPartition]?.leaderEpoch.map { (index, RangeMark(leaderEpoch: $0)) }
+            positionsAfterFinished[range.topicPartition].flatMap { $0.position == range.from ? $0.leaderEpoch : nil }
+                .map { (index, RangeMark(leaderEpoch: $0)) }
         }
         plan.marks = epochs.isEmpty ? nil : Dictionary(uniqueKeysWithValues: epochs)
         return plan

@@ -22,7 +22,7 @@ package struct RangeResult: Sendable {
     package var bytes: Int64 = 0
     /// Offset and content hash of the last record; nil when the range held none.
     package var tail: (offset: Int64, hash: UInt64)?
-    /// Of the last batch that was looked at; nil where the reader cannot tell.
+    /// The leader's epoch of the batch that reaches up to the range's end; nil where the reader cannot tell.
     package var leaderEpoch: Int32?
 
     package init() {}
@@ -83,7 +83,8 @@ package final class RangeReader: RecordReader {
     ///
     /// A partition that is not named keeps its place for a while, because a partition without new records is in no
     /// batch; it goes when others need its room, or when it was not named for long (it is read elsewhere now).
-    package func follow(_ positions: [OffsetRange]) throws {
+    /// - Parameter epochs: not looked at: the library keeps its own.
+    package func follow(_ positions: [OffsetRange], epochs: [TopicPartition: Int32] = [:]) throws {
         followings += 1
         // Of a range that was split only the first piece says where to begin.
         var named: Set<TopicPartition> = []

@@ -28,7 +28,7 @@ package struct ReaderChoice: Sendable, Hashable {
     package enum Wish: String, Sendable, CaseIterable { case librdkafka, fetch, auto }
 
     /// Of a job that does not say.
-    package static let usual = Wish.librdkafka
+    package static let usual = Wish.auto
 
     package var kind: ReaderKind
     /// Why `auto` did not take `fetch`; nil otherwise.

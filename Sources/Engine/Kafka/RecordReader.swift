@@ -9,7 +9,9 @@ package protocol RecordReader: AnyObject {
     ///
     /// A partition that is not named keeps its place for a while, because a partition without new records is in no
     /// batch; it goes when others need its room, or when it was not named for long (it is read elsewhere now).
-    func follow(_ positions: [OffsetRange]) throws
+    /// - Parameter epochs: the leader's epoch of the last batch before a position, where it is known: a reader that can
+    ///   lets the leader check whether its log still agrees.
+    func follow(_ positions: [OffsetRange], epochs: [TopicPartition: Int32]) throws
 
     /// Where each partition ends as far as its records are here, in the order of the positions: an end that needs no
     /// question to the broker and a range up to it no fetch.
@@ -42,6 +44,8 @@ package protocol RecordReader: AnyObject {
 }
 
 extension RecordReader {
+    package func follow(_ positions: [OffsetRange]) throws { try follow(positions, epochs: [:]) }
+
     package func read(
         _ range: OffsetRange, chunkRecords: Int, timeoutMillis: Int, _ body: (UnsafeBufferPointer<RawRecord>) throws -> Void
     ) throws -> RangeResult {

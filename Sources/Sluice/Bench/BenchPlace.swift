@@ -10,6 +10,8 @@ import Foundation
 package final class BenchPlace {
     let directory: String
     let kafka: KafkaConfiguration
+    /// The setting of the runs.
+    let reader: String
     let isEmbedded: Bool
     let suffix: String
     let stop: BenchStop
@@ -25,6 +27,7 @@ package final class BenchPlace {
     init(_ settings: Settings, terminal: Terminal, stop: BenchStop, kafkaHome: String? = nil) throws {
         self.stop = stop
         self.terminal = terminal
+        reader = settings.text(.reader)
         let suffix = Self.newSuffix()
         self.suffix = suffix
         let directory = try Self.makeDirectory(suffix)
@@ -162,6 +165,7 @@ package final class BenchPlace {
     var environment: [String: String] {
         var variables = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("SLUICE_") }
         variables["SLUICE_BOOTSTRAP"] = kafka.bootstrap
+        variables["SLUICE_READER"] = reader
         for (name, value) in kafka.properties {
             variables[Self.variable(ofProperty: name)] = value
         }

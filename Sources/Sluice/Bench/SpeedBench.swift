@@ -25,16 +25,19 @@ struct SpeedBench {
     }
 
     private func measure(_ one: SpeedCase) throws -> [SpeedResult] {
-        var (baseline, ours): ([SpeedSample], [SpeedSample]) = ([], [])
+        var (baseline, ours, bare): ([SpeedSample], [SpeedSample], [SpeedSample]) = ([], [], [])
         for run in 0...runs {
             let count = run == 0 ? "warming up" : "run \(run) of \(runs)"
             progress("\(one.name): \(one.baselineName), \(count)")
             let base = try one.baseline(place)
             progress("\(one.name): ours, \(count)")
             let mine = try one.ours(place)
+            if one.bare != nil { progress("\(one.name): the bare loop, \(count)") }
+            let floor = try one.bare?(place)
             if run == 0 { continue }
             baseline.append(base)
             ours.append(mine)
+            if let floor { bare.append(floor) }
         }
         var results: [SpeedResult] = []
         if let base = Spread(baseline.map(\.perSecond)), let mine = Spread(ours.map(\.perSecond)) {
@@ -50,6 +53,12 @@ struct SpeedBench {
                 SpeedResult(
                     name: one.name + ", processor time", unit: .nanosPerEvent, baselineName: one.baselineName,
                     baseline: base, ours: mine, demand: .below(below), expected: one.target.expectedCost))
+        }
+        if let least = one.target.bareAtLeast, let base = Spread(bare.map(\.perSecond)), let mine = Spread(ours.map(\.perSecond)) {
+            results.append(
+                SpeedResult(
+                    name: one.name + ", bare loop", unit: one.unit, baselineName: "fetching, 2 processes", baseline: base,
+                    ours: mine, demand: .atLeast(least), expected: one.target.expectedBare))
         }
         return results
     }

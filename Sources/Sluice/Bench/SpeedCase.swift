@@ -21,6 +21,8 @@ struct SpeedCase: Sendable {
     var topics: [BenchTopic]
     var baseline: @Sendable (SpeedPlace) throws -> SpeedSample
     var ours: @Sendable (SpeedPlace) throws -> SpeedSample
+    /// A second baseline, the bare loop of `FetchingLoop`: what is left when nothing is checked and nothing computed.
+    var bare: (@Sendable (SpeedPlace) throws -> SpeedSample)?
 
     static let all: [SpeedCase] = [
         campaignViews(.avro), campaignViews(.json), campaignViews(.avro, .zstd), campaignViews(.avro, .lz4),
@@ -42,6 +44,9 @@ struct SpeedCase: Sendable {
     ) -> SpeedCase {
         let topic = BenchTopic(format: format, compression: compression)
         let packed = compression == .none ? "" : "-\(compression.rawValue)"
+        var bare: (@Sendable (SpeedPlace) throws -> SpeedSample)?
+        // It unpacks nothing.
+        if compression == .none { bare = { try $0.read(topic, ["--way", ReadingLoop.Way.fetch.rawValue]) } }
         return SpeedCase(
             name: "campaign-views-\(format.rawValue)\(packed)",
             what: "the job campaign-views, driver and 2 workers, from the first plan to the last DONE",
@@ -51,7 +56,8 @@ struct SpeedCase: Sendable {
                 let run = try place.job("campaign-views", topic, ["--ads", made.filePath])
                 try place.check("SELECT sum(views) FROM campaign_views", gives: made.answer, in: run)
                 return run.sample
-            })
+            },
+            bare: bare)
     }
 
     private static func wide(_ format: RecordFormat) -> SpeedCase {

@@ -23,7 +23,7 @@ enum BenchCommand {
                 help: "events of the large backlog; the embedded broker holds less"),
             .json,
         ],
-        settingFlags: .some([.bootstrap, .kafka]),
+        settingFlags: .some([.bootstrap, .reader, .kafka]),
         examples: [
             Command.Example("sluice bench overhead --bootstrap 127.0.0.1:9092", "all budgets, on a real broker"),
             Command.Example("sluice bench overhead --runs 1 --json", "a quick look, for a program"),

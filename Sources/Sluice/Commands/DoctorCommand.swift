@@ -17,7 +17,7 @@ enum DoctorCommand {
             """,
         options: [.json],
         settingFlags: .some([
-            .bootstrap, .topic, .catalog, .state, .secretFile, .tlsCert, .tlsKey, .tlsCA, .kafka,
+            .bootstrap, .topic, .catalog, .state, .secretFile, .tlsCert, .tlsKey, .tlsCA, .reader, .kafka,
         ]),
         examples: [
             Command.Example("sluice doctor --bootstrap 127.0.0.1:9092 --topic ad-events", "everything, before a first run"),

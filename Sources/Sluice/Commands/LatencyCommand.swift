@@ -22,7 +22,7 @@ enum LatencyCommand {
             Option("into", .text, valueName: "ADDRESS", fallback: "sqlite", help: "sqlite, or the postgres:// address of a database for the rows"),
             .json,
         ],
-        settingFlags: .some([.bootstrap, .kafka]),
+        settingFlags: .some([.bootstrap, .reader, .kafka]),
         examples: [
             Command.Example("sluice bench latency --bootstrap 127.0.0.1:9092", "10,000 events a second into SQLite"),
             Command.Example("sluice bench latency --runs 1 --seconds 3 --json", "a quick look, for a program"),

@@ -34,7 +34,7 @@ enum SpeedCommand {
             Option(flag: "short", help: "few events and runs, judged with a wide margin"),
             Option(flag: "list", help: "name the cases and do nothing"),
         ],
-        settingFlags: .some([.bootstrap, .kafka]),
+        settingFlags: .some([.bootstrap, .reader, .kafka]),
         examples: [
             Command.Example("sluice bench --bootstrap 127.0.0.1:9092 --json bench.json", "all cases, also as JSON"),
             Command.Example("sluice bench campaign-views-avro --kafka ~/kafka --runs 9", "one case, on a Kafka of its own"),
@@ -62,6 +62,10 @@ enum SpeedCommand {
         let machine = BenchMachine(
             broker: place.brokerText, directory: place.directory, runs: runs)
         for line in machine.lines { try terminal.line(line) }
+        let fetched = FetchSettings(place.kafka)
+        try terminal.line(
+            "reading  jobs by reader = \(place.reader); an answer brings up to \(fetched.mostPartitionBytes >> 10) KiB a partition (librdkafka's loop 512), "
+                + "checksums \(fetched.checksCRC ? "compared by reader = fetch and by the bare loop" : "not compared by reader = fetch"), not by librdkafka's loop")
 
         var results: [SpeedResult] = []
         let speeds = SpeedPlace(

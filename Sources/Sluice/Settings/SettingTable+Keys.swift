@@ -178,7 +178,7 @@ extension SettingKey {
         what: "memory of a worker for records fetched ahead",
         why: "Divided over the partitions that it reads; with too many of them they take turns.")
     package static let reader = SettingKey(
-        "reader", .kafka, .choice(["librdkafka", "fetch", "auto"]), fallback: "librdkafka",
+        "reader", .kafka, .choice(["librdkafka", "fetch", "auto"]), fallback: "auto",
         what: "who reads the records: the library librdkafka, or fetch, which speaks Kafka's protocol itself",
         why: "fetch takes a fraction of the processor time. auto takes it unless a kafka.* property is for librdkafka only, and `sluice explain` says which one it took."
     )

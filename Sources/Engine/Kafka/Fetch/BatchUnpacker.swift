@@ -140,7 +140,9 @@ package final class BatchUnpacker {
         // Three bytes give 64 at most.
         guard length <= 32 * input.count else { throw .broken("the snappy block claims more than it can hold") }
         guard length <= mostBytes - output.count else { throw .tooLarge }
-        output.grow(keeping: output.count, to: output.count + length)
+        if output.count + length > output.capacity {
+            output.grow(keeping: output.count, to: max(output.count + length, min(mostBytes, output.capacity * 2)))
+        }
         let target = UnsafeMutableRawPointer(output.base + output.count).assumingMemoryBound(to: CChar.self)
         guard snappy_uncompress(source, input.count, target, &length) == SNAPPY_OK else {
             throw .broken("the snappy block does not unpack")

@@ -9,6 +9,12 @@
 
 import Glibc
 
+/// What a leader said about a partition that was asked for an offset in vain.
+struct FoundLog: Sendable {
+    var held: Range<Int64>?
+    var epochEnd: EpochEnd?
+}
+
 extension FetchReader {
     /// No request sooner than this after an answer that was not full, unless somebody waits for it.
     static let paceMillis = 4
@@ -89,7 +95,7 @@ extension FetchReader {
             lookups[partition] = nil
             guard let stand = stands[partition], stand.outOfRange != nil else { continue }
             switch answer {
-            case .success(let held): stand.outOfRange = (true, held)
+            case .success(let found): judge(stand, found)
             case .failure:
                 stand.outOfRange = nil
                 stand.restUntil = now + .milliseconds(max(100, settings.errorRestMillis))
@@ -234,7 +240,7 @@ extension FetchReader {
             fetch.partitions.append(
                 FetchRequest.Partition(
                     stand.partition, topicID: topic?.id ?? .none, offset: stand.fetchPosition,
-                    leaderEpoch: view.leader(of: stand.partition)?.epoch ?? -1, lastEpoch: -1, mostBytes: most))
+                    leaderEpoch: view.leader(of: stand.partition)?.epoch ?? -1, lastEpoch: stand.fetchedEpoch, mostBytes: most))
         }
         fetch.mostBytes = Int32(clamping: min(total, settings.mostAnswerBytes / 2))
         link.ask(fetch, inTurn)
@@ -249,10 +255,7 @@ extension FetchReader {
         }
         if let diverging = answer.diverging, answer.error == 0 {
             if let records { shop.buffers.put(records) }
-            stand.failure = Failure(
-                .topicRecreated, "\(stand.partition) was truncated",
-                why: "its leader's log agrees with what was read only up to offset \(diverging.endOffset) in epoch \(diverging.epoch), and we stand at \(stand.fetchPosition)",
-                now: "find out which records were lost in the unclean leader election; a job that read them has counted them")
+            stand.failure = truncated(stand, epoch: diverging.epoch, endOffset: diverging.endOffset)
             return
         }
         let trouble = FetchTrouble(code: answer.error)
@@ -305,11 +308,36 @@ extension FetchReader {
         }
     }
 
+    /// What a leader answered that did not have our offset, or not the epoch before it.
+    private func judge(_ stand: FetchStand, _ found: FoundLog) {
+        guard let held = found.held, stand.fetchedEpoch >= 0, held.lowerBound <= stand.fetchPosition, stand.fetchPosition <= held.upperBound else {
+            stand.outOfRange = (true, found.held)
+            return
+        }
+        stand.outOfRange = nil
+        if let end = found.epochEnd, end.error == 0, end.leaderEpoch >= 0, end.endOffset >= 0,
+            end.leaderEpoch < stand.fetchedEpoch || end.endOffset < stand.fetchPosition
+        {
+            stand.failure = truncated(stand, epoch: end.leaderEpoch, endOffset: end.endOffset)
+        } else {
+            // The leader no longer knows that epoch (or never did): what else is known of the topic decides, not we.
+            stand.forgetEpoch()
+        }
+    }
+
+    private func truncated(_ stand: FetchStand, epoch: Int32, endOffset: Int64) -> Failure {
+        Failure(
+            .topicRecreated, "\(stand.partition) was truncated",
+            why:
+                "its leader's log agrees with what was read only up to offset \(endOffset) in epoch \(epoch), and we stand at \(stand.fetchPosition) in epoch \(stand.fetchedEpoch)",
+            now: "find out which records were lost in the unclean leader election; a job that read them has counted them")
+    }
+
     /// What the leader holds of a partition that does not have our offset.
     private func lookUp(_ stand: FetchStand) {
         guard let leader = view.leader(of: stand.partition), let address = view.brokers[leader.broker] else { return wantView() }
         stand.outOfRange = (false, nil)
-        let (asker, bell, partition) = (asker, bell, stand.partition)
+        let (asker, bell, partition, epoch) = (asker, bell, stand.partition, stand.fetchedEpoch)
         lookups[partition] = Inquiry({ bell?.ring() }) {
             func place(_ place: OffsetLookup.Place) throws -> Int64 {
                 let found = try asker.lookup(
@@ -320,7 +348,10 @@ extension FetchReader {
                 return found.offset
             }
             let (start, end) = (try place(.start), try place(.end))
-            return start <= end ? start..<end : nil
+            guard start <= end else { return FoundLog(held: nil) }
+            // A broker that knows no such question says nothing about epochs.
+            let epochEnd = epoch < 0 ? nil : try? asker.epochEnd(partition, leader: address, leaderEpoch: leader.epoch, of: epoch)
+            return FoundLog(held: start..<end, epochEnd: epochEnd)
         }
     }
 }

@@ -43,7 +43,7 @@ package final class FetchReader: RecordReader {
     var topicIDs: [String: TopicID] = [:]
     var sightings: [TopicPartition: TopicSighting] = [:]
     let madeAt = ContinuousClock.now
-    var lookups: [TopicPartition: Inquiry<Range<Int64>?>] = [:]
+    var lookups: [TopicPartition: Inquiry<FoundLog>] = [:]
     var links: [Int32: [FetchLink]] = [:]
     var requestCount = 0
     /// Who is waited for.
@@ -77,7 +77,7 @@ package final class FetchReader: RecordReader {
 
     // MARK: following
 
-    package func follow(_ positions: [OffsetRange]) throws {
+    package func follow(_ positions: [OffsetRange], epochs: [TopicPartition: Int32] = [:]) throws {
         followings += 1
         // Of a range that was split only the first piece says where to begin.
         var named: Set<TopicPartition> = []
@@ -89,9 +89,9 @@ package final class FetchReader: RecordReader {
         }
         for position in positions {
             if let stand = stands[position.topicPartition] {
-                if stand.next != position.from { start(stand, at: position.from) }
+                if stand.next != position.from { start(stand, at: position.from, epoch: epochs[position.topicPartition]) }
             } else if order.count < budget.mostStanding {
-                start(stand(position.topicPartition), at: position.from)
+                start(stand(position.topicPartition), at: position.from, epoch: epochs[position.topicPartition])
             }
         }
         try pump(waitMillis: 0)
@@ -128,9 +128,9 @@ package final class FetchReader: RecordReader {
         return stand
     }
 
-    private func start(_ stand: FetchStand, at offset: Int64) {
+    private func start(_ stand: FetchStand, at offset: Int64, epoch: Int32? = nil) {
         startCount += 1
-        stand.start(at: offset, shop)
+        stand.start(at: offset, epoch: epoch ?? -1, shop)
         lookups[stand.partition] = nil
         sightings[stand.partition] = nil
     }
@@ -209,7 +209,7 @@ package final class FetchReader: RecordReader {
             }
             if passage.next > before { patience.moved() }
         }
-        result.leaderEpoch = stand.lastEpoch >= 0 ? stand.lastEpoch : nil
+        result.leaderEpoch = stand.epoch(before: range.until)
         stand.stay(at: range.until)
         return result
     }

@@ -17,7 +17,9 @@ package final class FetchStand {
     package private(set) var fetchPosition: Int64 = 0
     package private(set) var generation = 0
     /// Of the last batch that was read; -1 before one was.
-    package private(set) var lastEpoch: Int32 = -1
+    private var lastEpoch: Int32 = -1
+    /// Of the last batch that came; what the leader compares its log with.
+    package private(set) var fetchedEpoch: Int32 = -1
     /// The end that the last answer told: as far as the isolation level lets a reader see. -1 before one came.
     package private(set) var endSeen: Int64 = -1
     /// The reader's count of ranges when this partition was read last.
@@ -72,12 +74,14 @@ package final class FetchStand {
 
     // MARK: asking
 
-    package func start(at offset: Int64, _ shop: FetchShop) {
+    /// - Parameter epoch: of the last batch before the offset; -1 when unknown.
+    package func start(at offset: Int64, epoch: Int32 = -1, _ shop: FetchShop) {
         stop(shop)
         next = offset
         fetchPosition = offset
         batchEnd = -1
-        lastEpoch = -1
+        lastEpoch = epoch
+        fetchedEpoch = epoch
         endSeen = -1
     }
 
@@ -100,6 +104,13 @@ package final class FetchStand {
     package func leave() { next = nil }
     package func stay(at position: Int64) { next = position }
 
+    /// The leader's epoch of the batch that reaches up to the position; nil where a hole lies between, because a leader
+    /// that is asked with that epoch says that its log ends before the hole.
+    package func epoch(before position: Int64) -> Int32? { batchEnd >= position && lastEpoch >= 0 ? lastEpoch : nil }
+
+    /// The leader cannot compare: it knows no such epoch.
+    package func forgetEpoch() { fetchedEpoch = -1 }
+
     package var bufferedBytes: Int { segments.reduce(0) { $0 + $1.end - $1.place } }
     /// Records that came and were not handed on; those of aborted transactions are counted, too.
     package var bufferedRecords: Int { segments.reduce(open?.run.left ?? 0) { $0 + $1.records } }
@@ -119,6 +130,7 @@ package final class FetchStand {
                 segment.end += header.bytes
                 segment.records += Int(header.recordCount)
                 segment.endPosition = max(segment.endPosition, header.endOffset)
+                fetchedEpoch = header.leaderEpoch
             case .cut: break scan
             case .oldFormat, .broken:
                 // The range that comes here says what is wrong.
