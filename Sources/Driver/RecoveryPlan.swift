@@ -165,7 +165,10 @@ package struct RecoveryPlan: Sendable {
                 .planSealedByOther, "batch \(plan.batch) of job \(facts.job) must be finished by build \(plan.buildDigest)",
                 why:
                     "it is planned, some of its rows are already in the sink, and this is build \(facts.buildDigest) with settings \(facts.settingsDigest) (planned with \(plan.settingsDigest))",
-                now: "start that build with those settings once (`sluice run ... --until-caught-up`), then this one")
+                now: plan.with.map { with in
+                    let settings = with.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
+                    return "finish it by `sluice redrive \(facts.job) --with \(settings)`, then start this one"
+                } ?? "start that build with those settings once (`sluice run ... --until-caught-up`), then this one")
         }
         return .planAgain(plan)
     }

@@ -31,6 +31,13 @@ extension JobMachine {
     mutating func planRedrive(_ moment: Moment) {
         guard let job = running, let step = redrives.first else { return end(.stopped, nil) }
         do {
+            let planned = (options.redrive?.steps.count ?? 0) - redrives.count
+            guard let basis = options.redrive?.basis, lastBatch == basis + BatchNumber(planned) else {
+                throw Failure(
+                    .notPossible, "the log of job \(name) has gone on since its rejected records were looked up",
+                    why: "it is at batch \(lastBatch), and some of them may have been processed by now",
+                    now: "run the same command again: it looks them up anew")
+            }
             let time = try batchTime(moment)
             var plan = PlanFrame(
                 job: job, epoch: epoch, batch: lastBatch + 1,
@@ -43,9 +50,9 @@ extension JobMachine {
             plan.with = options.once
             plan.predecessors = job.predecessors(of: plan, seals)
             redrives.removeFirst()
-            planned = plan
+            self.planned = plan
             phase = .append
-        } catch { failed(Engine.failure(error), moment) }
+        } catch { failed(error, moment) }
     }
 
     mutating func repaired(_ rows: RepairedRows, _ moment: Moment) {

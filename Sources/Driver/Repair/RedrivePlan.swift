@@ -24,6 +24,9 @@ package struct RedrivePlan: Sendable, Equatable {
     package var steps: [Step]
     /// Open records that Kafka does not have any more.
     package var gone: [OffsetRange]
+    /// The log ended here when this was decided, with the batch that was open then: if it has gone on since, somebody else may
+    /// have processed the same records.
+    package var basis: BatchNumber
 
     package var records: Int64 { steps.reduce(0) { $0 + $1.records } }
     package var goneRecords: Int64 { gone.reduce(0) { $0 + $1.count } }
@@ -36,7 +39,9 @@ package struct RedrivePlan: Sendable, Equatable {
     /// - Parameters:
     ///   - open: offsets to be processed again, in any order, overlapping or not.
     ///   - starts: the first offset that Kafka still has of each partition.
-    package init(open: [OffsetRange], starts: [TopicPartition: Int64]) {
+    ///   - basis: the last batch of the log, done or planned.
+    package init(open: [OffsetRange], starts: [TopicPartition: Int64], basis: BatchNumber = 0) {
+        self.basis = basis
         var gone: [OffsetRange] = []
         var clusters: [TopicPartition: [[OffsetRange]]] = [:]
         for range in OffsetRange.joined(open) {

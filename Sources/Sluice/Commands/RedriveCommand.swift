@@ -57,6 +57,9 @@ enum RedriveCommand {
         _ parsed: ParsedArguments, _ record: JobRecord, _ catalog: Catalog, _ jobs: JobDefinitions
     ) throws -> (plan: RedrivePlan, unlisted: Int64) {
         let batch = parsed.integer("batch").map { BatchNumber($0) }
+        // What a redrive has planned and not finished is its own.
+        let planned = try catalog.openPlan(record.jobID)?.plan
+        let basis = try planned?.batch ?? catalog.lastDone(record.jobID)?.plan.batch ?? 0
         let log = try catalog.rejecting(record.jobID)
         var open = RedrivePlan.open(log, only: batch)
         let entries = try catalog.quarantined(record.jobID, batch: batch, limit: Int(Int32.max))
@@ -82,7 +85,8 @@ enum RedriveCommand {
         let places = Set(open.map(\.topicPartition)).sorted()
         let starts = places.isEmpty ? [:] : try queries.starts(places)
         let unlisted = log.filter { batch == nil || $0.plan.batch == batch }.reduce(Int64(0)) { $0.plus($1.outcome?.rejectedUnlisted ?? 0) }
-        return (RedrivePlan(open: open, starts: starts), unlisted)
+        if planned?.kind == .redrive { open = OffsetRange.subtracting(planned?.only ?? [], from: open) }
+        return (RedrivePlan(open: open, starts: starts, basis: basis), unlisted)
     }
 
     private static func run(_ parsed: ParsedArguments, _ terminal: Terminal, _ jobs: JobDefinitions) throws -> Int32 {
@@ -98,7 +102,8 @@ enum RedriveCommand {
         var line = Line(
             job: record.name, records: plan.records, batches: plan.steps.count, gone: plan.goneRecords, unlisted: unlisted)
         let with = try parsed.text("with").map { try changed(record.settings, by: $0) }
-        if !isPlan, !plan.steps.isEmpty {
+        let isOpen = try catalog.openPlan(record.jobID)?.plan.kind == .redrive
+        if !isPlan, !plan.steps.isEmpty || isOpen {
             let before = try catalog.lastDone(record.jobID)?.plan.batch ?? 0
             try carryOut(plan, of: record, with: with, cluster)
             let done = try catalog.batches(record.jobID, last: Int(clamping: (try catalog.lastDone(record.jobID)?.plan.batch ?? 0) - before) + 1)
@@ -107,7 +112,7 @@ enum RedriveCommand {
             line.late = done.reduce(0) { $0 + $1.late }
             line.rowsOut = done.reduce(0) { $0 + $1.rowsOut }
             line.passed = done.reduce(0) { $0 + $1.rowsIn - $1.rejected }
-            guard done.count == plan.steps.count else {
+            guard done.count == plan.steps.count + (isOpen ? 1 : 0) else {
                 throw Failure(
                     .taskCancelled, "the redrive of job \(record.name) was stopped", why: "\(done.count) of \(plan.steps.count) batches are done",
                     now: "the same command again processes what is still open")
@@ -153,7 +158,7 @@ enum RedriveCommand {
         var words: [String] = []
         let records = "\(grouped(line.records)) record\(line.records == 1 ? "" : "s")"
         let batches = "\(line.batches) batch\(line.batches == 1 ? "" : "es")"
-        if line.records == 0 {
+        if line.records == 0, line.passed == nil {
             words.append("job \(line.job) has no rejected record that could be processed again")
         } else if isPlan {
             words.append("would process \(records) again, in \(batches)")

@@ -113,14 +113,21 @@ struct BatchUnpackerTests {
     @Test(arguments: [
         (BatchCodec.zstd, Packing.zstd(zeros)), (.zstd, Packing.zstdStream(zeros)), (.lz4, Packing.lz4(zeros)),
         (.snappy, Packing.xerial(zeros)), (.gzip, Packing.gzip(zeros)),
-    ]) func `a bomb is refused at the bound, within a second`(codec: BatchCodec, bomb: [UInt8]) {
+    ]) func `a bomb is refused at the bound, within a second of work`(codec: BatchCodec, bomb: [UInt8]) {
         let output = FetchBuffer(capacity: 4096)
-        let start = ContinuousClock.now
+        let start = Self.workedSeconds
         #expect(throws: UnpackError.tooLarge) {
             try bomb.withUnsafeBytes { try BatchUnpacker(mostBytes: 16 << 20).unpack(codec, $0, into: output) }
         }
-        #expect(ContinuousClock.now - start < .seconds(1))
+        #expect(Self.workedSeconds - start < 1)
         #expect(output.capacity <= 16 << 20)
+    }
+
+    /// Of this thread: other tests run beside it.
+    private static var workedSeconds: Double {
+        var time = timespec()
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 
     @Test func `a size that no such input can have is refused before memory is taken for it`() {
