@@ -43,6 +43,12 @@ static inline int sluice_mhd_socket(struct MHD_Connection *connection)
     return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 }
 
+/// Closes the connection after this long without a byte, in either direction.
+static inline void sluice_mhd_set_idle(struct MHD_Connection *connection, unsigned int seconds)
+{
+    MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, seconds);
+}
+
 /// How many certificates a PEM text of authorities holds; the daemon takes one without any, and then trusts nobody.
 static inline int sluice_tls_authority_count(const char *pem)
 {

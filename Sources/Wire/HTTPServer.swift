@@ -11,11 +11,14 @@
 // The body of a refused request is read and dropped, because a client that is still sending would see a reset
 // connection in place of the answer, and try again. Without the secret only so much is read as a request may bring.
 //
+// Who has not shown a credential is a stranger: of those there may be few, and they may idle for short (`StrangerBudget`). So
+// nobody can occupy the threads of those who belong here.
+//
 // Stopping: no new connection, then the reading side of every open one is closed, so that an idle one ends and a busy one
 // ends behind its answer; only when none is left is the library told to stop. Its release 0.9.75 follows a null pointer
 // when it is stopped at the moment in which it answers garbage with 400: there must be nobody left to answer.
 //
-// Idle connections are closed after `idleSeconds`; the time of a handler is not idle. Garbage is answered
+// Idle connections are closed after `idleSeconds`, those of strangers after `strangerIdleSeconds`; the time of a handler is not idle. Garbage is answered
 // with 400 by the library. Nothing here survives a crash or needs to.
 //
 // Checklist: the C handle lives in this file only; `context` (the `Service`) outlives the daemon; a `RequestIntake` is
@@ -47,6 +50,9 @@ package struct HTTPServerLimits: Sendable {
     /// Each connection is a thread; the next ones wait in the accept queue.
     package var connections = 512
     package var idleSeconds = 60
+    /// Beside those: connections that have not shown a credential yet. The oldest goes for the next one.
+    package var strangers = 64
+    package var strangerIdleSeconds = 5
 
     package init() {}
 }
@@ -91,7 +97,7 @@ private final class Service: Sendable {
     let rule: AccessRule
     let limits: HTTPServerLimits
     let handler: @Sendable (HTTPRequest) -> HTTPResponse
-    let connections = Mutex(OpenConnections())
+    let connections: Mutex<OpenConnections>
     /// Signalled once, when the server is stopping and no connection is left.
     let isEmpty = DispatchSemaphore(value: 0)
 
@@ -99,25 +105,55 @@ private final class Service: Sendable {
         self.rule = rule
         self.limits = limits
         self.handler = handler
+        connections = Mutex(OpenConnections(strangers: StrangerBudget(most: limits.strangers)))
     }
 }
 
 private struct OpenConnections {
     var sockets: Set<Int32> = []
+    var strangers: StrangerBudget
     var isStopping = false
 }
 
 extension Service {
     func opened(_ socket: Int32) {
+        let address = Self.address(of: socket)
         connections.withLock { connections in
             connections.sockets.insert(socket)
             if connections.isStopping { shutdown(socket, Int32(SHUT_RD)) }
+            // Its own thread closes it; the number cannot be another's before `closed` has taken the lock.
+            if let gone = connections.strangers.opened(socket, from: address) { shutdown(gone, Int32(SHUT_RDWR)) }
+        }
+    }
+
+    /// The connection's other end has shown a credential.
+    func known(_ connection: OpaquePointer) {
+        connections.withLock { $0.strangers.known(sluice_mhd_socket(connection)) }
+        sluice_mhd_set_idle(connection, UInt32(limits.idleSeconds))
+    }
+
+    /// Without the port: one client has many.
+    private static func address(of socket: Int32) -> [UInt8] {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        return withUnsafeMutablePointer(to: &storage) { storage in
+            let isKnown = storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { getpeername(socket, $0, &length) == 0 }
+            guard isKnown else { return [] }
+            if storage.pointee.ss_family == sa_family_t(AF_INET6) {
+                return storage.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) {
+                    withUnsafeBytes(of: $0.pointee.sin6_addr) { Array($0.prefix(8)) }
+                }
+            }
+            return storage.withMemoryRebound(to: sockaddr_in.self, capacity: 1) {
+                withUnsafeBytes(of: $0.pointee.sin_addr) { Array($0) }
+            }
         }
     }
 
     func closed(_ socket: Int32) {
         let isLast = connections.withLock { connections in
             connections.sockets.remove(socket)
+            connections.strangers.closed(socket)
             return connections.isStopping && connections.sockets.isEmpty
         }
         if isLast { isEmpty.signal() }
@@ -153,7 +189,9 @@ private struct Daemon: @unchecked Sendable {
             !isTrustUsable
             ? nil
             : sluice_mhd_start(
-                socket.descriptor, UInt32(service.limits.connections), UInt32(service.limits.idleSeconds), 64 << 10,
+                // Some that were closed for others are still on their way out.
+                socket.descriptor, UInt32(service.limits.connections + 2 * service.limits.strangers),
+                UInt32(min(service.limits.strangerIdleSeconds, service.limits.idleSeconds)), 64 << 10,
                 2 << 20,
                 key, certificate, authorities, accessRequest, requestCompleted, connectionChanged,
                 Unmanaged.passUnretained(service).toOpaque())
@@ -215,7 +253,10 @@ extension Service {
             refusal.headers.append(("WWW-Authenticate", "Bearer"))
             intake.refusal = refusal
             intake.isAuthorised = false
-        } else if announcedBytes > limits.bodyBytes {
+            return intake
+        }
+        if !AccessRule.openPaths.contains(path) { known(connection) }
+        if announcedBytes > limits.bodyBytes {
             intake.refusal = tooLarge()
         } else {
             intake.request.body.reserveCapacity(announcedBytes)

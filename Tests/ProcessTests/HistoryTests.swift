@@ -41,6 +41,23 @@ import Testing
         #expect((result.output + result.errors).contains("1000") && (result.output + result.errors).contains("2000"), "\(result.output)\(result.errors)")
     }
 
+    @Test(TestBroker.needsReal) func `the state of a backfill that ended stayed on disk for ever`() throws {
+        let harness = try JobHarness()
+        try harness.generate(events: 20_000, extra: ["--start", Self.start, "--span", "10m"])
+        try harness.run(workers: 2, extra: ["--set", "state_inline=0"])
+        func folders() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: harness.directory.file(".sluice/state")) }
+        let live = try folders()
+        #expect(live.count == 1)
+        let backfill = try SluiceProcess.run(
+            [
+                "backfill", "campaign-views", "--from", "2026-03-01T12:02:00Z", "--to", "2026-03-01T12:05:00Z", "--workers", "2", "--sink",
+                "sqlite:again.db", "--max-batch-records", "7000",
+            ], in: harness.directory.path)
+        #expect(backfill.status == 0, "\(backfill.errors)")
+        #expect(try folders() == live)
+        try harness.expectWhole()
+    }
+
     @Test(TestBroker.needsReal) func `a backfill beside the live job gives the live job's rows`() throws {
         let harness = try JobHarness()
         try harness.generate(events: 60_000, extra: ["--start", Self.start, "--span", "10m"])

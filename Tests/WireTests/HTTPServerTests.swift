@@ -236,6 +236,47 @@ private func limits(bodyBytes: Int = 64 << 20, idleSeconds: Int = 60) -> HTTPSer
         #expect(reply.status == 200)
     }
 
+    @Test func `600 sockets that say nothing, or say it slowly, occupied every thread of the server`() throws {
+        let server = try HTTPServer(port: 0, secret: "s", handler: echo)
+        let client = HTTPClient(secret: "s")
+        func ask() throws -> Duration {
+            let start = ContinuousClock.now
+            _ = try client.send("GET", "http://127.0.0.1:\(server.port)/v1/jobs", timeoutMillis: 10_000)
+            return ContinuousClock.now - start
+        }
+        // One that came first and stays.
+        let early = RawConnection(port: server.port)
+        early.send("GET /early HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer s\r\n\r\n")
+        #expect(early.receive(until: "}").contains("200 OK"))
+        let strangers = Strangers(port: server.port, count: 600)
+        for _ in 0..<5 {
+            strangers.drip()
+            let took = try ask()
+            #expect(took < .seconds(1), "\(took)")
+            // A client that was not there before.
+            let late = RawConnection(port: server.port)
+            late.send("GET /late HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer s\r\n\r\n")
+            #expect(late.receive(until: "}").contains("200 OK"))
+        }
+        early.send("GET /again HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer s\r\n\r\n")
+        #expect(early.receive(until: "}").contains("200 OK"))
+        // The right of a stranger is a short one.
+        #expect(strangers.openCount <= HTTPServerLimits().strangers)
+    }
+
+    @Test func `a stranger that says nothing is closed long before one that is known`() {
+        var limits = limits(idleSeconds: 30)
+        limits.strangerIdleSeconds = 1
+        guard let server = try? HTTPServer(port: 0, secret: "s", limits: limits, handler: echo) else { return }
+        let known = RawConnection(port: server.port)
+        known.send("GET /known HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer s\r\n\r\n")
+        #expect(known.receive(until: "}").contains("200 OK"))
+        let stranger = RawConnection(port: server.port)
+        #expect(stranger.receive() == nil)
+        known.send("GET /still HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer s\r\n\r\n")
+        #expect(known.receive(until: "}").contains("200 OK"))
+    }
+
     @Test func `stopping waits for running handlers and closes idle connections`() throws {
         let started = DispatchSemaphore(value: 0)
         let release = DispatchSemaphore(value: 0)

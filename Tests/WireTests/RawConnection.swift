@@ -58,6 +58,33 @@ struct RawConnection: ~Copyable {
     }
 }
 
+/// Connections of somebody who shows no credential; every other one has begun a request that it never ends.
+final class Strangers {
+    private let descriptors: [Int32]
+
+    init(port: Int, count: Int) {
+        descriptors = (0..<count).map { number in
+            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            _ = withLoopback(port: port) { connect(descriptor, $0, $1) }
+            if number % 2 == 0 { _ = Glibc.send(descriptor, "GET /v1/jobs HTTP/1.1\r\n", 23, Int32(MSG_NOSIGNAL)) }
+            return descriptor
+        }
+    }
+
+    deinit { for descriptor in descriptors { close(descriptor) } }
+
+    /// One more byte from each.
+    func drip() { for descriptor in descriptors { _ = Glibc.send(descriptor, "x", 1, Int32(MSG_NOSIGNAL)) } }
+
+    /// Those that the server has not closed.
+    var openCount: Int {
+        descriptors.filter { descriptor in
+            var byte: UInt8 = 0
+            return recv(descriptor, &byte, 1, Int32(MSG_DONTWAIT | MSG_PEEK)) < 0 && errno == EAGAIN
+        }.count
+    }
+}
+
 struct RawListener: ~Copyable {
     private let descriptor: Int32
     let port: Int

@@ -151,7 +151,16 @@ package final class JobLoop {
         case .setState(let state, let reason):
             source?.drain()
             try catalog.setJobState(job().record.jobID, epoch: machine.epoch, state: state, reason: reason)
+            dropStateOfBackfill()
             return .done
+        }
+    }
+
+    /// A backfill is not gone on with: whatever comes next is another one, with state of its own.
+    private func dropStateOfBackfill() {
+        guard let job = machine.running, job.record.kind == .backfill, job.isStateful else { return }
+        do { try StateStore(address: job.settings.state).removeAll(job.record.jobID) } catch {
+            Log.warning("state of a backfill not removed", [("job", name), ("why", failure(error).why)])
         }
     }
 

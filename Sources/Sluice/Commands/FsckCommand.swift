@@ -212,6 +212,7 @@ private struct JobCheck {
 
     private mutating func state() throws -> String {
         guard let address = record.settings["state"] else { return "the job has none" }
+        guard record.kind == .live else { return "a backfill's goes with its end" }
         let store = try StateStore(address: address)
         var manifests = try catalog.keptHourStates(record.jobID).map(\.state)
         if let state = try catalog.lastDone(record.jobID)?.outcome?.state { manifests.append(state) }
@@ -220,7 +221,7 @@ private struct JobCheck {
         for file in manifests.flatMap(\.entries).flatMap(\.files) where !file.inline && seen.insert(file.name).inserted {
             do {
                 _ = try store.get(record.jobID, file)
-            } catch let failure as Failure where failure.code == .stateMissing {
+            } catch let failure as Failure where failure.code == .stateMissing || failure.code == .stateUnreachable {
                 add("state", .fault, "\(failure.what): \(failure.why)", now: "restore \(address) from a backup, or go back to a kept version with --offsets kafka")
             }
         }
