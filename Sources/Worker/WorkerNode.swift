@@ -76,6 +76,8 @@ package final class WorkerNode: WorkerLink {
     /// Requests being worked on now.
     package var runningRequests: Int { shared.withLock { $0.desk.runningRequests + $0.sealing } }
     package var heldBlockBytes: Int { blocks.byteCount }
+    /// Jobs of which a plan, lookups, consumers, connections or state are kept.
+    package var keptJobs: Int { shared.withLock { $0.runtimes.count } }
     /// Bytes of blocks and rows that are held in memory now, and that went to disk since the start.
     package var heldMemoryBytes: Int { memory.residentBytes }
     package var spilledBytes: Int { memory.spilledBytes }

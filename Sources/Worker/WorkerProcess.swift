@@ -165,6 +165,9 @@ enum WorkerRoutes {
         # HELP sluice_worker_block_bytes Bytes of blocks held for other tasks.
         # TYPE sluice_worker_block_bytes gauge
         sluice_worker_block_bytes \(node.heldBlockBytes)
+        # HELP sluice_worker_jobs_kept Jobs of which a plan, lookups, consumers, connections or state are kept.
+        # TYPE sluice_worker_jobs_kept gauge
+        sluice_worker_jobs_kept \(node.keptJobs)
         # HELP sluice_worker_held_memory_bytes Bytes of blocks and rows that are held in memory.
         # TYPE sluice_worker_held_memory_bytes gauge
         sluice_worker_held_memory_bytes \(node.heldMemoryBytes)

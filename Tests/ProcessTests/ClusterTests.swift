@@ -52,6 +52,73 @@ import Testing
         try harness.expectExact()
     }
 
+    private static func url(of worker: SluiceProcess) -> String? {
+        worker.errors.split(whereSeparator: { $0 == " " || $0 == "\n" }).last { $0.hasPrefix("url=") }.map { String($0.dropFirst(4)) }
+    }
+
+    /// Connections to a port of this host whose other end is not closed.
+    private static func connections(to port: Int) -> Int {
+        let table = FileManager.default.contents(atPath: "/proc/net/tcp").map { String(decoding: $0, as: UTF8.self) } ?? ""
+        return table.split(separator: "\n").dropFirst().count { line in
+            let words = line.split(separator: " ")
+            return words.count > 3 && words[3] == "01" && words[2].split(separator: ":").last.flatMap { Int($0, radix: 16) } == port
+        }
+    }
+
+    @Test func `what a job held in its workers stayed there when it stopped`() throws {
+        let harness = try JobHarness()
+        try harness.generate(events: 20_000)
+        let cluster = try Cluster(harness)
+        let workers = try (0..<2).map { _ in try cluster.worker() }
+        defer {
+            for worker in workers { worker.kill9() }
+            for worker in workers { _ = worker.wait() }
+            _ = cluster.stop()
+        }
+        #expect(SluiceProcess.eventually { workers.allSatisfy { $0.errors.contains("registered") } })
+        let secret = try String(contentsOfFile: harness.directory.file(".sluice/secret"), encoding: .utf8)
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+        let urls = try workers.map { try #require(Self.url(of: $0)) }
+        func kept(_ name: String) throws -> [String] {
+            try urls.map { url in
+                let answer = try runTool("/usr/bin/curl", ["-s", "-H", "Authorization: Bearer \(secret)", url + "/metrics"]).output
+                let line = answer.split(separator: "\n").first { $0.hasPrefix(name + " ") }
+                return String(line?.split(separator: " ").last ?? "?")
+            }
+        }
+        _ = try cluster.submit("campaign-views", ["--set", "max_batch_records=2000"])
+        #expect(try SluiceProcess.eventually { try cluster.lag() == 0 }, "\(cluster.driver.errors)")
+        #expect(try kept("sluice_worker_jobs_kept").contains("1"))
+        try harness.sluice("jobs", "stop", "campaign-views", "--driver", cluster.url)
+        #expect(try SluiceProcess.eventually { try kept("sluice_worker_jobs_kept") == ["0", "0"] })
+        #expect(try kept("sluice_worker_block_bytes") == ["0", "0"] && kept("sluice_worker_held_memory_bytes") == ["0", "0"])
+        try harness.expectExact()
+    }
+
+    @Test func `a worker that is paused holds neither its job nor a thread of the driver`() throws {
+        let harness = try JobHarness()
+        try harness.generate(events: 20_000)
+        let cluster = try Cluster(harness)
+        let (paused, other) = (try cluster.worker(), try cluster.worker())
+        defer {
+            for worker in [paused, other] { worker.kill9() }
+            for worker in [paused, other] { _ = worker.wait() }
+            _ = cluster.stop()
+        }
+        #expect(SluiceProcess.eventually { paused.errors.contains("registered") && other.errors.contains("registered") })
+        _ = try cluster.submit("campaign-views", ["--set", "lateness=30d"])
+        #expect(try SluiceProcess.eventually { try cluster.lag() == 0 }, "\(cluster.driver.errors)")
+        paused.pause()
+        try harness.generate(events: 20_000, seed: 2)
+        #expect(try SluiceProcess.eventually { try cluster.lag() == 0 }, "\(cluster.driver.errors)")
+        #expect(SluiceProcess.eventually { cluster.driver.errors.contains("worker lost") })
+        // A thread that still waited for an answer would have its connection to that port.
+        let port = try #require(Self.url(of: paused).flatMap { URL(string: $0)?.port })
+        #expect(SluiceProcess.eventually { Self.connections(to: port) == 0 })
+        try harness.sluice("jobs", "stop", "campaign-views", "--driver", cluster.url)
+        try harness.sluice("audit", "campaign-views")
+    }
+
     @Test func `a replaced job goes on in the same log with new digests, and one whose state does not fit is refused`() throws {
         let harness = try JobHarness()
         try harness.generate(events: 20_000)
