@@ -3,6 +3,7 @@
 // The HTTP library could open it itself, but then says only that it did not work. Here each cause has its words. The
 // descriptor is closed on exec, so that child processes do not keep the port of a driver that died.
 
+import CMicroHTTPD
 import Engine
 import Glibc
 

@@ -48,7 +48,13 @@ import Testing
         }
         #expect(refusal(nil, partly).contains("--batches 3..4"))
         #expect(try plan(3...4, partly) == .writeAnew(3...4))
-        #expect(refusal(nil, { lost(&$0); $0.replacesRows = false }).contains("only be repaired behind its ledger"))
+        #expect(
+            refusal(
+                nil,
+                {
+                    lost(&$0); $0.replacesRows = false
+                }
+            ).contains("only be repaired behind its ledger"))
         #expect(refusal(nil, isTopic: true, lost).contains("only be repaired behind its ledger"))
     }
 

@@ -64,12 +64,10 @@ final class FetchFuzz: FuzzSubject {
     private func walk() -> FuzzOutcome {
         var passage = RangePassage(from: 0, until: Int64.max)
         var (bytes, last, next) = (0, RecordRun.Last(), Int64(0))
-        var hasRecords = false
         do {
             while !passage.isComplete {
                 let count = try receiver.stand.take(into: room, &passage, bytes: &bytes, last: &last, receiver.shop)
                 if count == 0 { break }
-                hasRecords = true
                 for record in room[..<count] {
                     if record.offset < next { return .defect("offset \(record.offset) behind \(next)") }
                     next = record.offset + 1
@@ -83,7 +81,7 @@ final class FetchFuzz: FuzzSubject {
         } catch {
             return .defect("the walk throws \(error)")
         }
-        return hasRecords ? .accepted : .refused
+        return parser.isDone ? .accepted : .refused
     }
 }
 
