@@ -25,7 +25,7 @@ import Testing
         let older: (inout SinkVerdict.Facts) -> Void = {
             $0.sight!.parts[0] = SinkSight.Part(batch: 2, digest: "d2", witness: .found)
         }
-        #expect(try plan(older) == .runAgain(3...4))
+        #expect(try plan(nil, older) == .runAgain(3...4))
         // Batches in the middle would overtake those.
         #expect(refusal(4...4, older).contains("without --batches first"))
         #expect(try plan(1...4, older) == .runAgain(3...4))
@@ -39,7 +39,7 @@ import Testing
             default: $0.sight!.owner = .nobody
             }
         }
-        #expect(try plan(lost) == .writeAnew(1...4))
+        #expect(try plan(nil, lost) == .writeAnew(1...4))
         #expect(refusal(2...3, lost).contains("later ones would be missing"))
         let partly: (inout SinkVerdict.Facts) -> Void = {
             lost(&$0)

@@ -52,7 +52,7 @@ extension JobMachine {
             redrives.removeFirst()
             self.planned = plan
             phase = .append
-        } catch { failed(error, moment) }
+        } catch { failed(Engine.failure(error), moment) }
     }
 
     mutating func repaired(_ rows: RepairedRows, _ moment: Moment) {
