@@ -157,6 +157,29 @@ private func sealing(_ actions: [Action]) -> [Attempt] {
         #expect(tracker.handle(.rested) == [.seal([again[0], attempts[1]])])
     }
 
+    @Test func `a part whose worker alone does not reach the sink is computed elsewhere, once`() {
+        var tracker = StageTracker(taskCounts: [3], maxAttempts: 2)
+        let attempts = launched(tracker.start())
+        for (attempt, worker) in zip(attempts, ["a", "b", "c"]) { _ = tracker.handle(.taskSucceeded(attempt, worker: worker)) }
+        _ = tracker.handle(.sealAllowed)
+        _ = tracker.handle(.partSealed(attempts[0]))
+        _ = tracker.handle(.partSealed(attempts[2]))
+        let away = weather(.databaseUnreachable)
+        for _ in 0..<2 {
+            #expect(tracker.handle(.sealFailed(attempts[1], away)) == [.rest(away)])
+            #expect(tracker.handle(.rested) == [.seal([attempts[1]])])
+        }
+        let again = launched(tracker.handle(.sealFailed(attempts[1], away)))
+        #expect(again == [Attempt(stage: 0, part: 1, attempt: 2)])
+        #expect(tracker.handle(.taskSucceeded(again[0], worker: "c")) == [.seal(again)])
+        // Now it is the sink, and what was computed waits however long that is.
+        for _ in 0..<20 {
+            #expect(tracker.handle(.sealFailed(again[0], away)) == [.rest(away)])
+            #expect(tracker.handle(.rested) == [.seal(again)])
+        }
+        #expect(tracker.handle(.partSealed(again[0])) == [.finished])
+    }
+
     @Test func `a refused seal stops the job`() {
         var tracker = StageTracker(taskCounts: [1], maxAttempts: 3)
         let first = launched(tracker.start())[0]

@@ -174,7 +174,7 @@ final class MadeWorker {
             return SealResult(
                 part: part.part, failure: Failure(.blockLost, "part \(part.part) is not held", why: "made so", now: "again"))
         }
-        guard world.sink.isUp, !world.network.isCut(place, .outside) else { return SealResult(part: part.part, failure: MadeSink.away) }
+        guard world.sink.isUp, !world.network.isCut(place, .outside), world.nowMillis >= troubledUntil else { return SealResult(part: part.part, failure: MadeSink.away) }
         do {
             let dies = !world.isHealed && world.random.chance(0.02) && world.scenario.faults[.workerCrash] != nil
             defer { if dies { crash(forMillis: 300) } }

@@ -275,6 +275,7 @@ package struct BatchRun: Sendable {
             let result = reply.results.first { $0.part == sinkPart(attempt) }
             if let reason = result.map({ $0.failure }) ?? missingAnswer(worker) {
                 actions.append(.note(attempt, worker: "seal", reason))
+                if reason.isOutage { failedOn[Place(stage: attempt.stage, part: attempt.part), default: []].insert(worker) }
                 events.append(.sealFailed(attempt, reason))
             } else {
                 if let refused = result?.refused { builder.refused(refused, by: attempt) }

@@ -76,6 +76,10 @@ package struct StageTracker {
         var life = Life.waiting
         var attempt = 0
         var failures = 0
+        /// Seals in a row for which the sink was away.
+        var outages = 0
+        /// Its rows were computed elsewhere for that reason.
+        var isMoved = false
     }
 
     private enum Phase { case running, checking, sealing, over }
@@ -108,6 +112,14 @@ package struct StageTracker {
             if life == .waiting { waiting.append(part) }
         }
 
+        /// Whether its rows are to be computed elsewhere, which happens once: the next time it is the sink.
+        mutating func away(_ part: Int, othersSeal: Bool) -> Bool {
+            parts[part].outages += 1
+            guard othersSeal, !parts[part].isMoved, parts[part].outages >= StageTracker.outagesOfOne else { return false }
+            parts[part].isMoved = true
+            return true
+        }
+
         mutating func fail(_ part: Int) -> Int {
             parts[part].failures += 1
             return parts[part].failures
@@ -133,6 +145,7 @@ package struct StageTracker {
             return started.map { part in
                 parts[part].life = .running
                 parts[part].attempt += 1
+                parts[part].outages = 0
                 return (part, parts[part].attempt)
             }
         }
@@ -146,6 +159,10 @@ package struct StageTracker {
     private var outage: Failure?
     private var isResting = false
     private let maxAttempts: Int
+    /// Workers that have sealed something of this batch.
+    private var sealers: Set<String> = []
+    /// While others seal, so many seals of one part may find the sink away before its rows are computed elsewhere.
+    private static let outagesOfOne = 3
     /// Attempts beyond the first of each task.
     package private(set) var retries = 0
 
@@ -203,7 +220,8 @@ package struct StageTracker {
         case .sealAllowed:
             if phase == .checking { phase = .sealing }
         case .partSealed(let attempt):
-            guard isCurrent(attempt), attempt.stage == lastStage, case .sealing = life(attempt) else { return }
+            guard isCurrent(attempt), attempt.stage == lastStage, case .sealing(let worker) = life(attempt) else { return }
+            sealers.insert(worker)
             stages[attempt.stage].set(attempt.part, .sealed)
         case .sealFailed(let attempt, let failure):
             guard isCurrent(attempt), case .sealing(let worker) = life(attempt) else { return }
@@ -243,6 +261,11 @@ package struct StageTracker {
 
     private mutating func sealFailed(_ attempt: Attempt, _ failure: Failure, holder worker: String) {
         if failure.isOutage {
+            // The sink is there, for others: it is this worker that does not reach it.
+            if stages[attempt.stage].away(attempt.part, othersSeal: sealers.contains { $0 != worker }) {
+                lose(stage: attempt.stage, part: attempt.part, attempt: attempt.attempt)
+                return
+            }
             outage = failure
             return stages[attempt.stage].set(attempt.part, .resting(worker: worker))
         }
