@@ -52,7 +52,7 @@ import Testing
         #expect(killed.status != 0)
         // Its plan is open under the settings of the redrive, and a part is sealed; whoever finishes it needs them.
         let refused = try harness.run(workers: 0, extra: ["--max-batch-records", "700"] + strict, expecting: 1)
-        #expect(refused.errors.contains("sluice redrive campaign-views --with max_future=1h"), "\(refused.errors)")
+        #expect(refused.errors.contains("sluice redrive campaign-views --with max_future="), "\(refused.errors)")
         try harness.sluice("redrive", "campaign-views", "--workers", "0", "--with", "max_future=1h")
         try harness.expectExact()
         try harness.expectWhole()
