@@ -26,13 +26,15 @@ package final class AvroDecoder: RowDecoder {
     /// For records of any id.
     private let anyProgram: AvroProgram?
     /// The program of the last record, and its id as it lies in memory.
-    private var current: AvroProgram
+    private var current: AvroProgram { didSet { code = current.code } }
+    /// Where the current program lies: read for each record, so nothing that is counted.
+    private var code: AvroProgram.Code
     private var currentID: UInt32 = 0
     private var hasCurrent = false
     private let slots: ColumnSlots
     private let longestSymbol: Int
     /// Columns that one schema's records may have NULL in: others say for each row that it is not.
-    private let nullableColumns: [Int]
+    private let nullableColumns: UnsafeMutableBufferPointer<Int>
     /// The first ids that records were taken with, where any is taken; see `takeSchemaIDs`.
     private var seenIDs: [UInt32] = []
     /// What came out of the last record that was rejected for its time.
@@ -67,10 +69,15 @@ package final class AvroDecoder: RowDecoder {
         anyProgram = any
         guard let first = any ?? programs.values.first else { preconditionFailure("a decoder needs a schema") }
         current = first
+        code = first.code
         longestSymbol = ([first] + programs.values).map(\.longestSymbol).max() ?? 0
-        nullableColumns = programs.count > 1 ? needed.fields.indices.filter { needed.fields[$0].nullable } : []
+        let nullable = programs.count > 1 ? needed.fields.indices.filter { needed.fields[$0].nullable } : []
+        nullableColumns = .allocate(capacity: nullable.count)
+        _ = nullableColumns.initialize(from: nullable)
         slots = ColumnSlots(needed)
     }
+
+    deinit { nullableColumns.deallocate() }
 
     /// The ids that the framings had since the last call, at most a few; empty where ids are looked at one by one.
     package func takeSchemaIDs() -> [UInt32] {
@@ -106,10 +113,11 @@ package final class AvroDecoder: RowDecoder {
         var textBytes = records.count * longestSymbol
         for record in records where record.length <= Limits.recordBytes { textBytes += record.length }
         slots.open(columns, rows: records.count, textBytes: textBytes)
+        let columns = slots.slots
         var row = 0
         for index in 0..<records.count {
             let record = records[index]
-            if let reason = decode(record, row) {
+            if let reason = decode(record, row, columns) {
                 rejected.append(
                     RejectedRecord(
                         index: index, offset: record.offset, reason: reason,
@@ -125,7 +133,7 @@ package final class AvroDecoder: RowDecoder {
 
     /// Writes one record into `row`, or says why it cannot.
     @inline(__always)
-    private func decode(_ record: RawRecord, _ row: Int) -> RejectReason? {
+    private func decode(_ record: RawRecord, _ row: Int, _ columns: UnsafeMutablePointer<ColumnSlot>) -> RejectReason? {
         guard let payload = record.payload else { return .tombstone }
         guard record.length > 0 else { return .empty }
         if record.length > Limits.recordBytes { return .tooLarge }
@@ -134,10 +142,9 @@ package final class AvroDecoder: RowDecoder {
         if id != currentID || !hasCurrent { guard turn(to: id) else { return .unknownSchema } }
         let end = payload + record.length
         var cursor = payload + 5
-        let program = current
-        let columns = slots.slots
+        let program = code
         for column in nullableColumns { columns[column].setValid(row) }
-        let last = program.instructions + program.instructionCount
+        let last = program.end
         var next = program.instructions
 
         while next < last {

@@ -48,6 +48,18 @@ struct AvroSymbols {
 }
 
 final class AvroProgram {
+    /// What a decoder reads for each record, without holding the program.
+    struct Code {
+        let instructions: UnsafeMutablePointer<AvroInstruction>
+        let end: UnsafeMutablePointer<AvroInstruction>
+        let branches: UnsafeMutablePointer<AvroInstruction>
+        let symbols: UnsafeMutablePointer<AvroSymbols>
+    }
+    /// Valid as long as the program is there.
+    var code: Code {
+        Code(instructions: instructions, end: instructions + instructionCount, branches: branches, symbols: symbols)
+    }
+
     let instructions: UnsafeMutablePointer<AvroInstruction>
     let instructionCount: Int
     let branches: UnsafeMutablePointer<AvroInstruction>

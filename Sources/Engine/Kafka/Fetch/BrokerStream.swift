@@ -3,6 +3,7 @@
 // Both never block by themselves: they say that nothing went, and whoever waits asks `wait` or polls the descriptor. Every address of
 // a name is tried in turn. A stream belongs to one thread at a time and closes with its last reference.
 
+import Foundation
 import Glibc
 
 /// A connection failed: why, in words for a person.
@@ -106,6 +107,9 @@ package final class PlainStream: BrokerStream {
         var one: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
         setsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &one, socklen_t(MemoryLayout<Int32>.size))
+        if var room = Self.receiveRoom {
+            setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &room, socklen_t(MemoryLayout<Int32>.size))
+        }
         if Glibc.connect(descriptor, entry.pointee.ai_addr, entry.pointee.ai_addrlen) != 0 {
             guard errno == EINPROGRESS else { throw StreamError.system("Connect failed") }
             do { try stream.wait(until: deadline, for: Int16(POLLOUT)) } catch { throw StreamError("Connect failed: no answer in time") }
@@ -115,6 +119,16 @@ package final class PlainStream: BrokerStream {
         }
         return stream
     }
+
+    /// What the kernel takes of the next answer while this one is decoded. Where the system allows less than it would come to by
+    /// itself, it is left alone.
+    private static let receiveRoom: Int32? = {
+        let most = (try? String(contentsOfFile: "/proc/sys/net/core/rmem_max", encoding: .utf8)).flatMap {
+            Int32($0.trimmingCharacters(in: .whitespacesAndNewlines))
+        }
+        guard let most, most >= 1 << 20 else { return nil }
+        return min(most, 4 << 20)
+    }()
 
     package func receive(into room: UnsafeMutableRawBufferPointer) throws -> Int? {
         while true {
