@@ -180,7 +180,7 @@ extension FetchReader {
 
     // MARK: requests
 
-    private func askForRecords(isPaced: Bool) throws {
+    func askForRecords(isPaced: Bool) throws {
         if viewAt == nil { return }
         let now = ContinuousClock.now
         let limit = usualAnswerBytes

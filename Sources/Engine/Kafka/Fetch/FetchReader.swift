@@ -157,6 +157,8 @@ package final class FetchReader: RecordReader {
         try pump(waitMillis: 0)
         // What came while the caller rested is a second answer: the first one was on its way before.
         for _ in 0..<2 where try !askForRest() { break }
+        // Where answers came at once none is under way now, and nothing would ring.
+        try askForRecords(isPaced: false)
         if let bell { for link in links.values.joined() { link.awaited.map { ArrivalWatch.shared.watch($0.descriptor, bell) } } }
         var ends: [Int64] = []
         ends.reserveCapacity(positions.count)
