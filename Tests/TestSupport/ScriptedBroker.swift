@@ -72,7 +72,9 @@ package final class ScriptedBroker: Sendable {
         var logs: [Int32: Log]
         var script: Script
         var counts: [WireCall: Int] = [:]
-        var connections: [Int32] = []
+        /// Those that are open, by number: a descriptor that was closed is somebody else's by now.
+        var connections: [Int: Int32] = [:]
+        var admitted = 0
         var isOver = false
     }
     private let state: Mutex<State>
@@ -105,12 +107,11 @@ package final class ScriptedBroker: Sendable {
     }
 
     package func end() {
-        let connections = state.withLock { state in
+        state.withLock { state in
+            if !state.isOver { shutdown(listener, Int32(SHUT_RDWR)) }
             state.isOver = true
-            return state.connections
+            for connection in state.connections.values { shutdown(connection, Int32(SHUT_RDWR)) }
         }
-        shutdown(listener, Int32(SHUT_RDWR))
-        for connection in connections { shutdown(connection, Int32(SHUT_RDWR)) }
     }
 
     package func count(_ call: WireCall) -> Int { state.withLock { $0.counts[call, default: 0] } }
@@ -121,13 +122,19 @@ package final class ScriptedBroker: Sendable {
     private func admit(_ connection: Int32) -> Int? {
         state.withLock { state in
             guard !state.isOver else { return nil }
-            state.connections.append(connection)
-            return state.connections.count - 1
+            defer { state.admitted += 1 }
+            state.connections[state.admitted] = connection
+            return state.admitted
         }
     }
 
     private func serve(_ connection: Int32, _ number: Int) {
-        defer { close(connection) }
+        defer {
+            state.withLock { state in
+                state.connections[number] = nil
+                _ = close(connection)
+            }
+        }
         while let head = read(connection, 4) {
             let length = head.withUnsafeBytes { Int($0.loadUnaligned(as: UInt32.self).bigEndian) }
             guard length >= 10, length < 1 << 24, let frame = read(connection, length) else { return }
