@@ -57,11 +57,16 @@ import Testing
     }
 
     /// Connections to a port of this host whose other end is not closed.
-    private static func connections(to port: Int) -> Int {
+    private static func connections(of process: Int32, to port: Int) -> Int {
+        let folder = "/proc/\(process)/fd"
+        let own = Set(
+            ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).compactMap {
+                try? FileManager.default.destinationOfSymbolicLink(atPath: folder + "/" + $0)
+            })
         let table = FileManager.default.contents(atPath: "/proc/net/tcp").map { String(decoding: $0, as: UTF8.self) } ?? ""
         return table.split(separator: "\n").dropFirst().count { line in
             let words = line.split(separator: " ")
-            return words.count > 3 && words[3] == "01" && words[2].split(separator: ":").last.flatMap { Int($0, radix: 16) } == port
+            return words.count > 9 && words[3] == "01" && own.contains("socket:[\(words[9])]") && words[2].split(separator: ":").last.flatMap { Int($0, radix: 16) } == port
         }
     }
 
@@ -114,7 +119,7 @@ import Testing
         #expect(SluiceProcess.eventually { cluster.driver.errors.contains("worker lost") })
         // A thread that still waited for an answer would have its connection to that port.
         let port = try #require(Self.url(of: paused).flatMap { URL(string: $0)?.port })
-        #expect(SluiceProcess.eventually { Self.connections(to: port) == 0 })
+        #expect(SluiceProcess.eventually(timeoutMillis: 60_000) { Self.connections(of: cluster.driver.pid, to: port) == 0 })
         try harness.sluice("jobs", "stop", "campaign-views", "--driver", cluster.url)
         try harness.sluice("audit", "campaign-views")
     }
