@@ -14,6 +14,7 @@
 
 package final class PostgresSink: Sink {
     private let database: PostgresDatabase
+    private let url: String
     private let text: SinkTableText
     private let limit: RefusalLimit
     /// The connection on which the staging table is known to be.
@@ -24,6 +25,7 @@ package final class PostgresSink: Sink {
     package init(url: String, table: SinkTable, limit: RefusalLimit = .usual) throws {
         text = try SinkTableText(table, dialect: .postgres)
         database = try PostgresDatabase(url: url)
+        self.url = url
         self.limit = limit
     }
 
@@ -37,8 +39,8 @@ package final class PostgresSink: Sink {
         do {
             try self.claim(identity, claim, waitSeconds: nil)
         } catch let busy as Failure where busy.code == .databaseBusy {
-            // An older driver that was stopped while it copied rows is not idle for the server: it keeps its locks until the
-            // time limit of its statement.
+            // An older driver that was stopped while it copied rows is not idle for the server, and not at work: it would keep
+            // its locks until it wakes up.
             Log.notice("waiting for the sink", [("job", identity.job), ("why", busy.why), ("at_most_s", "\(Self.patienceSeconds)")])
             try self.claim(identity, claim, waitSeconds: Self.patienceSeconds)
         }
@@ -51,6 +53,8 @@ package final class PostgresSink: Sink {
             if let waitSeconds {
                 try database.execute("SET LOCAL lock_timeout = '\(waitSeconds)s'")
                 try database.execute("SET LOCAL statement_timeout = '\(waitSeconds)s'")
+                guard case .int(let own)? = try database.execute("SELECT pg_backend_pid()::bigint").first?.first else { return }
+                return try PostgresUnblocker.whileWaiting(own, at: url) { try ledger.claim(identity, claim) }
             }
             try ledger.claim(identity, claim)
         }

@@ -255,6 +255,36 @@ struct PostgresSinkTests {
         #expect(failureCode { try old.seal(table.identity(epoch: 1), part: 0, batch: 2, digest: "d", rows: []) } == .staleEpoch)
     }
 
+    @Test func `a claim does not wait for ever for a process that was stopped in the midst of its rows`() throws {
+        let table = SinkTable.bare
+        let old = try PostgresSink(url: url, table: table)
+        try old.claim(table.identity(epoch: 1), adopt: false)
+        let url = url
+        let wakes = DispatchSemaphore(value: 0)
+        let stopped = Flag()
+        Thread.detachNewThread {
+            // As a seal does it, until the process sends nothing more and ends nothing.
+            let seen = failureCode {
+                let database = try PostgresDatabase(url: url)
+                try database.transaction {
+                    try database.execute("SELECT epoch FROM sluice_jobs FOR SHARE")
+                    try database.executeScript("CREATE TEMPORARY TABLE staged (a text)")
+                    try database.copyIn("COPY staged FROM STDIN") { _ in wakes.wait() }
+                }
+            }
+            stopped.set(seen?.rawValue ?? "committed")
+        }
+        let watcher = try PostgresDatabase(url: url)
+        let question = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'ClientRead' AND state = 'active' AND datname = current_database()"
+        let deadline = ContinuousClock.now + .seconds(10)
+        while try watcher.execute(question) != [[.int(1)]], ContinuousClock.now < deadline { usleep(10_000) }
+        try PostgresSink(url: url, table: table).claim(table.identity(epoch: 2), adopt: false)
+        #expect(try watcher.execute(question) == [[.int(0)]])
+        wakes.signal()
+        #expect(stopped.wait() == "databaseUnreachable")
+        #expect(try watcher.execute("SELECT epoch FROM sluice_jobs") == [[.int(2)]])
+    }
+
     /// Whether `count` sessions of this test's database come to wait for a lock, within ten seconds.
     private func waitingSessions(reach count: Int64) throws -> Bool {
         let watcher = try PostgresDatabase(url: url)
