@@ -68,6 +68,19 @@ import Testing
         #expect(refusal(nil, emptied).contains("lacks batches"))
     }
 
+    @Test func `a sink with another fault beside a missing ledger row is not written, whatever batches are named`() {
+        func two(_ other: SinkSight.Part) -> String {
+            refusal(3...4) {
+                $0.seals = [SealMark(part: 0, batch: 4, digest: "d4"), SealMark(part: 1, batch: 4, digest: "e4")]
+                $0.sight!.parts = [1: other]
+                $0.canRunFrom = 3
+            }
+        }
+        #expect(two(.init(batch: 4, digest: "e4", witness: .found)).contains("runAgain"))
+        #expect(two(.init(batch: 4, digest: "other", witness: .found)).contains("something else"))
+        #expect(two(.init(batch: 9, digest: "e9", witness: .found)).contains("ahead of the log"))
+    }
+
     @Test func `batches that are named are rewritten where rows replace themselves and can run again`() throws {
         #expect(try plan(2...3) == .rewrite(2...3))
         #expect(try plan(3...90) == .rewrite(3...4))

@@ -30,6 +30,8 @@ import Testing
         let rows = try harness.count("SELECT count(*) FROM purchases")
         #expect(rows > 0)
         #expect(try count(harness, "SELECT count(*) FROM sluice_quarantine") == 0)
+        let other = try harness.sluice("redrive", "purchases", "--with", "key_groups=7", expecting: 2)
+        #expect(other.errors.contains("key_groups cannot be changed"), "\(other.errors)")
         let again = try harness.sluice("redrive", "purchases", "--with", "max_future=1h")
         #expect(again.output.contains("no rejected record"), "\(again.output)")
         #expect(try harness.count("SELECT count(*) FROM purchases") == rows)

@@ -15,18 +15,24 @@ struct SinkOutageTests {
         return value
     }
 
+    /// A job that stands, and how many rows it has written.
+    private func standing(_ url: String) throws -> (harness: JobHarness, job: SluiceProcess, rows: Int64) {
+        let harness = try JobHarness(partitions: 2, sink: url)
+        try harness.generate(events: 2000, extra: ["--start", Self.start])
+        let job = try harness.start(workers: 1, untilCaughtUp: false, extra: ["--interval", "100ms"])
+        let rows = Int64(try harness.expected().count)
+        #expect(SluiceProcess.eventually { count(url) == rows })
+        return (harness, job, rows)
+    }
+
     @Test(arguments: [true, false])
     func `a sink that is stopped under a standing job gets every row when it is back, of batches that were computed once`(
         isKilled: Bool
     ) throws {
         let postgres = try PostgresFixture()
         let url = try postgres.newDatabase()
-        let harness = try JobHarness(partitions: 2, sink: url)
-        try harness.generate(events: 2000, extra: ["--start", Self.start])
-        let job = try harness.start(workers: 1, untilCaughtUp: false, extra: ["--interval", "100ms"])
+        let (harness, job, first) = try standing(url)
         defer { job.kill9() }
-        let first = Int64(try harness.expected().count)
-        #expect(SluiceProcess.eventually { count(url) == first })
         if isKilled { try postgres.kill9() } else { try postgres.stop() }
         try harness.generate(events: 2000, extra: ["--start", "2026-03-02T00:00:00Z"], expected: "more.csv")
         #expect(SluiceProcess.eventually { job.errors.contains("waits for the outside") }, "\(job.errors)")
@@ -49,12 +55,8 @@ struct SinkOutageTests {
     @Test func `a sink that is read-only for a while, as in a fail-over, does not end the job`() throws {
         let postgres = try PostgresFixture()
         let url = try postgres.newDatabase()
-        let harness = try JobHarness(partitions: 2, sink: url)
-        try harness.generate(events: 2000, extra: ["--start", Self.start])
-        let job = try harness.start(workers: 1, untilCaughtUp: false, extra: ["--interval", "100ms"])
+        let (harness, job, first) = try standing(url)
         defer { job.kill9() }
-        let first = Int64(try harness.expected().count)
-        #expect(SluiceProcess.eventually { count(url) == first })
         func setReadOnly(_ value: String) throws {
             let admin = try openDatabase(postgres.url)
             defer { admin.close() }
@@ -81,12 +83,8 @@ struct SinkOutageTests {
     @Test func `a sink that comes back as an older copy under a standing job gets what it lacks`() throws {
         let postgres = try PostgresFixture()
         let url = try postgres.newDatabase()
-        let harness = try JobHarness(partitions: 2, sink: url)
-        try harness.generate(events: 2000, extra: ["--start", Self.start])
-        let job = try harness.start(workers: 1, untilCaughtUp: false, extra: ["--interval", "100ms"])
+        let (harness, job, first) = try standing(url)
         defer { job.kill9() }
-        let first = Int64(try harness.expected().count)
-        #expect(SluiceProcess.eventually { count(url) == first })
         func script(_ text: String) throws {
             let database = try openDatabase(url)
             defer { database.close() }

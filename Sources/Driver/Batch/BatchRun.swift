@@ -108,28 +108,28 @@ package struct BatchRun: Sendable {
     package let epoch: Epoch
     package let mode: Mode
     package let manner: Manner
-    private let settings: EngineSettings
-    private let rejectWatch: RejectWatch
+    let settings: EngineSettings
+    let rejectWatch: RejectWatch
     /// Rises with every try at the batch.
-    private let runNumber: Int64
-    private(set) var tracker: StageTracker
-    private(set) var builder: OutcomeBuilder
-    private var placement: TaskPlacement
+    let runNumber: Int64
+    var tracker: StageTracker
+    var builder: OutcomeBuilder
+    var placement: TaskPlacement
     /// Which worker each running or sealing attempt was given to.
-    private var assigned: [Attempt: String] = [:]
-    package private(set) var usedWorkers = Set<String>()
+    var assigned: [Attempt: String] = [:]
+    package internal(set) var usedWorkers = Set<String>()
     /// Sink parts that may hold rows of this batch from an earlier try.
-    private let sealedBefore: Set<Int>
-    private let predecessors: Predecessors
+    let sealedBefore: Set<Int>
+    let predecessors: Predecessors
     /// The result of the stage after the exchange that came with those of stage 0, until the tracker wants that stage.
-    private var ahead: (worker: String, result: TaskResult)?
+    var ahead: (worker: String, result: TaskResult)?
     /// By sink part the digest that was sent to be sealed, empty for no rows.
-    private var sealTried: [Int: String] = [:]
+    var sealTried: [Int: String] = [:]
     /// Attempts that the tracker wants run and nobody is there for.
-    private var unplaced: [Attempt] = []
+    var unplaced: [Attempt] = []
     /// Where tasks have failed; their next attempts go elsewhere, if there is elsewhere.
-    private var failedOn: [Place: Set<String>] = [:]
-    private struct Place: Hashable {
+    var failedOn: [Place: Set<String>] = [:]
+    struct Place: Hashable {
         var stage: Int
         var part: Int
     }
@@ -138,7 +138,7 @@ package struct BatchRun: Sendable {
     var hunt: Hunt?
     /// Records that end the process that reads them, as far as they were found.
     package internal(set) var crashing: [OffsetRange] = []
-    package private(set) var isOver = false
+    package internal(set) var isOver = false
 
     /// - Parameters:
     ///   - runNumber: by a clock that never goes back, so that a later try is always a higher number.
@@ -230,105 +230,9 @@ package struct BatchRun: Sendable {
         return carryOut([.launch(waiting)], members)
     }
 
-    private mutating func ran(
-        _ worker: String, _ attempts: [Attempt], _ result: Result<RunTasksReply, Failure>, _ actions: inout [Action]
-    ) -> [StageTracker.Event] {
-        guard case .success(let reply) = result else {
-            return callFailed(worker, attempts, result, &actions) { .taskFailed($0, $1) }
-        }
-        var events: [StageTracker.Event] = []
-        // An answer to another question counts as none.
-        let isOurs = attempts.allSatisfy { reply.of == asked($0.stage) }
-        for attempt in attempts {
-            assigned[attempt] = nil
-            guard isOurs, let result = reply.results.first(where: { $0.part == attempt.part && $0.attempt == attempt.attempt })
-            else {
-                events.append(.taskFailed(attempt, missingAnswer(worker)))
-                continue
-            }
-            if let report = result.report {
-                if tracker.isCurrent(attempt) { builder.accept(report, of: attempt) }
-                events.append(.taskSucceeded(attempt, worker: worker))
-            } else {
-                let reason = result.failure ?? missingAnswer(worker)
-                actions.append(.note(attempt, worker: worker, reason))
-                if result.failure != nil, reason.code != .blockLost {
-                    failedOn[Place(stage: attempt.stage, part: attempt.part), default: []].insert(worker)
-                }
-                if reason.code == .workerTrouble { actions.append(.trouble(worker: worker, reason)) }
-                events.append(.taskFailed(attempt, reason, lostParent: result.lost.map { ($0.sourcePart, $0.attempt) }))
-            }
-        }
-        if let onward = reply.onward, attempts.allSatisfy(tracker.isCurrent) { ahead = (worker, onward) }
-        return events
-    }
-
-    private mutating func sealed(
-        _ worker: String, _ attempts: [Attempt], _ result: Result<SealTasksReply, Failure>, _ actions: inout [Action]
-    ) -> [StageTracker.Event] {
-        guard case .success(let reply) = result else {
-            return callFailed(worker, attempts, result, &actions) { .sealFailed($0, $1) }
-        }
-        var events: [StageTracker.Event] = []
-        for attempt in attempts {
-            assigned[attempt] = nil
-            let result = reply.results.first { $0.part == sinkPart(attempt) }
-            if let reason = result.map({ $0.failure }) ?? missingAnswer(worker) {
-                actions.append(.note(attempt, worker: "seal", reason))
-                if reason.isOutage { failedOn[Place(stage: attempt.stage, part: attempt.part), default: []].insert(worker) }
-                events.append(.sealFailed(attempt, reason))
-            } else {
-                if let refused = result?.refused { builder.refused(refused, by: attempt) }
-                events.append(.partSealed(attempt))
-            }
-        }
-        return events
-    }
-
-    private mutating func silent(_ members: [Member], _ actions: inout [Action]) -> [StageTracker.Event] {
-        let there = Set(members.map(\.id))
-        var events: [StageTracker.Event] = []
-        for worker in Set(assigned.values).subtracting(there).sorted() {
-            let reason = Self.silent(worker)
-            for attempt in assigned.filter({ $0.value == worker }).keys.sorted(by: Self.inOrder) {
-                countDeath(attempt)
-                assigned[attempt] = nil
-                events += [.taskFailed(attempt, reason), .sealFailed(attempt, reason)]
-            }
-            events.append(.workerLost(worker))
-        }
-        return events
-    }
-
-    private static func silent(_ worker: String) -> Failure {
-        Failure(
-            .workerUnreachable, "worker \(worker) fell silent", why: "no heartbeat", now: "nothing; its tasks run elsewhere")
-    }
-
-    private mutating func callFailed<Reply>(
-        _ worker: String, _ attempts: [Attempt], _ result: Result<Reply, Failure>, _ actions: inout [Action],
-        _ event: (Attempt, Failure) -> StageTracker.Event
-    ) -> [StageTracker.Event] {
-        guard case .failure(let reason) = result else { return [] }
-        for attempt in attempts { assigned[attempt] = nil }
-        var events = attempts.map { event($0, reason) }
-        if reason.code == .workerUnreachable {
-            for attempt in attempts { countDeath(attempt) }
-            actions.append(.lost(worker: worker, reason))
-            events.append(.workerLost(worker))
-        }
-        return events
-    }
-
-    private func missingAnswer(_ worker: String) -> Failure {
-        Failure(
-            .workerUnreachable, "worker \(worker) left out a task in its answer", why: "the answer has no entry for it",
-            now: "nothing; the task is run again")
-    }
-
     // MARK: actions
 
-    private mutating func carryOut(_ decided: [StageTracker.Action], _ members: [Member]) -> [Action] {
+    mutating func carryOut(_ decided: [StageTracker.Action], _ members: [Member]) -> [Action] {
         var actions: [Action] = []
         var decided = decided[...]
         while let next = decided.popFirst(), !isOver {
@@ -361,207 +265,4 @@ package struct BatchRun: Sendable {
         isOver = true
         return [.giveUp, .failed(reason)]
     }
-
-    private mutating func launch(
-        _ attempts: [Attempt], _ members: [Member], _ actions: inout [Action]
-    ) throws -> [StageTracker.Action] {
-        // While a fatal record is looked for nobody else is to die of it.
-        let usable = members.filter { !$0.isAvoided }
-        guard !usable.isEmpty, hunt == nil else {
-            unplaced += attempts
-            if usable.isEmpty { actions.append(.waitForWorkers) }
-            return []
-        }
-        var decided: [StageTracker.Action] = []
-        let places = usable.map { TaskPlacement.Member(id: $0.id, slots: $0.slots) }
-        for stage in Set(attempts.map(\.stage)).sorted() {
-            let attempts = attempts.filter { $0.stage == stage }
-            if let known = ahead, stage > 0, attempts == [Self.onwardAttempt] {
-                ahead = nil
-                usedWorkers.insert(known.worker)
-                let events = ran(known.worker, attempts, .success(RunTasksReply(of: asked(stage), results: [known.result])), &actions)
-                decided += tracker.handle(events)
-                continue
-            }
-            let keys: [TaskPlacement.Key] = attempts.map {
-                stage == 0 ? .partition(plan.ranges[$0.part].topicPartition) : .part($0.part)
-            }
-            let chosen =
-                manner.isGathered
-                ? placement.gather(keys, on: places, salt: spec.jobID.text) : placement.place(keys, on: places)
-            let blocks = try stage == 0 ? nil : stageBlocks(members)
-            var byWorker: [String: [Attempt]] = [:]
-            for (index, attempt) in attempts.enumerated() {
-                var place = chosen[index]
-                if let failed = failedOn[Place(stage: stage, part: attempt.part)], failed.contains(place) {
-                    let others = places.map(\.id).filter { !failed.contains($0) }.sorted()
-                    if !others.isEmpty {
-                        place = others[(attempt.part + attempt.attempt) % others.count]
-                        placement.move(keys[index], to: place)
-                    }
-                }
-                byWorker[place, default: []].append(attempt)
-            }
-            for (id, attempts) in byWorker.sorted(by: { $0.key < $1.key }) {
-                usedWorkers.insert(id)
-                for attempt in attempts { assigned[attempt] = id }
-                let most = attempts.map(\.attempt).max() ?? 1
-                actions.append(
-                    .run(worker: id, attempts, request(stage, attempts, blocks), afterMillis: most > 1 ? min(50 << (most - 2), 2000) : 0))
-            }
-        }
-        return decided
-    }
-
-    private func request(_ stage: Int, _ attempts: [Attempt], _ blocks: StageBlocks?) -> RunTasks {
-        let state = stage == 0 ? [:] : stateEntries(parts: attempts.map(\.part))
-        let isWhole = stage == 0 && manner.isGathered && attempts.count == plan.taskCounts[0]
-        return RunTasks(
-            job: spec, context: context, stage: stage,
-            tasks: attempts.map { attempt in
-                guard let blocks else { return source(attempt.part, attempt.attempt, plan.ranges[attempt.part]) }
-                return TaskSpec(
-                    part: attempt.part, attempt: attempt.attempt, sources: blocks.sources[attempt.part],
-                    state: state[attempt.part] ?? [])
-            },
-            holders: blocks?.holders, replay: mode.isReplay, returnRows: mode.returnsRows,
-            onward: isWhole ? onward(behind: attempts) : nil, isWhole: isWhole, isSteady: manner.isSteady)
-    }
-
-    func source(_ part: Int, _ attempt: Int, _ range: OffsetRange) -> TaskSpec {
-        var task = TaskSpec(part: part, attempt: attempt, range: range)
-        let excluded = ((plan.excluded ?? []) + crashing).filter { $0.topicPartition == range.topicPartition }
-        task.excluded = excluded.isEmpty ? nil : excluded
-        task.only = plan.only?.filter { $0.topicPartition == range.topicPartition }
-        task.mark = plan.marks?[part]
-        return task
-    }
-
-    private static let onwardAttempt = Attempt(stage: 1, part: 0, attempt: 1)
-
-    /// A batch that one worker does as a whole needs no second question: its merge is told with its sources. A later
-    /// attempt of either is asked for by itself.
-    private func onward(behind attempts: [Attempt]) -> TaskSpec? {
-        guard plan.taskCounts.count == 2, plan.taskCounts[1] == 1, attempts.allSatisfy({ $0.attempt == 1 }) else { return nil }
-        return TaskSpec(
-            part: Self.onwardAttempt.part, attempt: Self.onwardAttempt.attempt, sources: PartRuns(),
-            state: stateEntries(parts: [0])[0] ?? [])
-    }
-
-    var context: BatchContext {
-        var context = BatchContext(plan: plan, run: runNumber)
-        // A plan that is finished after a takeover runs under the epoch that finishes it.
-        context.epoch = epoch
-        return context
-    }
-
-    /// Where the blocks of every source task lie now. A merge without one of its sources would lose rows.
-    private func stageBlocks(_ members: [Member]) throws -> StageBlocks {
-        let urls = Dictionary(members.map { ($0.id, $0.url) }) { first, _ in first }
-        return try StageBlocks(sources: plan.taskCounts[0], parts: plan.taskCounts[1]) { source in
-            guard let holder = tracker.holder(stage: 0, part: source), let made = builder.destinations(ofSource: source)
-            else {
-                throw Failure(
-                    .internal, "batch \(plan.batch) was to be merged without the rows of \(plan.ranges[source])",
-                    why: "the task that reads them has no result at this moment", now: "report this defect; nothing was written")
-            }
-            // A holder that is gone by now has an address that nobody answers: the fetch fails and names the block.
-            return (urls[holder.worker] ?? "gone:", holder.attempt, made)
-        }
-    }
-
-    private func stateEntries(parts: [Int]) -> [Int: [StateManifest.Entry]] {
-        guard let manifest = plan.stateBefore else { return [:] }
-        // Keys of any old group may come to any new one.
-        if plan.kind == .rehash { return Dictionary(uniqueKeysWithValues: parts.map { ($0, manifest.entries) }) }
-        let bounds = BatchPlan.keyGroupBounds(parts: plan.taskCounts[1], keyGroups: plan.keyGroups)
-        return Dictionary(
-            uniqueKeysWithValues: parts.map { ($0, manifest.entries(for: bounds[$0]..<bounds[$0 + 1])) })
-    }
-
-    private func asked(_ stage: Int) -> RunTasksReply.Asked {
-        RunTasksReply.Asked(jobID: spec.jobID, batch: plan.batch, epoch: epoch, stage: stage)
-    }
-
-    // MARK: seal
-
-    private func sinkPart(_ attempt: Attempt) -> Int {
-        builder.report(stage: attempt.stage, part: attempt.part)?.sinkPart ?? attempt.part
-    }
-
-    /// A part that may have been sealed is sealed again with the same rows or not at all: a batch is deterministic, so
-    /// others mean that something of its input was lost. The ledger says so too, but of a part without rows it hears nothing.
-    private mutating func checkSameRows(_ report: TaskReport) throws {
-        let digest = report.rowsOut > 0 ? report.digest ?? "" : ""
-        let isOther = sealTried[report.sinkPart].map { $0 != digest } ?? (digest.isEmpty && sealedBefore.contains(report.sinkPart))
-        guard !isOther else {
-            throw Failure(
-                .ledgerConflict, "part \(report.sinkPart) of batch \(plan.batch) gave other rows when it was computed again",
-                why: "the rows that may stand in the sink and those of this attempt have different digests",
-                now: "keep the catalog and the sink as they are and compare with `sluice replay`; the job writes nothing more")
-        }
-        sealTried[report.sinkPart] = digest
-    }
-
-    private mutating func seal(
-        _ attempts: [Attempt], _ members: [Member], _ actions: inout [Action]
-    ) throws -> [StageTracker.Action] {
-        let there = Set(members.map(\.id))
-        var byWorker: [String: [Attempt]] = [:]
-        var events: [StageTracker.Event] = []
-        for attempt in attempts {
-            guard let report = builder.report(stage: attempt.stage, part: attempt.part) else { continue }
-            try checkSameRows(report)
-            // A part without rows has nothing to write: its ledger row would only cost a transaction.
-            guard report.rowsOut > 0 else {
-                events.append(.partSealed(attempt))
-                continue
-            }
-            let holder = tracker.holder(stage: attempt.stage, part: attempt.part)?.worker ?? ""
-            byWorker[holder, default: []].append(attempt)
-        }
-        for (id, attempts) in byWorker.sorted(by: { $0.key < $1.key }) {
-            guard there.contains(id) else {
-                let reason = Failure(
-                    .workerUnreachable, "worker \(id) is gone", why: "it left before its rows were sealed",
-                    now: "nothing; its tasks run elsewhere")
-                events += attempts.map { .sealFailed($0, reason) } + [.workerLost(id)]
-                continue
-            }
-            for attempt in attempts { assigned[attempt] = id }
-            let parts = attempts.map { attempt in
-                let report = builder.report(stage: attempt.stage, part: attempt.part)
-                let part = report?.sinkPart ?? attempt.part
-                return SealTasks.Part(
-                    part: part, attempt: attempt.attempt, digest: report?.digest ?? "", predecessor: predecessors.of(part))
-            }
-            actions.append(
-                .seal(
-                    worker: id, attempts, SealTasks(job: spec, batch: plan.batch, epoch: epoch, parts: parts), afterMillis: 0))
-        }
-        return events.isEmpty ? [] : tracker.handle(events)
-    }
-
-    private static func inOrder(_ left: Attempt, _ right: Attempt) -> Bool {
-        (left.stage, left.part, left.attempt) < (right.stage, right.part, right.attempt)
-    }
-}
-
-extension [BatchRun.Member] {
-    /// Who is there when a call to `worker` has ended so: one that is gone stands in the list until the pool has heard of it.
-    func without<Reply>(_ worker: String, after result: Result<Reply, Failure>) -> [BatchRun.Member] {
-        guard case .failure(let reason) = result, reason.code == .workerUnreachable else { return self }
-        return filter { $0.id != worker }
-    }
-}
-
-/// What each part's ledger row must say before the batch is sealed, by the plan.
-struct Predecessors: Sendable {
-    private let marks: [Int: SealMark]?
-
-    init(_ marks: [SealMark]?) {
-        self.marks = marks.map { Dictionary($0.map { ($0.part, $0) }) { $1 } }
-    }
-
-    func of(_ part: Int) -> Predecessor { marks.map { Predecessor($0[part]) } ?? .unknown }
 }

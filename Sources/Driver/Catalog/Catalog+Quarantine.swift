@@ -6,6 +6,31 @@
 import Engine
 
 extension Catalog {
+    /// Where the job's bad records stand, without their bytes.
+    /// - Parameters:
+    ///   - batch: that rejected them; nil for any.
+    ///   - reason: for which they were rejected; nil for any.
+    package func quarantinedPlaces(_ jobID: JobID, batch: BatchNumber? = nil, reason: RejectReason? = nil) throws -> [OffsetRange] {
+        var (condition, parameters) = ("job_id = $1", [SQLValue.text(jobID)])
+        if let batch {
+            parameters.append(.int(batch))
+            condition += " AND batch = $\(parameters.count)"
+        }
+        if let reason {
+            parameters.append(.text(reason.rawValue))
+            condition += " AND reason = $\(parameters.count)"
+        }
+        return try read { [condition, parameters] database in
+            try database.execute(
+                "SELECT topic, partition, record_offset FROM sluice_quarantine WHERE \(condition)", parameters
+            ).map { row in
+                var cells = CellReader(row, of: "sluice_quarantine")
+                let (topic, partition, offset) = (try cells.text(), Int32(truncatingIfNeeded: try cells.int()), try cells.int())
+                return OffsetRange(topic: topic, partition: partition, from: offset, until: offset.plus(1))
+            }
+        }
+    }
+
     /// How many records of the job still have bytes, and how many bytes; of one batch when it is given.
     package func quarantinedBytes(_ jobID: JobID, batch: BatchNumber? = nil) throws -> (records: Int64, bytes: Int64) {
         try read { database in

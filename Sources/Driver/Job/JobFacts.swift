@@ -62,7 +62,16 @@ struct JobFacts {
         guard let behind = options.repair == nil ? facts.behind : 1 else { return facts }
         let (history, plans) = try catalog.seals(jobID, since: behind, last: facts.last)
         let store = try StateStore(address: job.settings.state)
-        let rerun = try SinkRerun(plans: plans, last: facts.last, starts: starts) { try isKept($0, in: store) }
+        // One batch's files are the next one's, but for a few.
+        var known: [StateFile: Bool] = [:]
+        let rerun = try SinkRerun(plans: plans, last: facts.last, starts: starts) { manifest in
+            try manifest.entries.lazy.flatMap(\.files).allSatisfy { file in
+                if let isKept = known[file] { return isKept }
+                let found = try isKept(file, in: store)
+                known[file] = found
+                return found
+            }
+        }
         facts.history = history
         facts.canRunFrom = rerun.from
         facts.lacks = rerun.lacks
@@ -71,11 +80,12 @@ struct JobFacts {
 
     /// Whether every file that the manifest names is still there.
     private func isKept(_ manifest: StateManifest, in store: StateStore) throws -> Bool {
-        let folder = store.folder(jobID)
-        return try manifest.entries.lazy.flatMap(\.files).allSatisfy { file in
-            guard file.inline else { return FileManager.default.fileExists(atPath: folder + "/" + file.name) }
-            return try catalog.inlineState(jobID, name: file.name) != nil
-        }
+        try manifest.entries.lazy.flatMap(\.files).allSatisfy { try isKept($0, in: store) }
+    }
+
+    private func isKept(_ file: StateFile, in store: StateStore) throws -> Bool {
+        guard file.inline else { return FileManager.default.fileExists(atPath: store.folder(jobID) + "/" + file.name) }
+        return try catalog.inlineState(jobID, name: file.name) != nil
     }
 
     static func log(_ catalog: Catalog, _ job: RunningJob) throws -> LogStand {

@@ -9,16 +9,16 @@ import Foundation
 import Wire
 
 package final class JobLoop {
-    private let catalog: Catalog
-    private let pool: WorkerPool
-    private let jobs: JobDefinitions
-    private let buildDigest: String
-    private let name: String
+    let catalog: Catalog
+    let pool: WorkerPool
+    let jobs: JobDefinitions
+    let buildDigest: String
+    let name: String
     private let options: LoopOptions
     private let holder: LeaseHolder
     private let control: JobControl
     private let onBatch: @Sendable (BatchRecord) -> Void
-    private var machine: JobMachine
+    var machine: JobMachine
     private var keeper: LeaseKeeper?
     private var source: JobSource?
     private var gate: StateGate?
@@ -169,7 +169,7 @@ package final class JobLoop {
         throw Failure(.internal, "job \(name) has no source yet", why: "it is not loaded", now: "report this defect")
     }
 
-    private func job() throws -> RunningJob {
+    func job() throws -> RunningJob {
         if let job = machine.running ?? source?.job { return job }
         throw Failure(.internal, "job \(name) is not loaded", why: "its row was not read", now: "report this defect")
     }
@@ -239,49 +239,6 @@ package final class JobLoop {
                     [("job", name), ("why", failure(error).description), ("then", "the next batch sends them")])
             }
         }
-    }
-
-    private func sinkIdentity() throws -> SinkIdentity {
-        let job = try job()
-        return SinkIdentity(
-            job: job.record.name, jobID: job.record.jobID, epoch: machine.epoch, sink: job.graph.sink.name)
-    }
-
-    /// - Parameter table: what the log has as begun, or begins; nil where it is not asked.
-    private func claimSink(_ claim: SinkClaim, _ table: Catalog.BegunTable?) throws -> SinkClaimed {
-        let job = try job()
-        let sink = try openSink(job.settings, table: job.graph.sink)
-        defer { sink.close() }
-        let identity = try sinkIdentity()
-        // Written down before it is made: from then on a table that is missing was lost.
-        if let table, claim.begins { try catalog.begin(table, of: job.record.jobID, epoch: machine.epoch) }
-        try sink.claim(identity, claim)
-        let sight = try sink.sight(identity)
-        if var table, let known = sight?.table, table.identity != known {
-            table.identity = known
-            try catalog.begin(table, of: job.record.jobID, epoch: machine.epoch)
-        }
-        return SinkClaimed(fixedParts: sink.fixedParts, sealed: try sink.sealedBatches(identity), sight: sight)
-    }
-
-    /// Rows that the sink refused once, and that a redrive has just written or refused anew. What stays by accident is
-    /// redriven again, and replaces itself.
-    private func closeRefused(_ batch: FinishedBatch) {
-        if batch.closes.isEmpty { return }
-        do { try withSink { try $0.closeRefused(sinkIdentity(), batch.closes, before: batch.plan.batch) } } catch {
-            Log.warning("refused rows not closed", [("job", name), ("why", failure(error).description), ("then", "the next redrive does")])
-        }
-    }
-
-    private func withSink<Answer>(_ body: (any Sink) throws -> Answer) throws -> Answer {
-        let job = try job()
-        let sink = try openSink(job.settings, table: job.graph.sink)
-        defer { sink.close() }
-        return try body(sink)
-    }
-
-    private func delivery() throws -> SinkDelivery {
-        SinkDelivery(record: try job().record, catalog: catalog, pool: pool, jobs: jobs, buildDigest: buildDigest)
     }
 
     private func runBatch(_ run: BatchRun) -> RanBatch {

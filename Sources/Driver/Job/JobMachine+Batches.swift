@@ -115,6 +115,7 @@ extension JobMachine {
         for position in finished.positions { positions[position.topicPartition] = position }
         seals = sealsAfterFinished
         let plan = finished.plan
+        carriedOut(plan)
         if let readings, readings.number == plan.batch { rejectWatch.done(readings) }
         readings = nil
         lastBatch = plan.batch

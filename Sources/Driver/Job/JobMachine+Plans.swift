@@ -14,7 +14,6 @@ extension JobMachine {
         if case .drain(let state) = wish { return end(state, nil) }
         if options.repair != nil {
             guard let repair else { return end(.stopped, nil) }
-            self.repair = nil
             return planRepair(repair.batches, writes: repair.writes, moment)
         }
         if options.redrive != nil { return planRedrive(moment) }

@@ -31,8 +31,8 @@ extension JobMachine {
     mutating func planRedrive(_ moment: Moment) {
         guard let job = running, let step = redrives.first else { return end(.stopped, nil) }
         do {
-            let planned = (options.redrive?.steps.count ?? 0) - redrives.count
-            guard let basis = options.redrive?.basis, lastBatch == basis + BatchNumber(planned) else {
+            let done = (options.redrive?.steps.count ?? 0) - redrives.count
+            guard let basis = options.redrive?.basis, lastBatch == basis + BatchNumber(done) else {
                 throw Failure(
                     .notPossible, "the log of job \(name) has gone on since its rejected records were looked up",
                     why: "it is at batch \(lastBatch), and some of them may have been processed by now",
@@ -49,10 +49,15 @@ extension JobMachine {
             plan.only = step.only
             plan.with = options.once
             plan.predecessors = job.predecessors(of: plan, seals)
-            redrives.removeFirst()
-            self.planned = plan
+            planned = plan
             phase = .append
         } catch { failed(Engine.failure(error), moment) }
+    }
+
+    /// What was asked for is done when its batch is.
+    mutating func carriedOut(_ plan: BatchPlan) {
+        if plan.kind == .redrive, plan.only == redrives.first?.only { redrives.removeFirst() }
+        if plan.kind == .repair, let batches = repair?.batches, plan.repairs == [batches.lowerBound, batches.upperBound] { repair = nil }
     }
 
     mutating func repaired(_ rows: RepairedRows, _ moment: Moment) {

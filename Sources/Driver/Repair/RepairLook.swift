@@ -7,7 +7,9 @@ extension RepairPlan {
     package static func look(
         at record: JobRecord, catalog: Catalog, jobs: JobDefinitions, buildDigest: String, _ order: RepairOrder
     ) throws -> RepairPlan {
-        let job = try RunningJob(record: record, jobs: jobs, buildDigest: buildDigest, catalog: catalog)
+        let job = try RunningJob(
+            record: record, jobs: jobs, buildDigest: buildDigest, catalog: catalog,
+            kept: try catalog.lastDone(record.jobID)?.plan.lookups)
         let source = try JobSource(job, control: JobControl())
         defer { source.drain() }
         var options = LoopOptions()

@@ -55,8 +55,11 @@ package enum RepairPlan: Equatable, Sendable {
             }
             return .runAgain(batches)
         case .refuse(let failure):
-            // Parts without a ledger row, and a person who says from where on: the batches before are given up.
-            guard facts.lacksLedger(sight), facts.replacesRows, !isTopic, order.batches != nil else { throw failure }
+            // Batches are missing that cannot all run again, and a person says from where on: the ones before are given up. That
+            // must be all that is wrong with the sink.
+            var whole = facts
+            whole.canRunFrom = 1
+            guard case .runAgain = SinkVerdict.decide(whole), facts.replacesRows, !isTopic, order.batches != nil else { throw failure }
             return .runAgain(try facts.again(order))
         }
         guard let asked = order.batches else { return .nothing }
@@ -83,9 +86,6 @@ extension SinkVerdict.Facts {
         if case .refuse? = table(sight) { return true }
         return false
     }
-
-    /// The log has sealed a part that the ledger does not know.
-    func lacksLedger(_ sight: SinkSight) -> Bool { seals.contains { sight.parts[$0.part] == nil } }
 
     /// All batches up to the last, or those that a person named because the ones before are gone.
     func again(_ order: RepairOrder) throws(Failure) -> ClosedRange<BatchNumber> {

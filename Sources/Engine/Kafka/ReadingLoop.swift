@@ -45,7 +45,9 @@ package struct ReadingLoop {
         .init("enable.auto.commit", "false", .fixed),
         .init("enable.auto.offset.store", "false", .fixed),
         .init("queued.min.messages", "50000"),
-        .init("fetch.message.max.bytes", "524288"),
+        // As the reader that it is compared with.
+        .init("fetch.message.max.bytes", "1048576"),
+        .init("check.crcs", "true"),
         .init("fetch.queue.backoff.ms", "2", .ifKnown),
     ]
 

@@ -9,11 +9,11 @@ import Foundation
 import Synchronization
 
 package final class WorkThread: Sendable {
-    private let inbox = Inbox()
+    private let works = Works()
     private let name: String
     private let stackBytes: Int
 
-    private final class Inbox: Sendable {
+    private final class Works: Sendable {
         struct State {
             var works: [@Sendable () -> Void] = []
             var isStarted = false
@@ -34,18 +34,18 @@ package final class WorkThread: Sendable {
     }
 
     /// The thread ends behind what was put in before.
-    deinit { inbox.count.signal() }
+    deinit { works.count.signal() }
 
     package func put(_ work: @escaping @Sendable () -> Void) {
-        let isFirst = inbox.state.withLock { state in
+        let isFirst = works.state.withLock { state in
             state.works.append(work)
             defer { state.isStarted = true }
             return !state.isStarted
         }
-        inbox.count.signal()
+        works.count.signal()
         guard isFirst else { return }
-        let thread = Thread { [inbox] in
-            while let work = inbox.next() { work() }
+        let thread = Thread { [works] in
+            while let work = works.next() { work() }
         }
         thread.name = name
         thread.stackSize = stackBytes

@@ -62,17 +62,12 @@ enum RedriveCommand {
         let basis = try planned?.batch ?? catalog.lastDone(record.jobID)?.plan.batch ?? 0
         let log = try catalog.rejecting(record.jobID)
         var open = RedrivePlan.open(log, only: batch)
-        let entries = try catalog.quarantined(record.jobID, batch: batch, limit: Int(Int32.max))
-        func offset(_ entry: QuarantineEntry) -> OffsetRange {
-            let bad = entry.record
-            return OffsetRange(topic: bad.topic, partition: bad.partition, from: bad.offset, until: bad.offset.plus(1))
-        }
         let graph = try jobs.graph(definition: record.definition, settings: record.settings)
         let settings = try EngineSettings(record.settings, source: graph.source)
-        if let reason = parsed.text("reason") {
-            open = entries.filter { $0.record.reason.rawValue == reason }.map(offset)
+        if let reason = parsed.text("reason").flatMap({ RejectReason(rawValue: $0) }) {
+            open = try catalog.quarantinedPlaces(record.jobID, batch: batch, reason: reason)
         } else {
-            open += entries.map(offset)
+            open += try catalog.quarantinedPlaces(record.jobID, batch: batch)
             // Where rows replace themselves; elsewhere one that was written would stand there twice if its entry stayed.
             if sinkReplacesRows(address: settings.sink, table: graph.sink) {
                 let sink = try openSink(settings, table: graph.sink)
@@ -140,6 +135,11 @@ enum RedriveCommand {
         if let failure = cluster.driver.start(record.name, options).wait().failure { throw failure }
     }
 
+    /// By these a job knows its log, its topic, its state and its rows: with another one it would be another job.
+    private static let fixed: Set<String> = [
+        "name", "topic", "bootstrap", "sink", "sink_table", "sink_keys", "state", "catalog", "key_groups",
+    ]
+
     /// The job's settings with some of them changed.
     private static func changed(_ values: [String: String], by text: String) throws -> (values: [String: String], digest: String) {
         let flags = try text.split(separator: ",", omittingEmptySubsequences: true).map { pair in
@@ -147,6 +147,11 @@ enum RedriveCommand {
             guard words.count == 2 else {
                 throw Failure(
                     .wrongUsage, "\(pair) is no setting", why: "--with wants KEY=VALUE", now: "such as --with max_future=24h")
+            }
+            if fixed.contains(String(words[0])) {
+                throw Failure(
+                    .wrongUsage, "\(words[0]) cannot be changed for this once", why: "by it the job knows its log, its topic, its state or its rows",
+                    now: "leave it out of --with")
             }
             return Settings.Flag(name: String(words[0]), text: String(words[1]), spelled: "--with \(words[0])")
         }

@@ -64,8 +64,8 @@ enum SpeedCommand {
         for line in machine.lines { try terminal.line(line) }
         let fetched = FetchSettings(place.kafka)
         try terminal.line(
-            "reading  jobs by reader = \(place.reader); an answer brings up to \(fetched.mostPartitionBytes >> 10) KiB a partition (librdkafka's loop 512), "
-                + "checksums \(fetched.checksCRC ? "compared by reader = fetch and by the bare loop" : "not compared by reader = fetch"), not by librdkafka's loop")
+            "reading  jobs by reader = \(place.reader); an answer brings up to \(fetched.mostPartitionBytes >> 10) KiB a partition, "
+                + "checksums are \(fetched.checksCRC ? "" : "not ")compared, by all three readers alike")
 
         var results: [SpeedResult] = []
         let speeds = SpeedPlace(

@@ -58,6 +58,27 @@ struct ArrivalTests {
         #expect(reader.startCount == 2, "no position needed a new start")
     }
 
+    @Test(arguments: ReaderKind.allCases) func `the bell rings for what comes next, however fast it came before`(_ kind: ReaderKind) throws {
+        let topic = try kafka.topic()
+        let reader = try makeReader(kind)
+        let isOver = Flag()
+        let configuration = try kafka.configuration()
+        Thread.detachNewThread {
+            var number = 0
+            guard let producer = try? KafkaProducer(configuration) else { return }
+            while isOver.value == nil, (try? producer.sendNumbers(1, from: number, topic: topic)) != nil { number += 1 }
+        }
+        defer { isOver.set("over") }
+        #expect(try eventually { try reader.arrived(at(topic, 0), most: 1_000_000) ?? [0] != [0] })
+        // Whatever a look finds, the next record must ring: with nobody asking it would not come.
+        var rings = 0
+        for _ in 0..<300 {
+            if bell.wait(millis: 5000) { rings += 1 } else { break }
+            _ = try reader.arrived(at(topic, 0), most: 1_000_000)
+        }
+        #expect(rings == 300)
+    }
+
     @Test(arguments: ReaderKind.allCases) func `a range that ends behind what has arrived waits for the rest`(_ kind: ReaderKind) throws {
         let topic = try kafka.topic()
         let reader = try makeReader(kind)

@@ -190,7 +190,7 @@ package final class FetchReader: RecordReader {
         }
         // Until the range is complete the stand's position is unknown to the next one.
         stand.leave()
-        var patience = Patience(millis: timeoutMillis)
+        var limit = Standstill(millis: timeoutMillis)
         var last = RecordRun.Last()
         while !passage.isComplete {
             if cancelled() {
@@ -206,10 +206,10 @@ package final class FetchReader: RecordReader {
                 if !passage.isComplete { try pump(waitMillis: 0) }
                 try body(UnsafeBufferPointer(rebasing: raws[..<count]))
             } else if !passage.isComplete {
-                try check(stand, range, passage, &patience)
+                try check(stand, range, passage, &limit)
                 try pump(waitMillis: 20)
             }
-            if passage.next > before { patience.moved() }
+            if passage.next > before { limit.moved() }
         }
         result.leaderEpoch = stand.epoch(before: range.until)
         stand.stay(at: range.until)
@@ -238,7 +238,7 @@ package final class FetchReader: RecordReader {
     }
 
     /// How long a range may stand still, and when the brokers are asked again who leads.
-    private struct Patience {
+    private struct Standstill {
         let millis: Int
         private var deadline: ContinuousClock.Instant
         private var askAgain: ContinuousClock.Instant
@@ -249,7 +249,7 @@ package final class FetchReader: RecordReader {
             askAgain = .now + .seconds(1)
         }
 
-        mutating func moved() { self = Patience(millis: millis) }
+        mutating func moved() { self = Standstill(millis: millis) }
         func isOver(_ now: ContinuousClock.Instant) -> Bool { now > deadline }
 
         mutating func mayAsk(_ now: ContinuousClock.Instant) -> Bool {
@@ -260,16 +260,16 @@ package final class FetchReader: RecordReader {
     }
 
     /// Throws what ends a range that stands still.
-    private func check(_ stand: FetchStand, _ range: OffsetRange, _ passage: RangePassage, _ patience: inout Patience) throws {
+    private func check(_ stand: FetchStand, _ range: OffsetRange, _ passage: RangePassage, _ limit: inout Standstill) throws {
         if let failure = stand.failure { throw failure }
         if let known = stand.outOfRange, known.isAnswered {
             let rest = OffsetRange(topic: range.topic, partition: range.partition, from: passage.next, until: range.until)
             throw GoneOffsets.failure(passage.next > range.from ? rest : range, held: known.held)
         }
         let now = ContinuousClock.now
-        if patience.isOver(now) { throw standstill(stand, range, passage, timeoutMillis: patience.millis) }
+        if limit.isOver(now) { throw standstill(stand, range, passage, timeoutMillis: limit.millis) }
         // Nobody says that a leader has moved when its broker is frozen.
-        if patience.mayAsk(now) { wantView() }
+        if limit.mayAsk(now) { wantView() }
     }
 
     private func standstill(_ stand: FetchStand, _ range: OffsetRange, _ passage: RangePassage, timeoutMillis: Int) -> Failure {
@@ -292,7 +292,7 @@ package final class FetchReader: RecordReader {
             letGo { $0 === stand }
         }
         var passage = RangePassage(from: range.from, until: range.until)
-        var patience = Patience(millis: timeoutMillis)
+        var limit = Standstill(millis: timeoutMillis)
         var (result, last) = (RangeResult(), RecordRun.Last())
         return try withUnsafeTemporaryAllocation(of: RawRecord.self, capacity: 1) { room in
             while !passage.isComplete {
@@ -304,7 +304,7 @@ package final class FetchReader: RecordReader {
                 if stand.outOfRange?.isAnswered == true { return nil }
                 // Behind the end, where nothing is to come.
                 if stand.bufferedBytes == 0, stand.endSeen >= 0, stand.endSeen <= passage.next { return nil }
-                try check(stand, range, passage, &patience)
+                try check(stand, range, passage, &limit)
                 try pump(waitMillis: 20)
             }
             return nil
