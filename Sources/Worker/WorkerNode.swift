@@ -66,6 +66,13 @@ package final class WorkerNode: WorkerLink {
         set { ownURL.withLock { $0 = newValue } }
     }
 
+    private let known = Mutex(false)
+    /// Whether a driver has this worker on its list, as of the last time it answered.
+    package var isKnown: Bool {
+        get { known.withLock { $0 } }
+        set { known.withLock { $0 = newValue } }
+    }
+
     /// Whether other hosts can fetch blocks here: a worker on loopback serves only its own.
     private var isReachedFromElsewhere: Bool {
         let url = self.url
