@@ -75,11 +75,11 @@ final class JobHarness: Sendable {
     }
 
     func start(
-        _ job: String = "campaign-views", workers: Int = 2, untilCaughtUp: Bool = true, extra: [String] = [],
+        _ job: String = "campaign-views", workers: Int = 2, format: String = "avro", untilCaughtUp: Bool = true, extra: [String] = [],
         environment: [String: String] = [:]
     ) throws -> SluiceProcess {
         try SluiceProcess(
-            runArguments(job, workers: workers, untilCaughtUp: untilCaughtUp, extra: extra), in: directory.path,
+            runArguments(job, workers: workers, format: format, untilCaughtUp: untilCaughtUp, extra: extra), in: directory.path,
             environment: self.environment.merging(environment) { $1 })
     }
 
@@ -166,7 +166,7 @@ final class JobHarness: Sendable {
         return text.split(separator: "\n").dropFirst().map(String.init).sorted()
     }
 
-    /// The sink equals the expected answer, and the log has no gap.
+    /// The sink equals the expected answer, the log has no gap, and `fsck` finds no fault.
     func expectExact(_ file: String = "expected.csv", sourceLocation: SourceLocation = #_sourceLocation) throws {
         let expected = try expected(file)
         let found = try campaignViews()
@@ -177,6 +177,8 @@ final class JobHarness: Sendable {
             "missing \(missing.prefix(3)) (\(missing.count)), extra \(extra.prefix(3)) (\(extra.count)), rows \(found.count) of \(expected.count)",
             sourceLocation: sourceLocation)
         try sluice("audit", "campaign-views")
+        let whole = try SluiceProcess.run(["fsck", "campaign-views", "--log-level", "error"], in: directory.path, environment: environment)
+        #expect(whole.status == 0, "\(whole.output)\(whole.errors)", sourceLocation: sourceLocation)
     }
 }
 

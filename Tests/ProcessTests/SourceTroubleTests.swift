@@ -28,16 +28,30 @@ import Testing
         // Long enough for some questions to go unanswered.
         #expect(SluiceProcess.eventually { job.errors.contains("waits for the outside") }, "\(job.errors)")
         #expect(job.isRunning, "\(job.errors)")
+        // Health tells the truth, and whoever lists the jobs is told, too, by the driver that runs it.
+        let shown = try harness.sluice("jobs", "show", "campaign-views").output
+        let address = try #require(shown.split(whereSeparator: \.isWhitespace).first { $0.hasPrefix("http://") }.map(String.init))
+        func ready() throws -> String {
+            try runTool("/usr/bin/curl", ["-s", "-w", " %{http_code}", address + "/v1/ready"]).output.replacing("\n", with: "")
+        }
+        #expect(try ready() == "1 of 1 jobs wait for the outside 503")
+        #expect(shown.contains("waits for"), "\(shown)")
+        #expect(try harness.sluice("jobs").output.contains("campaign-views waits: "))
         try kafka.startBroker()
         // The same ads, so that the lookup of the running job knows them.
         try harness.generate(events: 3000, extra: ["--start", "2026-03-02T00:00:00Z"], expected: "more.csv")
         let all = try harness.expected("expected.csv").count + harness.expected("more.csv").count
         #expect(
             SluiceProcess.eventually(timeoutMillis: 120_000) { (try? harness.campaignViews().count) == all }, "\(job.errors)")
+        #expect(try ready() == "ready 200")
         job.terminate()
         let ended = job.wait()
         #expect(ended.status == 0, "\(ended.errors)")
         try harness.sluice("audit", "campaign-views")
+        // Nobody runs it: the topic is asked, and that it does not answer is said.
+        #expect(try harness.sluice("jobs", "--json").output.contains("\"lag_offsets\":0"))
+        try kafka.killBroker()
+        #expect(try harness.sluice("jobs").output.contains("Kafka at \(kafka.bootstrap) was not asked"))
     }
 
     @Test func `offsets moved back with Kafka's own tool to the end of an earlier batch are followed, once`() throws {
@@ -46,6 +60,7 @@ import Testing
         try harness.run("purchases", workers: 0, extra: ["--max-batch-records", "2000"])
         let rows = try harness.count("SELECT count(*) FROM purchases")
         try move(harness.topic, job: "purchases", to: [0: 2000])
+        #expect(try harness.sluice("fsck", "purchases", expecting: 1).output.contains("was moved by hand to 2000"))
         let refused = try harness.run("purchases", workers: 0, expecting: 1)
         #expect(refused.errors.contains("moved by hand") && refused.errors.contains("--offsets kafka"), "\(refused.errors)")
         let followed = try harness.run("purchases", workers: 0, extra: ["--offsets", "kafka", "--max-batch-records", "2000"])
@@ -194,6 +209,8 @@ import Testing
         let shown = try harness.sluice("offsets", "campaign-views")
         #expect(shown.output.contains("lag 0"), "\(shown.output)")
         #expect(shown.output.contains("300 offsets are hidden behind an open transaction since"), "\(shown.output)")
+        let listed = try harness.sluice("jobs").output
+        #expect(listed.contains("campaign-views: 300 offsets are hidden behind an open transaction since"), "\(listed)")
         let doctor = try harness.sluice("doctor", "--bootstrap", harness.bootstrap, "--topic", harness.topic, expecting: nil)
         #expect(doctor.output.contains("300 offsets in 1 partition are hidden") && !doctor.output.contains("nothing is wrong"), "\(doctor.output)")
         try producer.abortTransaction()
