@@ -104,7 +104,7 @@ extension FetchReader {
         }
         if viewInquiry != nil || order.isEmpty { return }
         let isOld = viewAt.map { now - $0 > .milliseconds(settings.metadataAgeMillis) } ?? true
-        let lacks = order.contains { view.topics[$0.partition.topic] == nil }
+        let lacks = order.contains { $0.failure == nil && view.leader(of: $0.partition) == nil }
         guard viewWantedAt.map({ $0 <= now }) ?? (isOld || lacks) else { return }
         viewWantedAt = nil
         let (asker, bell) = (asker, bell)
@@ -210,7 +210,8 @@ extension FetchReader {
                 let isPausing = isPaced && !isNeeded && now - patient.lastAnswerAt < .milliseconds(Self.paceMillis)
                 if isPausing && patient.lastAnswerBytes < usualAnswerBytes { return }
                 if try patient.isReady(now) { send(patient, stands) }
-            } else if isNeeded, let needed, try prompt.isReady(now) {
+            } else if isNeeded, let needed, !needed.hasAllThereIs, try prompt.isReady(now) {
+                // At the log's end it would wait there, before whoever needs it next.
                 send(prompt, [needed])
             }
         } catch let failure as Failure {

@@ -115,6 +115,9 @@ package final class FetchStand {
     /// Records that came and were not handed on; those of aborted transactions are counted, too.
     package var bufferedRecords: Int { segments.reduce(open?.run.left ?? 0) { $0 + $1.records } }
 
+    /// Records are here, and the last answer told of no others.
+    package var hasAllThereIs: Bool { bufferedBytes > 0 && endSeen <= fetchPosition }
+
     /// Records of an answer came for this stand.
     package func came(_ answer: FetchedPartition, _ buffer: FetchBuffer?, isolation: IsolationLevel, _ shop: FetchShop) {
         endSeen = isolation == .readCommitted && answer.lastStableOffset >= 0 ? answer.lastStableOffset : answer.highWatermark
