@@ -237,28 +237,6 @@ package final class FetchReader: RecordReader {
         }
     }
 
-    /// How long a range may stand still, and when the brokers are asked again who leads.
-    private struct Standstill {
-        let millis: Int
-        private var deadline: ContinuousClock.Instant
-        private var askAgain: ContinuousClock.Instant
-
-        init(millis: Int) {
-            self.millis = millis
-            deadline = .now + .milliseconds(millis)
-            askAgain = .now + .seconds(1)
-        }
-
-        mutating func moved() { self = Standstill(millis: millis) }
-        func isOver(_ now: ContinuousClock.Instant) -> Bool { now > deadline }
-
-        mutating func mayAsk(_ now: ContinuousClock.Instant) -> Bool {
-            guard now > askAgain else { return false }
-            askAgain = now + .seconds(2)
-            return true
-        }
-    }
-
     /// Throws what ends a range that stands still.
     private func check(_ stand: FetchStand, _ range: OffsetRange, _ passage: RangePassage, _ limit: inout Standstill) throws {
         if let failure = stand.failure { throw failure }
@@ -267,18 +245,14 @@ package final class FetchReader: RecordReader {
             throw GoneOffsets.failure(passage.next > range.from ? rest : range, held: known.held)
         }
         let now = ContinuousClock.now
-        if limit.isOver(now) { throw standstill(stand, range, passage, timeoutMillis: limit.millis) }
+        if limit.isOver(now) {
+            throw Standstill.failure(
+                range, at: passage.next, millis: limit.millis,
+                connection: viewFailure?.why ?? links.values.joined().compactMap(\.lastError).first,
+                partition: stand.lastError == 0 ? nil : FetchTrouble.name(stand.lastError))
+        }
         // Nobody says that a leader has moved when its broker is frozen.
-        if limit.mayAsk(now) { wantView() }
-    }
-
-    private func standstill(_ stand: FetchStand, _ range: OffsetRange, _ passage: RangePassage, timeoutMillis: Int) -> Failure {
-        var why = "no record or end of partition came for \(formatDuration(Int64(timeoutMillis))) at offset \(passage.next)"
-        if let text = viewFailure?.why ?? links.values.joined().compactMap(\.lastError).first { why += "; the connection's last error: \(text)" }
-        if stand.lastError != 0 { why += "; the partition's last error: \(FetchTrouble.name(stand.lastError))" }
-        return Failure(
-            .readTimeout, "Reading \(range) stands still", why: why,
-            now: "nothing, if the brokers come back; else check them, or raise read_timeout")
+        if limit.mayAsk(now, pauseMillis: 2_000) { wantView() }
     }
 
     package func readOne(_ partition: TopicPartition, offset: Int64, timeoutMillis: Int = 10_000) throws -> RecordContent? {
