@@ -224,6 +224,9 @@ package final class RangeReader: RecordReader {
         return ends
     }
 
+    /// The library fetches on threads of its own.
+    package func prefetch(waitMillis: Int) -> Bool { false }
+
     // MARK: Reading
 
     /// Delivers the records of the range in order, in chunks of at most `chunkRecords`.

@@ -101,10 +101,10 @@ struct CapturedAnswerTests {
 
     /// What a reader makes of it, a record at a time.
     private func walk(_ part: AnswerSink.Part, until: Int64) throws -> [Expected.Record] {
-        let shop = FetchShop(keptBytes: 1 << 20, mostUnpackedBytes: 1 << 20, checksCRC: true)
+        let shop = FetchShop(answerBytes: 1 << 20, extraBytes: 1 << 20, mostUnpackedBytes: 1 << 20, checksCRC: true)
         let stand = FetchStand(partition)
         stand.start(at: 0, shop)
-        let buffer = FetchBuffer(capacity: part.records.count)
+        let buffer = shop.takeForAnswer(part.records.count, usual: part.records.count)
         part.records.withUnsafeBytes { bytes in buffer.room(most: bytes.count).copyMemory(from: bytes) }
         buffer.count = part.records.count
         buffer.seal()
