@@ -79,6 +79,7 @@ package final class WorkerProcess: Sendable {
         var id: String?
         var awaySinceMillis: Int64?
         var pauseMillis: Int64 = 20
+        var isNew = true
         while true {
             let isLeaving = leaving.withLock { $0 }
             do {
@@ -94,6 +95,8 @@ package final class WorkerProcess: Sendable {
                             host: ProcessInfo.processInfo.hostName, bootID: ""))
                     id = registered.workerID
                     Log.info("registered", [("worker.id", registered.workerID), ("driver", options.driverURL), ("url", node.url)])
+                    if isNew { StartPages.giveBack() }
+                    isNew = false
                 }
                 awaySinceMillis = nil
                 pauseMillis = 20
