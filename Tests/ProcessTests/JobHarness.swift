@@ -16,14 +16,20 @@ final class JobHarness: Sendable {
     let sink: String
     /// Variables that every process gets.
     let environment: [String: String]
+    /// Who reads; nil for whoever a job gets by itself.
+    let reader: ReaderKind?
+
+    /// `SLUICE_TEST_READER=librdkafka swift test --filter ProcessTests` runs every job of these tests with that reader.
+    static let usualReader = ProcessInfo.processInfo.environment["SLUICE_TEST_READER"].flatMap(ReaderKind.init)
 
     /// - Parameter sink: an address; the default is the directory's own SQLite file.
     /// - Parameter bootstrap: of another Kafka than the shared one; then with a topic of it.
     init(
         partitions: Int = 4, sink: String? = nil, topic: String? = nil, bootstrap: String? = nil,
-        environment: [String: String] = [:]
+        environment: [String: String] = [:], reader: ReaderKind? = usualReader
     ) throws {
         self.environment = environment
+        self.reader = reader
         directory = try TemporaryDirectory("sluice-job")
         self.bootstrap = try bootstrap ?? TestBroker.bootstrap()
         self.partitions = partitions
@@ -49,7 +55,8 @@ final class JobHarness: Sendable {
         extra: [String] = []
     ) -> [String] {
         ["run", job, "--bootstrap", bootstrap, "--topic", topic, "--format", format, "--sink", sink, "--workers", "\(workers)"]
-            + (job == "purchases" ? [] : ["--ads", "ads.csv"]) + (untilCaughtUp ? ["--until-caught-up"] : []) + extra
+            + (job == "purchases" ? [] : ["--ads", "ads.csv"]) + (untilCaughtUp ? ["--until-caught-up"] : [])
+            + (reader.map { ["--reader", $0.rawValue] } ?? []) + extra
     }
 
     @discardableResult
