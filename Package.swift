@@ -34,6 +34,7 @@ let package = Package(
         .systemLibrary(name: "CLinux", path: "Sources/CLinux"),
         systemLibrary("CXXHash", "libxxhash", "libxxhash-dev"),
         systemLibrary("CYaml", "yaml-0.1", "libyaml-dev"),
+        systemLibrary("CPGQuery", "libprotobuf-c", "libpg-query-dev"),
 
         .target(
             name: "Engine",
@@ -41,6 +42,7 @@ let package = Package(
                 "CRdKafka", "CAvro", "CSQLite", "CPostgres", "CZstd", "CXXHash", "CLZ4", "CSnappy", "CZlib", "COpenSSL", "CLinux",
             ],
             swiftSettings: settings),
+        .target(name: "SQLSyntax", dependencies: ["CPGQuery"], swiftSettings: settings),
         .target(name: "Wire", dependencies: ["Engine", "CMicroHTTPD", "CCurl"], swiftSettings: settings),
         .target(name: "Driver", dependencies: ["Engine", "Wire"], swiftSettings: settings),
         .target(name: "Worker", dependencies: ["Engine", "Wire"], swiftSettings: settings),
@@ -68,6 +70,7 @@ let package = Package(
         .testTarget(name: "DriverTests", dependencies: ["Driver", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "SluiceTests", dependencies: ["Sluice", "Jobs", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "ProcessTests", dependencies: ["Engine", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "SQLSyntaxTests", dependencies: ["SQLSyntax", "Engine", "TestSupport", "Fuzzing"], exclude: ["corpus"], swiftSettings: settings),
         .testTarget(name: "TidyTests", dependencies: ["TestSupport"], swiftSettings: settings),
     ]
 )
