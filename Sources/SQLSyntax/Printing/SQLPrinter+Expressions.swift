@@ -78,6 +78,7 @@ extension FunctionCall {
 
     /// Calls that everybody writes in the grammar's own words.
     private var specialSQL: String? {
+        if ["current_timestamp", "current_date", "localtimestamp", "localtime"].contains(name.text), self == FunctionCall(name, []) { return name.text.uppercased() }
         guard arguments.count == 2, arguments.allSatisfy({ $0.name == nil }), !isDistinct, order.isEmpty, filter == nil, window == nil else { return nil }
         let (first, second) = (arguments[0].value, arguments[1].value)
         switch name.text {

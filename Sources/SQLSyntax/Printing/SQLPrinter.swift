@@ -25,10 +25,16 @@ extension Statement {
 
 /// A name, in quotes where it needs them.
 package func quoted(name: String) -> String {
-    isPlain(name) ? name : "\"\(name.replacing("\"", with: "\"\""))\""
+    if isPlain(name) { return name }
+    let inside = name.replacing("\"", with: "\"\"")
+    // What looks like a place for a value is spelled otherwise, here and in texts.
+    return inside.contains("${") ? "U&\"\(inside.replacing("\\", with: "\\\\").replacing("${", with: "\\0024{"))\"" : "\"\(inside)\""
 }
 
-func quoted(text: String) -> String { "'\(text.replacing("'", with: "''"))'" }
+func quoted(text: String) -> String {
+    let inside = text.replacing("'", with: "''")
+    return inside.contains("${") ? "E'\(inside.replacing("\\", with: "\\\\").replacing("${", with: "\\${"))'" : "'\(inside)'"
+}
 
 /// True when the name is read back as it is: small letters, no keyword that the grammar treats as something else.
 private func isPlain(_ name: String) -> Bool {

@@ -139,22 +139,22 @@ extension TreeReader {
         return ExpressionSyntax(operand.map { .simpleCase($0, branches, otherwise: otherwise) } ?? .searchedCase(branches, otherwise: otherwise), at: place)
     }
 
-    /// `CURRENT_TIMESTAMP` and its like are `now()` and casts of it: PostgreSQL defines them so.
+    /// `CURRENT_DATE` and its like are functions that are called without brackets.
     private func valueFunction(_ function: PgQuery__SQLValueFunction, at around: Place) throws(SQLFault) -> ExpressionSyntax {
         let place = place(function.location, or: around)
-        let now = ExpressionSyntax(.call(FunctionCall(Identifier("now", at: place), [])), at: place)
-        func cast(_ type: String) -> ExpressionSyntax { ExpressionSyntax(.cast(now, to: TypeSyntax(name: Identifier(type, at: place))), at: place) }
+        let name: String
         switch function.op {
-        case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIMESTAMP: return now
-        case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_DATE: return cast("date")
-        case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIMESTAMP: return cast("timestamp")
-        case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIME: return cast("time")
+        case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIMESTAMP: name = "current_timestamp"
+        case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_DATE: name = "current_date"
+        case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIMESTAMP: name = "localtimestamp"
+        case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIME: name = "localtime"
         case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIME, PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIME_N,
             PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIMESTAMP_N, PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIME_N,
             PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIMESTAMP_N:
             throw notYet("CURRENT_TIME, or a current time with a precision", at: place, hint: "write now(), cast where need be: CAST(now() AS timestamptz(3))")
         default: throw outOfPlace("the name of a user or a database", at: place, why: "a job runs for nobody in particular", hint: "write a literal, or ${name}")
         }
+        return ExpressionSyntax(.call(FunctionCall(Identifier(name, at: place), [])), at: place)
     }
 
     private mutating func part(_ part: PgQuery__AIndirection, at around: Place) throws(SQLFault) -> ExpressionSyntax {

@@ -106,7 +106,16 @@ extension TreeReader {
             default: throw notYet("GROUPING SETS", at: place, hint: "write one query for each grouping, with UNION ALL")
             }
         }
-        return try expressions(nodes, at: place)
+        var keys: [ExpressionSyntax] = []
+        for node in nodes {
+            // `(a, b)` without ROW is two keys here, as the standard has it.
+            if node.pointee.node_case == PG_QUERY__NODE__NODE_ROW_EXPR, node.pointee.row_expr.pointee.row_format == PG_QUERY__COERCION_FORM__COERCE_IMPLICIT_CAST {
+                keys += try groups(SQLSyntax.nodes(node.pointee.row_expr.pointee.args, node.pointee.row_expr.pointee.n_args), at: place)
+            } else {
+                keys.append(try expression(node, at: place))
+            }
+        }
+        return keys
     }
 
     private mutating func item(_ target: PgQuery__ResTarget, at around: Place) throws(SQLFault) -> SelectItem {

@@ -83,6 +83,8 @@ private struct LiteralWalk {
     private var used: Set<String> = []
     /// The kind of the last token, where that was a literal: another one here could be joined to it.
     private var lastLiteral: Literal?
+    /// The last token was UESCAPE: the literal behind it says how another one, or a name, is read.
+    private var isBehindEscapeClause = false
     /// By which rules a literal is read.
     private enum Literal { case standard, escape, unicode, bits, dollar }
 
@@ -151,6 +153,7 @@ private struct LiteralWalk {
         let start = place
         try skip { $0.isWordPart }
         let letters = String(decoding: bytes[start..<place], as: UTF8.self).lowercased()
+        isBehindEscapeClause = letters == "uescape"
         if letters == "u", byte() == UInt8(ascii: "&"), byte(1) == UInt8(ascii: "'") || byte(1) == UInt8(ascii: "\"") {
             place += 1
             if byte() == UInt8(ascii: "'") { try quoted(.unicode) }
@@ -238,6 +241,9 @@ private struct LiteralWalk {
             throw SQLFault(
                 "${ without a name and }", at: Place(start), why: "a value given at the start is written ${name}, of letters, digits and _",
                 hint: "write '$' || '{' for the two characters themselves")
+        }
+        if isBehindEscapeClause {
+            throw SQLFault("a value behind UESCAPE", at: Place(start), why: "it would decide how another literal or a name is read", hint: "write the character out")
         }
         let name = String(decoding: letters, as: UTF8.self)
         guard let value = values[name] else {

@@ -1,6 +1,6 @@
 // Expressions as values.
 //
-// One meaning has one node: what PostgreSQL's grammar turns into calls (EXTRACT, AT TIME ZONE, SUBSTRING ... FROM) are calls here, what it
+// One meaning has one node: what PostgreSQL's grammar turns into calls (EXTRACT, AT TIME ZONE, SUBSTRING ... FROM) are calls here, and so is CURRENT_DATE; what it
 // keeps apart though it means the same (`!=` and `<>`, CAST and `::` and `timestamptz '...'`) is one.
 
 /// An expression as it was written, without types.

@@ -23,7 +23,7 @@ SELECT row_number() OVER (), rank() OVER (ORDER BY id), dense_rank() OVER (PARTI
 SELECT a.id, b.* FROM t AS a, t b WHERE a.id = b.user_id;
 SELECT * FROM t a JOIN t b ON a.id = b.id LEFT OUTER JOIN t c ON b.id = c.id RIGHT JOIN t d ON c.id = d.id FULL OUTER JOIN t e ON d.id = e.id CROSS JOIN t f;
 SELECT * FROM t a JOIN (t b JOIN t c ON b.id = c.id) ON a.id = b.id;
-SELECT id, j.user_id FROM t a JOIN t b USING (id, user_id), (t c JOIN t d USING (ts)) AS j (ts, id2, user_id), (SELECT 1) AS s (one);
+SELECT a.id, j.id3 FROM t a JOIN t b USING (id, user_id), (t c JOIN t d USING (ts)) AS j (ts, id2, id3), (SELECT 1) AS s (one);
 SELECT one FROM (SELECT 1 AS one UNION ALL SELECT 2 UNION SELECT 3 UNION ALL (SELECT 4 ORDER BY 1 LIMIT 1)) AS u ORDER BY 1 DESC NULLS FIRST, one ASC LIMIT 10;
 SELECT id FROM t NATURAL JOIN (SELECT 1::int8 AS id) AS one;
 WITH a AS (SELECT id FROM t), b (x, y) AS (SELECT id, id + 1 FROM a), c AS MATERIALIZED (SELECT 1) SELECT x, y FROM b JOIN a ON x = id;
