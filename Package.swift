@@ -36,6 +36,8 @@ let package = Package(
         systemLibrary("CYaml", "yaml-0.1", "libyaml-dev"),
         systemLibrary("CPGQuery", "libprotobuf-c", "libpg-query-dev"),
 
+        // SQL's types, vectors, functions and expressions; knows nothing of jobs, Kafka or files.
+        .target(name: "Values", dependencies: ["CXXHash"], swiftSettings: settings),
         .target(
             name: "Engine",
             dependencies: [
@@ -64,6 +66,7 @@ let package = Package(
         .testTarget(
             name: "EngineTests", dependencies: ["Engine", "Jobs", "CAvro", "CXXHash", "CZstd", "Fuzzing", "TestSupport"],
             swiftSettings: settings),
+        .testTarget(name: "ValuesTests", dependencies: ["Values", "TestSupport", "Engine"], swiftSettings: settings),
         .testTarget(
             name: "WorkerTests", dependencies: ["Worker", "Wire", "Engine", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"], swiftSettings: settings),
