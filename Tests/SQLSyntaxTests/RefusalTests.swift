@@ -149,7 +149,7 @@ import Testing
         let error = #expect(throws: SQLError.self) { try Script(parsing: SourceText(long, name: "q")) }
         let lines = error?.excerpt.split(separator: "\n") ?? []
         #expect(error?.column == 608)
-        #expect(lines.allSatisfy { $0.count < 160 } && lines.count == 2)
+        #expect(lines.allSatisfy { $0.count < 220 } && lines.count == 2)
         let caret = try #require(lines[1].firstIndex(of: "^"))
         #expect(lines[0].dropFirst(lines[1].distance(from: lines[1].startIndex, to: caret)).hasPrefix("FROM t"))
     }

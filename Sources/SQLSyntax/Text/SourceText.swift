@@ -54,7 +54,7 @@ public struct SourceText: Sendable, Hashable {
         return "  \(number) | \(String(before))\(String(after))\n  \(room) | \(caret)^"
     }
 
-    private static let shownAround = 70
+    private static let shownAround = 100
 
     private func lineStart(_ offset: Int) -> Int {
         (bytes[..<offset].lastIndex(of: UInt8(ascii: "\n")) ?? -1) + 1

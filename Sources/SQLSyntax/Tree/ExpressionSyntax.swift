@@ -125,3 +125,30 @@ public struct FunctionCall: Sendable, Hashable {
         }
     }
 }
+
+extension ExpressionSyntax {
+    /// The expressions right inside of it, from left to right; not those of its subqueries.
+    package var parts: [ExpressionSyntax] {
+        switch kind {
+        case .column, .literal, .exists, .scalar: []
+        case .cast(let operand, _), .prefix(_, let operand), .not(let operand), .isNull(let operand, _), .isTruth(let operand, _, _), .inQuery(let operand, _),
+            .quantifiedQuery(let operand, _, _, _), .field(let operand, _):
+            [operand]
+        case .binary(_, let left, let right), .isDistinct(let left, let right, _), .quantifiedArray(let left, _, _, let right): [left, right]
+        case .and(let items), .or(let items), .conditional(_, let items), .array(let items), .row(let items): items
+        case .between(let operand, let low, let high, _): [operand, low, high]
+        case .like(let operand, let pattern, let escape, _, _): [operand, pattern] + (escape.map { [$0] } ?? [])
+        case .inList(let operand, let items, _): [operand] + items
+        case .searchedCase(let branches, let otherwise): branches.flatMap { [$0.condition, $0.result] } + (otherwise.map { [$0] } ?? [])
+        case .simpleCase(let operand, let branches, let otherwise):
+            [operand] + branches.flatMap { [$0.condition, $0.result] } + (otherwise.map { [$0] } ?? [])
+        case .call(let call):
+            call.arguments.map(\.value) + call.order.map(\.expression) + (call.filter.map { [$0] } ?? []) + (call.window?.partition ?? [])
+                + (call.window?.order.map(\.expression) ?? [])
+        case .element(let array, let indices): [array] + indices
+        }
+    }
+
+    /// True when it, or an expression inside of it, answers true.
+    package func contains(where isWanted: (ExpressionSyntax) -> Bool) -> Bool { isWanted(self) || parts.contains { $0.contains(where: isWanted) } }
+}
