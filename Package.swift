@@ -45,6 +45,7 @@ let package = Package(
             ],
             swiftSettings: settings),
         .target(name: "SQLSyntax", dependencies: ["CPGQuery"], swiftSettings: settings),
+        .target(name: "SQLBinding", dependencies: ["SQLSyntax", "Values"], swiftSettings: settings),
         .target(name: "Wire", dependencies: ["Engine", "CMicroHTTPD", "CCurl"], swiftSettings: settings),
         .target(name: "Driver", dependencies: ["Engine", "Wire"], swiftSettings: settings),
         .target(name: "Worker", dependencies: ["Engine", "Wire"], swiftSettings: settings),
@@ -56,7 +57,7 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Engine"], path: "Tests/TestSupport", swiftSettings: settings),
         .target(
-            name: "Fuzzing", dependencies: ["Engine", "SQLSyntax", "CXXHash", "CZstd"], path: "Tests/Fuzzing", swiftSettings: settings),
+            name: "Fuzzing", dependencies: ["Engine", "SQLSyntax", "SQLBinding", "Values", "CXXHash", "CZstd"], path: "Tests/Fuzzing", swiftSettings: settings),
         .executableTarget(name: "fuzz", dependencies: ["Fuzzing"], path: "Tests/Fuzz", swiftSettings: settings),
         .target(
             name: "Simulation", dependencies: ["Driver", "Engine", "Wire", "Sluice", "Jobs"], path: "Tests/Simulation",
@@ -74,6 +75,9 @@ let package = Package(
         .testTarget(name: "SluiceTests", dependencies: ["Sluice", "Jobs", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "ProcessTests", dependencies: ["Engine", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "SQLSyntaxTests", dependencies: ["SQLSyntax", "Engine", "TestSupport"], exclude: ["corpus"], swiftSettings: settings),
+        .testTarget(
+            name: "SQLBindingTests", dependencies: ["SQLBinding", "SQLSyntax", "Values", "Engine", "TestSupport"], exclude: ["cases"],
+            swiftSettings: settings),
         .testTarget(name: "TidyTests", dependencies: ["TestSupport"], swiftSettings: settings),
     ]
 )

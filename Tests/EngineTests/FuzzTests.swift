@@ -11,7 +11,7 @@ struct FuzzTests {
         let executions =
             switch format {
             case .value: 2_000
-            case .sql: 10_000
+            case .sql, .bind: 10_000
             default: 100_000
             }
         let report = try FuzzRun(format: format, executions: executions, seed: 20_261_121).run()

@@ -12,7 +12,7 @@ import Engine
 
 /// The formats that can be fuzzed.
 package enum FuzzFormat: String, CaseIterable, Sendable {
-    case avro, json, block, value, fetch, unpack, scram, sql
+    case avro, json, block, value, fetch, unpack, scram, sql, bind
 
     package func makeSubject() throws -> any FuzzSubject {
         switch self {
@@ -24,6 +24,7 @@ package enum FuzzFormat: String, CaseIterable, Sendable {
         case .unpack: UnpackFuzz()
         case .scram: ScramFuzz()
         case .sql: SQLFuzz()
+        case .bind: BindFuzz()
         }
     }
 }
