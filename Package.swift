@@ -34,13 +34,18 @@ let package = Package(
         .systemLibrary(name: "CLinux", path: "Sources/CLinux"),
         systemLibrary("CXXHash", "libxxhash", "libxxhash-dev"),
         systemLibrary("CYaml", "yaml-0.1", "libyaml-dev"),
+        systemLibrary("CPGQuery", "libprotobuf-c", "libpg-query-dev"),
 
+        // SQL's types, vectors, functions and expressions; knows nothing of jobs, Kafka or files.
+        .target(name: "Values", dependencies: ["CXXHash"], swiftSettings: settings),
         .target(
             name: "Engine",
             dependencies: [
                 "CRdKafka", "CAvro", "CSQLite", "CPostgres", "CZstd", "CXXHash", "CLZ4", "CSnappy", "CZlib", "COpenSSL", "CLinux",
             ],
             swiftSettings: settings),
+        .target(name: "SQLSyntax", dependencies: ["CPGQuery"], swiftSettings: settings),
+        .target(name: "SQLBinding", dependencies: ["SQLSyntax", "Values"], swiftSettings: settings),
         .target(name: "Wire", dependencies: ["Engine", "CMicroHTTPD", "CCurl"], swiftSettings: settings),
         .target(name: "Driver", dependencies: ["Engine", "Wire"], swiftSettings: settings),
         .target(name: "Worker", dependencies: ["Engine", "Wire"], swiftSettings: settings),
@@ -52,7 +57,7 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Engine"], path: "Tests/TestSupport", swiftSettings: settings),
         .target(
-            name: "Fuzzing", dependencies: ["Engine", "CXXHash", "CZstd"], path: "Tests/Fuzzing", swiftSettings: settings),
+            name: "Fuzzing", dependencies: ["Engine", "SQLSyntax", "SQLBinding", "Values", "CXXHash", "CZstd"], path: "Tests/Fuzzing", swiftSettings: settings),
         .executableTarget(name: "fuzz", dependencies: ["Fuzzing"], path: "Tests/Fuzz", swiftSettings: settings),
         .target(
             name: "Simulation", dependencies: ["Driver", "Engine", "Wire", "Sluice", "Jobs"], path: "Tests/Simulation",
@@ -62,12 +67,17 @@ let package = Package(
         .testTarget(
             name: "EngineTests", dependencies: ["Engine", "Jobs", "CAvro", "CXXHash", "CZstd", "Fuzzing", "TestSupport"],
             swiftSettings: settings),
+        .testTarget(name: "ValuesTests", dependencies: ["Values", "TestSupport", "Engine"], swiftSettings: settings),
         .testTarget(
             name: "WorkerTests", dependencies: ["Worker", "Wire", "Engine", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "DriverTests", dependencies: ["Driver", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "SluiceTests", dependencies: ["Sluice", "Jobs", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "ProcessTests", dependencies: ["Engine", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "SQLSyntaxTests", dependencies: ["SQLSyntax", "Engine", "TestSupport"], exclude: ["corpus"], swiftSettings: settings),
+        .testTarget(
+            name: "SQLBindingTests", dependencies: ["SQLBinding", "SQLSyntax", "Values", "Engine", "TestSupport"], exclude: ["cases"],
+            swiftSettings: settings),
         .testTarget(name: "TidyTests", dependencies: ["TestSupport"], swiftSettings: settings),
     ]
 )

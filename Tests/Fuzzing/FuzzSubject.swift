@@ -1,5 +1,5 @@
-// What is fuzzed: the three formats whose bytes come from somewhere else, and the values in them on their whole way, each behind
-// one call that judges the result.
+// What is fuzzed: the formats whose bytes come from somewhere else, the values in them on their whole way, and the texts of jobs, each
+// behind one call that judges the result.
 //
 // A subject takes any bytes and says what is wrong with what became of them, or nil. It holds the reader to its contract
 // and not only to "no crash": an input lies between two good records in an allocation of exactly its size, and the
@@ -12,7 +12,7 @@ import Engine
 
 /// The formats that can be fuzzed.
 package enum FuzzFormat: String, CaseIterable, Sendable {
-    case avro, json, block, value, fetch, unpack, scram
+    case avro, json, block, value, fetch, unpack, scram, sql, bind
 
     package func makeSubject() throws -> any FuzzSubject {
         switch self {
@@ -23,6 +23,8 @@ package enum FuzzFormat: String, CaseIterable, Sendable {
         case .fetch: FetchFuzz()
         case .unpack: UnpackFuzz()
         case .scram: ScramFuzz()
+        case .sql: SQLFuzz()
+        case .bind: BindFuzz()
         }
     }
 }

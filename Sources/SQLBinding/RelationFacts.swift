@@ -1,0 +1,97 @@
+// What is known of a relation without looking at a row: whether rows only come, which columns are a key, whether it is one row at most.
+//
+// Facts are proofs: a fact that is not derived may still hold, one that is derived must. Sinks rely on them (a key that is not one would lose
+// rows), so does every subquery that stands for a value.
+
+import Values
+
+extension Relation {
+    /// At most one row.
+    var isOneRow: Bool {
+        switch kind {
+        case .values(let rows): rows.count <= 1
+        case .aggregate(_, let keys, _): keys.isEmpty
+        case .top(let inner, let keys, _, let count): (keys.isEmpty && count == 1) || inner.isOneRow
+        case .filter(let inner, _), .project(let inner, _), .distinct(let inner), .ranked(let inner, _): inner.isOneRow
+        case .join(.semi, let left, _, _), .join(.anti, let left, _, _): left.isOneRow
+        case .join(_, let left, let right, _): left.isOneRow && right.isOneRow
+        case .scan, .union, .windowed: false
+        }
+    }
+
+    /// What makes changes: an operator whose rows may be taken back, in words; nil where rows only come.
+    public var changing: String? {
+        switch kind {
+        case .scan(let table): table.options[.mode] == "upsert" ? "table \"\(table.name)\", whose rows are replaced" : nil
+        case .values: nil
+        case .filter(let inner, _), .project(let inner, _), .windowed(let inner, _), .distinct(let inner): inner.changing
+        case .aggregate(let inner, let keys, _): inner.changing ?? (keys.isEmpty ? "an aggregate over all rows" : "GROUP BY, whose groups grow")
+        case .top: "LIMIT or DISTINCT ON, whose rows give way to others"
+        case .ranked: "a rank, which changes when other rows come"
+        case .union(let left, let right), .join(.inner, let left, let right, _), .join(.semi, let left, let right, _): left.changing ?? right.changing
+        case .join(let type, let left, let right, _):
+            // A row of a lookup table is met or not when the other row comes, and that stays.
+            type == .left && right.isLookup
+                ? left.changing : left.changing ?? right.changing ?? "\(type == .anti ? "NOT EXISTS" : "a \(type.rawValue) join"), whose rows without a partner find one later"
+        }
+    }
+
+    private var isLookup: Bool {
+        switch kind {
+        case .scan(let table): table.isLookup
+        case .filter(let inner, _), .project(let inner, _): inner.isLookup
+        default: false
+        }
+    }
+
+    /// Sets of columns of which no two rows have equal values.
+    public var keys: [Set<Int>] {
+        switch kind {
+        case .scan(let table): return table.key.isEmpty ? [] : [Set(table.key)]
+        case .values(let rows): return rows.count <= 1 ? [[]] : []
+        case .filter(let inner, _), .join(.semi, let inner, _, _), .join(.anti, let inner, _, _): return inner.keys
+        case .project(let inner, let expressions):
+            return inner.keys.compactMap { key in
+                let places = key.map { column in expressions.firstIndex { if case .column(column, _) = $0 { true } else { false } } }
+                return places.contains(nil) ? nil : Set(places.compactMap(\.self))
+            }
+        case .aggregate(_, let keys, _): return [Set(keys.indices)]
+        case .distinct(let inner): return inner.keys + [Set(columns.indices)]
+        case .top(let inner, let keys, _, let count):
+            let own = keys.compactMap { if case .column(let number, _) = $0 { number } else { nil } }
+            return inner.keys + (count == 1 && own.count == keys.count ? [Set(own)] : [])
+        case .ranked(let inner, _): return inner.keys
+        case .windowed(let inner, let window):
+            if case .tumble = window.shape { return inner.keys }
+            return inner.keys.map { $0.union([inner.columns.count, inner.columns.count + 1]) }
+        case .union: return []
+        case .join(let type, let left, let right, let condition): return Self.joinKeys(type, left, right, condition)
+        }
+    }
+
+    /// The keys of both sides together; one side's alone where each of its rows meets one row of the other at most.
+    private static func joinKeys(_ type: JoinType, _ left: Relation, _ right: Relation, _ condition: BoundExpression?) -> [Set<Int>] {
+        let width = left.columns.count
+        let equal =
+            condition?.conjuncts.compactMap { conjunct -> (Int, Int)? in
+                guard case .call(let overload, let sides, _) = conjunct, overload.name == "=", sides.count == 2, case .column(let a, _) = sides[0],
+                    case .column(let b, _) = sides[1]
+                else { return nil }
+                return a < width && b >= width ? (a, b - width) : b < width && a >= width ? (b, a - width) : nil
+            } ?? []
+        let rightKeys = right.keys
+        let leftKeys = left.keys
+        let rightIsUnique = right.isOneRow || rightKeys.contains { $0.isSubset(of: equal.map(\.1)) }
+        let leftIsUnique = left.isOneRow || leftKeys.contains { $0.isSubset(of: equal.map(\.0)) }
+        var keys: [Set<Int>] = []
+        if rightIsUnique && (type == .inner || type == .left) { keys += leftKeys }
+        if leftIsUnique && (type == .inner || type == .right) { keys += rightKeys.map { Set($0.map { $0 + width }) } }
+        for leftKey in leftKeys { keys += rightKeys.map { leftKey.union($0.map { $0 + width }) } }
+        return keys
+    }
+}
+
+extension TableDefinition {
+    /// Looked up by other rows instead of being a stream of its own.
+    var isLookup: Bool { options[.mode] == "lookup" || (options[.mode] == nil && (connector == .postgres || connector == .sqlite)) }
+}
