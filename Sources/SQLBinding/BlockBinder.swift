@@ -68,7 +68,8 @@ final class BlockBinder: ExpressionSurroundings {
         var sorts: [(item: OrderItem, index: Int)] = []
         for entry in order { sorts.append((entry, try item(for: entry.expression, in: .order, &items, shown, isOwn: block.distinct != .rows))) }
         var relation = try assembled(having: having).projected(items.map { (output($0.expression), $0.name) })
-        if block.distinct == .rows { relation = try binder.coerced(relation, to: relation.columns.map { $0.type == .unknown ? .text : $0.type }, at: block.place).withoutRepeats }
+        if block.distinct != nil || limit != nil || items.count > shown { relation = try binder.typed(relation, at: block.place) }
+        if block.distinct == .rows { relation = relation.withoutRepeats }
         let sortKeys = sorts.map { SortKey(.column($0.index, relation.columns[$0.index].type), $0.item) }
         if !distinct.isEmpty {
             guard limit == nil else { throw notYet("LIMIT of DISTINCT ON", at: block.place, hint: "write the DISTINCT ON as a query in FROM, and the LIMIT around it") }
@@ -127,7 +128,7 @@ final class BlockBinder: ExpressionSurroundings {
     }
 
     private func bindGroupsAndItems() throws(SQLFault) -> [(expression: BoundExpression, name: String)] {
-        for group in block.groups { keys.append(try self.group(group).placeless) }
+        for group in block.groups { keys.append(try typed(self.group(group), at: group.place).placeless) }
         var items: [(expression: BoundExpression, name: String)] = []
         for item in block.items {
             switch item.kind {
@@ -157,6 +158,12 @@ final class BlockBinder: ExpressionSurroundings {
         return try binder(.group).bind(group)
     }
 
+    /// A literal that is compared with nothing is a text.
+    private func typed(_ expression: BoundExpression, at place: Place) throws(SQLFault) -> BoundExpression {
+        guard expression.type == .unknown else { return expression }
+        return try fitting { () throws(BindError) in try binder.builder.coerce(expression, to: .text, context: .implicit, at: place.offset) }
+    }
+
     private func groupItem(_ index: Int, at place: Place) throws(SQLFault) -> BoundExpression {
         guard case .expression(let expression, _) = block.items[index].kind else {
             throw SQLFault("GROUP BY names *", at: place, why: "a position stands for one expression", hint: "name the columns")
@@ -170,6 +177,7 @@ final class BlockBinder: ExpressionSurroundings {
     ) throws(SQLFault) -> Int {
         let columns = items.prefix(shown).map { OutputColumn(name: $0.name, type: $0.expression.type, isNullable: true) }
         if let index = try binder.position(expression, of: columns, in: clause.rawValue) { return index }
+        if let index = named(expression, items.prefix(shown)) { return index }
         if let index = try binder.column(expression, of: columns) { return index }
         let bound = try binder(clause).bind(expression)
         if let index = items.firstIndex(where: { $0.expression.placeless == bound.placeless }) { return index }
@@ -179,6 +187,13 @@ final class BlockBinder: ExpressionSurroundings {
         }
         items.append((bound, ""))
         return items.count - 1
+    }
+
+    /// The item that an alias names; several that are the same expression are one.
+    private func named(_ expression: ExpressionSyntax, _ items: ArraySlice<(expression: BoundExpression, name: String)>) -> Int? {
+        guard case .column(let path) = expression.kind, path.count == 1 else { return nil }
+        let found = items.indices.filter { items[$0].name == path[0].text }
+        return found.allSatisfy { items[$0].expression.placeless == items[found[0]].expression.placeless } ? found.first : nil
     }
 
     // MARK: putting it together
@@ -350,8 +365,10 @@ final class BlockBinder: ExpressionSurroundings {
         }
         let inside = binder(.window)
         var order: [SortKey] = []
-        for item in window.order { order.append(SortKey(try inside.bind(item.expression).placeless, item)) }
-        let bound = RankCall(function: function, keys: try inside.all(window.partition).map(\.placeless), order: order)
+        for item in window.order { order.append(SortKey(try typed(inside.bind(item.expression), at: item.expression.place).placeless, item)) }
+        var keys: [BoundExpression] = []
+        for key in window.partition { keys.append(try typed(inside.bind(key), at: key.place).placeless) }
+        let bound = RankCall(function: function, keys: keys, order: order)
         let index = ranks.firstIndex(of: bound) ?? ranks.count
         if index == ranks.count { ranks.append(bound) }
         return .column(Slot.rank + index, .int8)

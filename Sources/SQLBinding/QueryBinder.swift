@@ -33,8 +33,12 @@ struct QueryBinder {
 
     /// The relation of a query, its literals settled.
     func settled(_ query: Query) throws(SQLFault) -> Relation {
-        let relation = try bind(query)
-        return try coerced(relation, to: relation.columns.map { $0.type == .unknown ? .text : $0.type }, at: query.place)
+        try typed(try bind(query), at: query.place)
+    }
+
+    /// The relation with text where a literal has found no type.
+    func typed(_ relation: Relation, at place: Place) throws(SQLFault) -> Relation {
+        try coerced(relation, to: relation.columns.map { $0.type == .unknown ? .text : $0.type }, at: place)
     }
 
     func bind(_ query: Query) throws(SQLFault) -> Relation {
@@ -129,7 +133,7 @@ struct QueryBinder {
 
     /// ORDER BY and LIMIT of a query that is no single block: by its own columns only.
     private func ordered(_ relation: Relation, _ query: Query) throws(SQLFault) -> Relation {
-        let settled = try coerced(relation, to: relation.columns.map { $0.type == .unknown ? .text : $0.type }, at: query.place)
+        let settled = try typed(relation, at: query.place)
         var keys: [SortKey] = []
         for item in query.order {
             var found = try position(item.expression, of: settled.columns, in: "ORDER BY")
@@ -161,7 +165,10 @@ struct QueryBinder {
 
     /// The column that a whole number names, from 1.
     func position(_ expression: ExpressionSyntax, of columns: [OutputColumn], in clause: String) throws(SQLFault) -> Int? {
-        guard case .literal(.number(let text)) = expression.kind else { return nil }
+        guard case .literal(let literal) = expression.kind else { return nil }
+        guard case .number(let text) = literal, !text.contains(where: { $0 == "." || $0 == "e" }) else {
+            throw SQLFault("\(clause) a constant", at: expression.place, why: "all rows are alike in it", hint: "name a column, or its position as a whole number")
+        }
         guard let number = Int(text), (1...columns.count).contains(number) else {
             throw SQLFault("\(clause) \(text) names no column", at: expression.place, why: "the result has columns 1 to \(columns.count)", hint: "name one of them")
         }

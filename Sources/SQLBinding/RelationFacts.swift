@@ -52,7 +52,7 @@ extension Relation {
         case .filter(let inner, _), .join(.semi, let inner, _, _), .join(.anti, let inner, _, _): return inner.keys
         case .project(let inner, let expressions):
             return inner.keys.compactMap { key in
-                let places = key.map { column in expressions.firstIndex { if case .column(column, _) = $0 { true } else { false } } }
+                let places = key.map { column in expressions.firstIndex { $0.sameAsColumn == column } }
                 return places.contains(nil) ? nil : Set(places.compactMap(\.self))
             }
         case .aggregate(_, let keys, _): return [Set(keys.indices)]
@@ -88,6 +88,20 @@ extension Relation {
         if leftIsUnique && (type == .inner || type == .right) { keys += rightKeys.map { Set($0.map { $0 + width }) } }
         for leftKey in leftKeys { keys += rightKeys.map { leftKey.union($0.map { $0 + width }) } }
         return keys
+    }
+}
+
+extension BoundExpression {
+    /// The column whose values it tells apart: itself, or under a wider type of integers.
+    fileprivate var sameAsColumn: Int? {
+        switch self {
+        case .column(let number, _): return number
+        case .call(let overload, let arguments, _) where overload.name == "cast" && arguments.count == 1:
+            let widths: [SQLType] = [.int2, .int4, .int8, .numeric]
+            guard let from = widths.firstIndex(of: arguments[0].type), let to = widths.firstIndex(of: overload.result), from <= to else { return nil }
+            return arguments[0].sameAsColumn
+        default: return nil
+        }
     }
 }
 

@@ -53,7 +53,12 @@ extension QueryBinder {
         }
         var lengths: [Int64] = []
         for argument in plain[2..<wanted] { lengths.append(try WindowArguments.length(argument.value, "a length of \(call.name.text)", binder: binder)) }
-        let keys = try binder.all(plain[wanted...].map(\.value))
+        var keys: [BoundExpression] = []
+        for argument in plain[wanted...] {
+            let key = try binder.bind(argument.value)
+            keys.append(
+                try fitting { () throws(BindError) in try builder.coerce(key, to: key.type == .unknown ? .text : key.type, context: .implicit, at: argument.value.place.offset) })
+        }
         let shape = try function.shape(lengths, keys, at: plain[2].value.place)
         return relation.windowed(TimeWindow(shape: shape, time: time, origin: try origin(call, type, binder)))
     }

@@ -3,6 +3,7 @@ import SQLBinding
 import SQLSyntax
 import TestSupport
 import Testing
+import Values
 
 /// PostgreSQL says what the columns of a query are called, and of which types they are.
 @Suite(.enabled(if: PostgresFixture.missingReason == nil, "needs a PostgreSQL server"))

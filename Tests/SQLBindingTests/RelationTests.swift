@@ -39,7 +39,8 @@ import Testing
             ("SELECT id FROM orders ORDER BY id LIMIT 1", "LIMIT or DISTINCT ON, whose rows give way to others", [[]]),
             ("SELECT id FROM orders WHERE EXISTS (SELECT 1 FROM payments WHERE order_id = id)", nil, []),
             ("SELECT id FROM orders WHERE NOT EXISTS (SELECT 1 FROM payments WHERE order_id = id)", "NOT EXISTS, whose rows without a partner find one later", []),
-            ("SELECT id FROM orders UNION ALL SELECT 1", nil, []),
+            ("SELECT quantity::int8, count(*) FROM orders GROUP BY quantity", "GROUP BY, whose groups grow", [[0]]),
+            ("SELECT id::int4, count(*) FROM orders GROUP BY id", "GROUP BY, whose groups grow", []), ("SELECT id FROM orders UNION ALL SELECT 1", nil, []),
             ("SELECT id, row_number() OVER (ORDER BY at) FROM orders", "a rank, which changes when other rows come", []),
             (
                 "SELECT name, window_start FROM (SELECT c.name, o.at FROM customers c JOIN orders o ON c.name = o.customer) q, (SELECT 1 AS window_start) w",

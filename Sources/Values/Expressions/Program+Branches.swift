@@ -133,7 +133,7 @@ extension Program {
             if better.selection.count == 0 { continue }
             merge.take(other, better, all: rows)
             merge.take(best, narrow(rows) { !isBetter($0) }, all: rows)
-            best = merge.finish()
+            best = hold(merge.finish())
         }
         return best
     }

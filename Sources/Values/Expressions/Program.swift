@@ -32,6 +32,9 @@ public final class Program {
     var columns: [Vector] = []
     var rowCount = 0
     var errors = RowErrors()
+    /// Every vector and selection that a step gave: a view of one must not outlive it, and the run is short.
+    private var heldVectors: [Vector] = []
+    private var heldSelections: [Buffer] = []
     /// The selection that each one was narrowed from; 0 is the caller's.
     private var parents: [Int] = []
 
@@ -91,13 +94,19 @@ public final class Program {
 
     private func end() {
         for step in shared { step.known = nil }
+        heldVectors.removeAll(keepingCapacity: true)
+        heldSelections.removeAll(keepingCapacity: true)
         columns.removeAll()
     }
 
     // MARK: selections
 
     /// Room for a part of `rows`; whoever fills it hands over with `narrowed`.
-    func room(_ rows: ActiveRows) -> Buffer { pool.take(max(rows.selection.count, 1) * 4) }
+    func room(_ rows: ActiveRows) -> Buffer {
+        let memory = pool.take(max(rows.selection.count, 1) * 4)
+        heldSelections.append(memory)
+        return memory
+    }
 
     func narrowed(_ rows: ActiveRows, _ memory: Buffer, _ count: Int) -> ActiveRows {
         if count == rows.selection.count { return rows }
@@ -122,7 +131,7 @@ public final class Program {
     // MARK: steps
 
     func evaluate(_ step: Step, _ rows: ActiveRows) -> Vector {
-        guard step.uses > 1 else { return compute(step, rows) }
+        guard step.uses > 1 else { return hold(compute(step, rows)) }
         if let known = step.known {
             var number = rows.number
             while number >= 0 {
@@ -130,8 +139,13 @@ public final class Program {
                 number = parents[number]
             }
         }
-        let vector = compute(step, rows)
+        let vector = hold(compute(step, rows))
         step.known = (rows.number, vector)
+        return vector
+    }
+
+    func hold(_ vector: Vector) -> Vector {
+        heldVectors.append(vector)
         return vector
     }
 

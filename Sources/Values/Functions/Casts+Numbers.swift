@@ -71,7 +71,7 @@ extension Casts {
         if value.scale == 0, let small = Int64(exactly: value.units), small.magnitude < 1 << 53, type == .float8 { return Double(small) }
         var out = ByteBuilder(BufferPool())
         NumericText.write(value, &out)
-        return try FloatText.parse(out.bytes, type)
+        return try withExtendedLifetime(out.buffer) { () throws(RowFault) -> Double in try FloatText.parse(out.bytes, type) }
     }
 
     static func numeric(_ value: Double, digits: Int) throws(RowFault) -> Numeric {

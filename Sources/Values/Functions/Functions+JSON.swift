@@ -143,7 +143,7 @@ enum JSONContainment {
             JSONScan.forEachMember(b) { name, value in
                 var key = ByteBuilder(BufferPool())
                 JSONString.unescape(JSONScan.part(b, name), &key)
-                let own = JSONScan.member(a, key.bytes)
+                let own = withExtendedLifetime(key.buffer) { JSONScan.member(a, key.bytes) }
                 isInside = own.map { contains(JSONScan.part(a, $0), JSONScan.part(b, value), isTop: false) } ?? false
                 return isInside
             }

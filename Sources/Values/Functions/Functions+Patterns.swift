@@ -18,7 +18,9 @@ extension FunctionTable {
                     right.truncate(to: 0)
                     Characters.map(a, &left) { Characters.lower($0) }
                     Characters.map(b, &right) { Characters.lower($0) }
-                    return try LikePattern.matches(left.bytes, right.bytes) != isNot
+                    return try withExtendedLifetime((left.buffer, right.buffer)) { () throws(RowFault) -> Bool in
+                        try LikePattern.matches(left.bytes, right.bytes) != isNot
+                    }
                 }
             }
         }

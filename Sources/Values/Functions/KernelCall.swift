@@ -34,10 +34,23 @@ package struct KernelCall {
     @inline(__always)
     subscript(argument: Int) -> VectorView { arguments[argument] }
 
+    /// A kernel over other types than its line says is a defect of ours: it would read or write beside the vector.
+    @inline(__always)
+    private func check<A: VectorElement>(_ place: Int, _: A.Type) {
+        precondition(A.fits(vectors[place].type), "argument \(place) of a kernel is \(vectors[place].type.name), it reads \(A.self)")
+    }
+
+    @inline(__always)
+    private func checkResult<R: FixedElement>(_: R.Type) {
+        precondition(R.fits(output.type), "a kernel gives \(R.self), its line says \(output.type.name)")
+    }
+
     // MARK: results of fixed width
 
     @inline(__always)
     mutating func map<A: VectorElement, R: FixedElement>(_ body: (A) throws(RowFault) -> R) {
+        check(0, A.self)
+        checkResult(R.self)
         let a = arguments[0]
         selection.forEach { row in
             do throws(RowFault) { output.store(row, try body(A.load(a, row))) } catch { fail(row, error) }
@@ -46,6 +59,9 @@ package struct KernelCall {
 
     @inline(__always)
     mutating func map<A: VectorElement, B: VectorElement, R: FixedElement>(_ body: (A, B) throws(RowFault) -> R) {
+        check(0, A.self)
+        check(1, B.self)
+        checkResult(R.self)
         let (a, b) = (arguments[0], arguments[1])
         selection.forEach { row in
             do throws(RowFault) { output.store(row, try body(A.load(a, row), B.load(b, row))) } catch { fail(row, error) }
@@ -56,6 +72,10 @@ package struct KernelCall {
     mutating func map<A: VectorElement, B: VectorElement, C: VectorElement, R: FixedElement>(
         _ body: (A, B, C) throws(RowFault) -> R
     ) {
+        check(0, A.self)
+        check(1, B.self)
+        check(2, C.self)
+        checkResult(R.self)
         let (a, b, c) = (arguments[0], arguments[1], arguments[2])
         selection.forEach { row in
             do throws(RowFault) { output.store(row, try body(A.load(a, row), B.load(b, row), C.load(c, row))) } catch { fail(row, error) }
@@ -65,6 +85,8 @@ package struct KernelCall {
     /// NULL where the body says nil.
     @inline(__always)
     mutating func mapOrNull<A: VectorElement, R: FixedElement>(_ body: (A) throws(RowFault) -> R?) {
+        check(0, A.self)
+        checkResult(R.self)
         let a = arguments[0]
         selection.forEach { row in
             do throws(RowFault) { if let value = try body(A.load(a, row)) { output.store(row, value) } else { output.setNull(row) } } catch { fail(row, error) }
@@ -73,6 +95,9 @@ package struct KernelCall {
 
     @inline(__always)
     mutating func mapOrNull<A: VectorElement, B: VectorElement, R: FixedElement>(_ body: (A, B) throws(RowFault) -> R?) {
+        check(0, A.self)
+        check(1, B.self)
+        checkResult(R.self)
         let (a, b) = (arguments[0], arguments[1])
         selection.forEach { row in
             do throws(RowFault) {
@@ -84,6 +109,7 @@ package struct KernelCall {
     /// For kernels that read their arguments by row themselves.
     @inline(__always)
     mutating func forEachRow<R: FixedElement>(_ body: (Int) throws(RowFault) -> R?) {
+        checkResult(R.self)
         selection.forEach { row in
             do throws(RowFault) { if let value = try body(row) { output.store(row, value) } else { output.setNull(row) } } catch { fail(row, error) }
         }
@@ -114,6 +140,7 @@ package struct KernelCall {
 
     @inline(__always)
     mutating func write<A: VectorElement>(_ body: (A, inout ByteBuilder) throws(RowFault) -> Void) {
+        check(0, A.self)
         let a = arguments[0]
         writeEachRow { (row, out) throws(RowFault) in
             try body(A.load(a, row), &out)
@@ -123,6 +150,8 @@ package struct KernelCall {
 
     @inline(__always)
     mutating func write<A: VectorElement, B: VectorElement>(_ body: (A, B, inout ByteBuilder) throws(RowFault) -> Void) {
+        check(0, A.self)
+        check(1, B.self)
         let (a, b) = (arguments[0], arguments[1])
         writeEachRow { (row, out) throws(RowFault) in
             try body(A.load(a, row), B.load(b, row), &out)
@@ -134,6 +163,9 @@ package struct KernelCall {
     mutating func write<A: VectorElement, B: VectorElement, C: VectorElement>(
         _ body: (A, B, C, inout ByteBuilder) throws(RowFault) -> Void
     ) {
+        check(0, A.self)
+        check(1, B.self)
+        check(2, C.self)
         let (a, b, c) = (arguments[0], arguments[1], arguments[2])
         writeEachRow { (row, out) throws(RowFault) in
             try body(A.load(a, row), B.load(b, row), C.load(c, row), &out)

@@ -76,7 +76,7 @@ enum JSONOrder {
         var (left, right) = (ByteBuilder(BufferPool()), ByteBuilder(BufferPool()))
         JSONString.unescape(a, &left)
         JSONString.unescape(b, &right)
-        return Bytes.compare(left.bytes, right.bytes)
+        return withExtendedLifetime((left.buffer, right.buffer)) { Bytes.compare(left.bytes, right.bytes) }
     }
 
     private static func compareArrays(_ a: Bytes, _ b: Bytes) -> Int {

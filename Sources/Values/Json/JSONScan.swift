@@ -75,7 +75,7 @@ enum JSONScan {
         if !quoted.contains(UInt8(ascii: "\\")) { return Bytes.compare(Bytes(rebasing: quoted[1..<(quoted.count - 1)]), text) == 0 }
         var out = ByteBuilder(BufferPool())
         JSONString.unescape(quoted, &out)
-        return Bytes.compare(out.bytes, text) == 0
+        return withExtendedLifetime(out.buffer) { Bytes.compare(out.bytes, text) == 0 }
     }
 
     /// The value of a member; nil where there is none.

@@ -55,7 +55,7 @@ public struct Numeric: Hashable, Sendable, BitwiseCopyable {
     static func digitCount(_ value: UInt128) -> Int {
         if value == 0 { return 0 }
         // 1233 / 4096 is just below log10(2).
-        let guess = (128 - value.leadingZeroBitCount) * 1233 >> 12
+        let guess = ((128 - value.leadingZeroBitCount) * 1233) >> 12
         return guess > 38 ? 39 : value >= powers[guess] ? guess + 1 : guess
     }
 
@@ -118,8 +118,8 @@ public struct Numeric: Hashable, Sendable, BitwiseCopyable {
             return a.isSpecial ? a : b
         }
         if a.scale == b.scale {
-            let sum = a.units + b.units
-            guard sum.magnitude < power(38) else { throw .numericOverflow }
+            let (sum, isOver) = a.units.addingReportingOverflow(b.units)
+            guard !isOver, sum.magnitude < power(38) else { throw .numericOverflow }
             return Numeric(units: sum, scale: a.scale)
         }
         let scale = max(Int(a.scale), Int(b.scale))

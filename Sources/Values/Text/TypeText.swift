@@ -17,7 +17,7 @@ package enum TypeText {
         case .bytea:
             var out = ByteBuilder(BufferPool())
             try ByteaText.parse(text, &out)
-            return .bytes(Array(out.bytes))
+            return .bytes(out.array)
         case .date: return .word(try TimeParser.date(text))
         case .time: return .word(try TimeParser.time(text))
         case .timestamp: return .word(try TimeParser.timestamp(text))
@@ -27,7 +27,7 @@ package enum TypeText {
         case .jsonb:
             var out = ByteBuilder(BufferPool())
             try JSONParser.canonical(text, &out)
-            return .text(out.bytes.string)
+            return .text(out.string)
         case .list(let element): return try ListText.parse(text, element, context)
         case .row: throw .unsupported("a row has no text form here")
         }
@@ -59,7 +59,7 @@ package enum TypeText {
         if value.isNull { return nil }
         var out = ByteBuilder(BufferPool())
         write(value, as: type, context: context, &out)
-        return out.bytes.string
+        return out.string
     }
 }
 

@@ -11,7 +11,12 @@ package struct ByteBuilder {
         buffer = pool.take(capacity)
     }
 
+    /// Valid until the next change, while the builder lives: a builder that nobody uses any more may be gone before a pointer
+    /// that it gave is read, so what is read last is read through `string` or `array`.
     package var bytes: Bytes { Bytes(start: buffer.base, count: count) }
+
+    package var string: String { withExtendedLifetime(buffer) { bytes.string } }
+    package var array: [UInt8] { withExtendedLifetime(buffer) { Array(bytes) } }
 
     package mutating func reserve(_ extra: Int) {
         guard count + extra > buffer.capacity else { return }

@@ -63,11 +63,7 @@ public struct Vector: Sendable {
             codes: codes, children: entries.children)
     }
 
-    /// The same values under another type of the same layout.
-    func retyped(_ type: SQLType) -> Vector {
-        Vector(type, form: form, count: count, values: values, extra: extra, validity: validity, codes: codes, children: children)
-    }
-
+    /// The caller keeps the vector alive as long as it uses the view.
     public var view: VectorView {
         VectorView(
             values: UnsafeRawPointer(values.base), extra: extra.map { UnsafeRawPointer($0.base) },

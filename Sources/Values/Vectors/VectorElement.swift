@@ -6,6 +6,8 @@
 /// A value as kernels see it.
 package protocol VectorElement {
     static func load(_ view: VectorView, _ row: Int) -> Self
+    /// Whether values of the type lie in a vector as this reads and writes them.
+    static func fits(_ type: SQLType) -> Bool
 }
 
 /// A value that lies in one place of fixed width.
@@ -14,6 +16,7 @@ package protocol FixedElement: VectorElement {
 }
 
 extension Int64: FixedElement {
+    package static func fits(_ type: SQLType) -> Bool { type.layout == .word }
     @inline(__always)
     package static func load(_ view: VectorView, _ row: Int) -> Int64 { view.word(row) }
     @inline(__always)
@@ -21,6 +24,7 @@ extension Int64: FixedElement {
 }
 
 extension Double: FixedElement {
+    package static func fits(_ type: SQLType) -> Bool { type.layout == .float }
     @inline(__always)
     package static func load(_ view: VectorView, _ row: Int) -> Double { view.float(row) }
     @inline(__always)
@@ -28,6 +32,7 @@ extension Double: FixedElement {
 }
 
 extension Bool: FixedElement {
+    package static func fits(_ type: SQLType) -> Bool { type.layout == .bool }
     @inline(__always)
     package static func load(_ view: VectorView, _ row: Int) -> Bool { view.bool(row) }
     @inline(__always)
@@ -35,6 +40,7 @@ extension Bool: FixedElement {
 }
 
 extension Interval: FixedElement {
+    package static func fits(_ type: SQLType) -> Bool { type == .interval }
     @inline(__always)
     package static func load(_ view: VectorView, _ row: Int) -> Interval { view.interval(row) }
     @inline(__always)
@@ -42,6 +48,7 @@ extension Interval: FixedElement {
 }
 
 extension UUIDWords: FixedElement {
+    package static func fits(_ type: SQLType) -> Bool { type == .uuid }
     @inline(__always)
     package static func load(_ view: VectorView, _ row: Int) -> UUIDWords { view.uuid(row) }
     @inline(__always)
@@ -49,6 +56,7 @@ extension UUIDWords: FixedElement {
 }
 
 extension Numeric: FixedElement {
+    package static func fits(_ type: SQLType) -> Bool { type == .numeric }
     @inline(__always)
     package static func load(_ view: VectorView, _ row: Int) -> Numeric { view.numeric(row) }
     @inline(__always)
@@ -62,6 +70,7 @@ extension Numeric: FixedElement {
 package typealias Bytes = UnsafeRawBufferPointer
 
 extension UnsafeRawBufferPointer: VectorElement {
+    package static func fits(_ type: SQLType) -> Bool { type.layout == .bytes }
     @inline(__always)
     package static func load(_ view: VectorView, _ row: Int) -> UnsafeRawBufferPointer { view.bytes(row) }
 }
