@@ -47,7 +47,7 @@ extension Relation {
     /// Sets of columns of which no two rows have equal values.
     public var keys: [Set<Int>] {
         switch kind {
-        case .scan(let table): return table.key.isEmpty ? [] : [Set(table.key)]
+        case .scan(let table): return (table.key.isEmpty ? [] : [Set(table.key)]) + table.coordinates
         case .values(let rows): return rows.count <= 1 ? [[]] : []
         case .filter(let inner, _), .join(.semi, let inner, _, _), .join(.anti, let inner, _, _): return inner.keys
         case .project(let inner, let expressions):
@@ -106,6 +106,13 @@ extension BoundExpression {
 }
 
 extension TableDefinition {
+    /// Where a record stands tells it from every other one of its topic.
+    fileprivate var coordinates: [Set<Int>] {
+        guard connector == .kafka else { return [] }
+        let names = readable.map(\.name)
+        return [Set(["source_partition", "source_offset"].compactMap { names.lastIndex(of: $0) })]
+    }
+
     /// Looked up by other rows instead of being a stream of its own.
     var isLookup: Bool { options[.mode] == "lookup" || (options[.mode] == nil && (connector == .postgres || connector == .sqlite)) }
 }

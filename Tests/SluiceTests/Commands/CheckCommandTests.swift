@@ -45,6 +45,12 @@ struct CheckCommandTests {
         #expect(right.map { $0["kind"] as? String } == ["input", "question"])
     }
 
+    @Test(arguments: ["campaign-views", "campaign-report", "purchases"]) func `the jobs that ship fit as files of SQL, too`(job: String) throws {
+        let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../../conf/jobs/\(job).sql").standardized.path
+        let shown = try check(String(contentsOfFile: file, encoding: .utf8))
+        #expect(shown.status == 0 && shown.output.contains(job.replacing("-", with: "_")), "\(shown)")
+    }
+
     @Test func `a value that is none, and a file that is not there, are refused by name`() throws {
         let wrong = try check("SELECT 1;", "--value", "nonsense")
         #expect(wrong.status == 2 && wrong.errors.contains("NAME=VALUE"), "\(wrong.errors)")
