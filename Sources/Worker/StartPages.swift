@@ -7,7 +7,6 @@
 // When changing this file: a page that was written must never be given back; it would come back as the file has it.
 
 import Engine
-import Foundation
 import Glibc
 
 package enum StartPages {
@@ -17,8 +16,7 @@ package enum StartPages {
     }
 
     package static func giveBack() {
-        guard let maps = FileManager.default.contents(atPath: "/proc/self/maps") else { return }
-        for mapping in code(in: String(decoding: maps, as: UTF8.self)) {
+        for mapping in code(in: kernelText("/proc/self/maps") ?? "") {
             madvise(UnsafeMutableRawPointer(bitPattern: mapping.address), mapping.bytes, MADV_DONTNEED)
         }
     }
