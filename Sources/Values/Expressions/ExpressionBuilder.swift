@@ -38,6 +38,7 @@ public struct ExpressionBuilder: Sendable {
             if arguments.count == 1, table.overloads(name).isEmpty, let type = try? SQLType.named(name) {
                 return try cast(arguments[0], to: type, at: position)
             }
+            if name == "||", let texts = try asTexts(arguments, at: position) { return try call(name, texts, at: position) }
             let overload = try table.resolve(name: name, arguments: arguments.map(\.type))
             var sides: [BoundExpression] = []
             for (place, argument) in arguments.enumerated() {
@@ -51,6 +52,20 @@ public struct ExpressionBuilder: Sendable {
         } catch {
             throw error.at(position)
         }
+    }
+
+    /// `||` of a text and a value of another type takes the value's text, as PostgreSQL's `anynonarray` lines do; nil where it means
+    /// something else.
+    private func asTexts(_ sides: [BoundExpression], at position: Int) throws(BindError) -> [BoundExpression]? {
+        guard sides.count == 2 else { return nil }
+        let types = sides.map(\.type)
+        guard types[0] != types[1], types.contains(.text), !types.contains(.unknown) else {
+            // A literal beside a number is a text; beside bytea and jsonb it is one of these.
+            guard types.contains(.unknown), let other = types.first(where: { $0 != .unknown }), ![.text, .bytea, .jsonb].contains(other), other.category != .array else { return nil }
+            return [try cast(sides[0], to: .text, at: position), try cast(sides[1], to: .text, at: position)]
+        }
+        if types.contains(where: { $0.category == .array || $0.category == .composite }) { return nil }
+        return [try cast(sides[0], to: .text, at: position), try cast(sides[1], to: .text, at: position)]
     }
 
     /// CAST(value AS type) and `value::type`.

@@ -49,13 +49,12 @@ public final class Program {
         shared = compiler.shared
     }
 
-    /// For what is known to be one step already, without folding: the compiler's own use.
-    init(unfolded expression: BoundExpression, context: EvaluationContext, pool: BufferPool) {
+    /// For one step over constants: the compiler's own use.
+    init(_ step: Step, context: EvaluationContext, pool: BufferPool) {
         self.pool = pool
         self.context = context
-        var compiler = ProgramCompiler(context: context, pool: pool, folds: false)
-        roots = [compiler.step(expression)]
-        shared = compiler.shared
+        roots = [step]
+        shared = []
     }
 
     /// Computes every expression.
@@ -226,6 +225,7 @@ final class Step {
     let parts: [Step]
     /// Whether some row may fail in it or below.
     let canFail: Bool
+    var isConstant: Bool { if case .constant = operation { true } else { false } }
     /// In how many places it stands.
     var uses = 1
     /// What it gave in this run, and for which selection.
