@@ -127,10 +127,22 @@ import Values
         #expect(run(among, ints(1, 2, 3, nil)).values == [.bool(true), .null, .bool(true), .null])
     }
 
-    @Test func `a list of twenty thousand items is no deeper than its logarithm`() throws {
-        let items = try (0..<20_000).map { try number($0 * 2) }
-        let among = try build.among(a, items, at: 0)
-        #expect(run(among, ints(39_998, 3)).values == [.bool(true), .bool(false)])
+    @Test func `a long list of constants is one look for each row`() throws {
+        let items = try (0..<20_000).map { try number($0 * 2) } + [build.null]
+        #expect(run(try build.among(a, items, at: 0), ints(39_998, 3, nil, 0)).values == [.bool(true), .null, .null, .bool(true)])
+        #expect(run(try build.among(a, Array(items.dropLast()), at: 0), ints(39_998, 3, nil)).values == [.bool(true), .bool(false), .null])
+    }
+
+    @Test func `a list is looked through by value, not by look`() throws {
+        let n = BoundExpression.column(0, .numeric)
+        let items = try ["1", "2.50", "3"].map { try build.number($0, at: 0) }
+        let values = Vector.flat([.numeric(Numeric(units: 100, scale: 2)), .numeric(Numeric(units: 25, scale: 1)), .numeric(Numeric(units: 26, scale: 1))], .numeric, pool: pool)
+        #expect(run(try build.among(n, items, at: 0), values).values == [.bool(true), .bool(true), .bool(false)])
+    }
+
+    @Test func `a list with columns is compared item by item, and no deeper than its logarithm`() throws {
+        let items = try (0..<2_000).map { try number($0 * 2) } + [b]
+        #expect(run(try build.among(a, items, at: 0), ints(3_998, 3, 5), ints(0, 0, 5)).values == [.bool(true), .bool(false), .bool(true)])
     }
 
     @Test func `GREATEST and LEAST pass over NULL`() throws {

@@ -230,10 +230,22 @@ public struct ExpressionBuilder: Sendable {
         if let type = try? TypeRules.common(sides.map(\.type), in: "IN") {
             sides = []
             for side in [value] + items { sides.append(try coerce(side, to: type, context: .implicit, at: position)) }
+            let constants = sides.dropFirst().compactMap { constant($0) }
+            if constants.count == items.count && constants.count > 2 { return .among(sides[0], constants) }
         }
         var equals: [BoundExpression] = []
         for item in sides.dropFirst() { equals.append(try call("=", [sides[0], item], at: position)) }
         return try or(equals, at: position)
+    }
+
+    /// The value of an expression without columns; nil for others, and where it fails.
+    public func constant(_ expression: BoundExpression) -> Datum? {
+        if case .constant(let value, _) = expression { return value }
+        guard expression.isConstant else { return nil }
+        let errors = RowErrors()
+        var results: [Vector] = []
+        Program([expression], context: context, pool: BufferPool()).run([], count: 1, .all(1), into: &results, errors: errors)
+        return errors.list.isEmpty ? results[0].datum(0) : nil
     }
 
     /// `value BETWEEN low AND high`.

@@ -158,6 +158,7 @@ public final class Program {
         case .not: return negate(evaluate(step.parts[0], rows), rows)
         case .test(let test): return tested(evaluate(step.parts[0], rows), test, rows)
         case .distinct: return distinct(step, rows)
+        case .among(let members): return members.look(evaluate(step.parts[0], rows), rows.selection, count: rowCount, pool: pool)
         case .nullWhere: return nullWhere(step, rows)
         case .choose(let hasOtherwise): return choose(step, hasOtherwise, rows)
         case .coalesce: return coalesce(step, rows)
@@ -216,6 +217,7 @@ final class Step {
         case and, or, not
         case test(BoundExpression.Test)
         case distinct, nullWhere, coalesce
+        case among(Members)
         case choose(hasOtherwise: Bool)
         case extreme(BoundExpression.Extreme)
     }

@@ -6,6 +6,9 @@
 struct ProgramCompiler {
     let context: EvaluationContext
     let pool: BufferPool
+    /// Constants stay as long as the program: they are not in the way of those who look for a free buffer.
+    private let constants = BufferPool(keeps: false)
+    private var nothings: [SQLType: Vector] = [:]
     private var steps: [Key: Step] = [:]
 
     private struct Key: Hashable {
@@ -21,6 +24,7 @@ struct ProgramCompiler {
         case test(BoundExpression.Test)
         case choose(hasOtherwise: Bool)
         case extreme(BoundExpression.Extreme)
+        case among([Datum])
         case and, or, not, distinct, nullWhere, coalesce
     }
 
@@ -55,6 +59,7 @@ struct ProgramCompiler {
         case .not: .not
         case .test(_, let test): .test(test)
         case .distinct: .distinct
+        case .among(_, let values): .among(values)
         case .nullWhere: .nullWhere
         case .choose(_, let otherwise): .choose(hasOtherwise: otherwise != nil)
         case .coalesce: .coalesce
@@ -62,12 +67,19 @@ struct ProgramCompiler {
         }
     }
 
-    private func make(_ expression: BoundExpression, _ parts: [Step]) -> Step {
+    private mutating func nothing(_ type: SQLType) -> Vector {
+        if let known = nothings[type] { return known }
+        let made = Vector.constant(.null, type, pool: constants)
+        nothings[type] = made
+        return made
+    }
+
+    private mutating func make(_ expression: BoundExpression, _ parts: [Step]) -> Step {
         let operation: Step.Operation
         var canFail = parts.contains(where: \.canFail)
         switch expression {
         case .column(let number, _): operation = .column(number)
-        case .constant(let value, let type): operation = .constant(Vector.constant(value, type, pool: pool))
+        case .constant(let value, let type): operation = .constant(Vector.constant(value, type, pool: constants))
         case .call(let overload, _, let position):
             operation = .call(overload, position: position)
             canFail = canFail || overload.canFail
@@ -76,13 +88,14 @@ struct ProgramCompiler {
         case .not: operation = .not
         case .test(_, let test): operation = .test(test)
         case .distinct: operation = .distinct
+        case .among(let value, let values): operation = .among(Members(values, value.type, pool: constants))
         case .nullWhere: operation = .nullWhere
         case .choose(_, let otherwise): operation = .choose(hasOtherwise: otherwise != nil)
         case .coalesce: operation = .coalesce
         case .extreme(let extreme, _): operation = .extreme(extreme)
         }
         let type = expression.type
-        return Step(operation, type, parts: parts, canFail: canFail, nothing: Vector.constant(.null, type, pool: pool))
+        return Step(operation, type, parts: parts, canFail: canFail, nothing: nothing(type))
     }
 
     /// A step whose parts are all constant, as a constant; itself where it is none, or fails: then it fails in each row that reaches it.
@@ -96,7 +109,7 @@ struct ProgramCompiler {
         var results: [Vector] = []
         Program(step, context: context, pool: pool).run([], count: 1, .all(1), into: &results, errors: errors)
         guard errors.list.isEmpty else { return step }
-        let value = Vector.constant(results[0].datum(0), step.type, pool: pool)
+        let value = Vector.constant(results[0].datum(0), step.type, pool: constants)
         return Step(.constant(value), step.type, parts: [], canFail: false, nothing: step.nothing)
     }
 }
