@@ -62,7 +62,8 @@ import Values
             UNION ALL
             SELECT oprname || '(' || CASE WHEN oprleft = 0 THEN '' ELSE format_type(oprleft, NULL) || ', ' END || format_type(oprright, NULL) || ')',
               format_type(oprresult, NULL) FROM pg_operator
-            """) { theirs[row[0]] = row[1] }
+            """)
+        { theirs[row[0]] = row[1] }
         for overload in Self.overloads where !overload.takesMore {
             #expect(theirs[overload.signature] == overload.result.name, "\(overload.signature) gives \(overload.result.name)")
         }

@@ -34,9 +34,13 @@ import Values
         let texts = ["1", "1.0", "1.00", "0.999", "1e0", "1.0000000000000000001", "NaN", "Infinity", "-Infinity", "0", "-0.0", "0.000"]
         let column = try vector(texts, .numeric)
         let compare = KeyOrder.comparison(.numeric)(column, column)
-        for a in texts.indices { for b in texts.indices { for c in texts.indices where compare(a, b) <= 0 && compare(b, c) <= 0 {
-            #expect(compare(a, c) <= 0)
-        } } }
+        for a in texts.indices {
+            for b in texts.indices {
+                for c in texts.indices where compare(a, b) <= 0 && compare(b, c) <= 0 {
+                    #expect(compare(a, c) <= 0)
+                }
+            }
+        }
     }
 
     @Test func `a constant, a dictionary and a flat vector of the same values hash alike`() throws {
@@ -50,8 +54,9 @@ import Values
 
     /// State is laid out by these: they may never change.
     @Test func `hashes are what they were in earlier builds`() throws {
-        #expect(hashes([try vector(["42", nil], .int8)], .all(2)) == [])
-        #expect(hashes([try vector(["campaign"], .text), try vector(["1.50"], .numeric)], .all(1)) == [])
+        let (numbers, pair) = (hashes([try vector(["42", nil], .int8)], .all(2)), hashes([try vector(["campaign"], .text), try vector(["1.50"], .numeric)], .all(1)))
+        #expect(numbers == [11_647_089_653_680_432_721, 16_772_184_635_331_376_015])
+        #expect(pair == [10_293_546_220_020_603_846])
     }
 
     @Test func `equal intervals have one canonical look`() throws {

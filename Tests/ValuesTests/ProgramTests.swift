@@ -174,7 +174,8 @@ import Values
     @Test func `after the first chunks nothing is allocated`() throws {
         let program = Program(
             [
-                try build.choose([.init(condition: isPositive(), value: build.call("||", [build.cast(a, to: .text, at: 0), build.literal("x")], at: 0))], otherwise: build.literal("-"), at: 0),
+                try build.choose(
+                    [.init(condition: isPositive(), value: build.call("||", [build.cast(a, to: .text, at: 0), build.literal("x")], at: 0))], otherwise: build.literal("-"), at: 0),
                 try build.call("*", [a, quotient()], at: 0),
             ], pool: pool)
         let column = Vector.flat((0..<1024).map { $0 % 7 == 0 ? .null : .word(Int64($0)) }, .int4, pool: pool)

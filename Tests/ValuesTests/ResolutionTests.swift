@@ -72,10 +72,12 @@ import Values
         let oracle = try PostgresOracle.shared.get()
         var (calls, texts): ([(String, [SQLType])], [String]) = ([], [])
         for name in FunctionTable.shared.names where FunctionTable.shared.overloads(name)[0].isOperator {
-            for left in SQLType.scalars { for right in SQLType.scalars {
-                calls.append((name, [left, right]))
-                texts.append("pg_typeof(\(spelled(left)) \(name) \(spelled(right)))")
-            } }
+            for left in SQLType.scalars {
+                for right in SQLType.scalars {
+                    calls.append((name, [left, right]))
+                    texts.append("pg_typeof(\(spelled(left)) \(name) \(spelled(right)))")
+                }
+            }
         }
         let theirs = try oracle.answers(texts)
         var missing: [String] = []
@@ -89,10 +91,12 @@ import Values
     @Test func `the common type of two values is PostgreSQL's`() throws {
         let oracle = try PostgresOracle.shared.get()
         var (pairs, texts): ([(SQLType, SQLType)], [String]) = ([], [])
-        for left in types { for right in types {
-            pairs.append((left, right))
-            texts.append("pg_typeof(CASE WHEN true THEN \(spelled(left)) ELSE \(spelled(right)) END)")
-        } }
+        for left in types {
+            for right in types {
+                pairs.append((left, right))
+                texts.append("pg_typeof(CASE WHEN true THEN \(spelled(left)) ELSE \(spelled(right)) END)")
+            }
+        }
         let theirs = try oracle.answers(texts)
         for (index, pair) in pairs.enumerated() {
             let branch = BoundExpression.Branch(condition: build.bool(true), value: column(0, pair.0))

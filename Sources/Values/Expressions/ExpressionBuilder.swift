@@ -61,7 +61,9 @@ public struct ExpressionBuilder: Sendable {
         let types = sides.map(\.type)
         guard types[0] != types[1], types.contains(.text), !types.contains(.unknown) else {
             // A literal beside a number is a text; beside bytea and jsonb it is one of these.
-            guard types.contains(.unknown), let other = types.first(where: { $0 != .unknown }), ![.text, .bytea, .jsonb].contains(other), other.category != .array else { return nil }
+            guard types.contains(.unknown), let other = types.first(where: { $0 != .unknown }), ![.text, .bytea, .jsonb].contains(other), other.category != .array else {
+                return nil
+            }
             return [try cast(sides[0], to: .text, at: position), try cast(sides[1], to: .text, at: position)]
         }
         if types.contains(where: { $0.category == .array || $0.category == .composite }) { return nil }
