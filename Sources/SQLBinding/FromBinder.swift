@@ -79,6 +79,7 @@ extension QueryBinder {
             throw SQLFault(
                 "\"\(name.text)\" cannot be read", at: name.place, why: "what is written to connector \(table.connector.rawValue) is gone", hint: "read what is inserted into it")
         }
+        try environment.reads(name)
         return Relation(kind: .scan(table), columns: table.readable)
     }
 

@@ -143,6 +143,7 @@ private struct JobBinder {
                 hint: isView ? "insert into a table" : nearestHint(to: name, among: Array(environment.tables.keys), kind: "table"))
         }
         let relation = try queries.bind(insert.query)
+        try environment.writes(insert.table)
         let columns = try targets(insert, table, count: relation.columns.count)
         let fitted = try fit(relation, to: table, columns, at: insert.query.place)
         try checkEmission(fitted, table.options, at: insert.table.place)

@@ -12,11 +12,30 @@ final class QueryEnvironment {
     private(set) var tables: [String: TableDefinition] = [:]
     private(set) var views: [String: Relation] = [:]
     private(set) var notes: [String] = []
+    private var read: Set<String> = []
+    private var written: Set<String> = []
 
     init(zone: Zone = .utc) { builder = ExpressionBuilder(context: EvaluationContext(zone: zone)) }
 
     func declare(_ table: TableDefinition) { tables[table.name] = table }
     func declare(view name: String, as relation: Relation) { views[name] = relation }
+    /// A job does not read what it writes: what it would read depends on the sink.
+    func reads(_ table: Identifier) throws(SQLFault) {
+        read.insert(table.text)
+        if written.contains(table.text) { throw loop(table) }
+    }
+
+    func writes(_ table: Identifier) throws(SQLFault) {
+        written.insert(table.text)
+        if read.contains(table.text) { throw loop(table) }
+    }
+
+    private func loop(_ table: Identifier) -> SQLFault {
+        SQLFault(
+            "\"\(table.text)\" is read and written", at: table.place, why: "a table of a job is an input or an output",
+            hint: "name the query in a view, and read that; or declare the topic twice, under two names")
+    }
+
     func note(_ note: String) { if !notes.contains(note) { notes.append(note) } }
 
     var names: [String] { (Array(tables.keys) + Array(views.keys)).sorted() }

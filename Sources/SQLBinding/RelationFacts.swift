@@ -24,7 +24,8 @@ extension Relation {
         switch kind {
         case .scan(let table): table.options[.mode] == "upsert" ? "table \"\(table.name)\", whose rows are replaced" : nil
         case .values: nil
-        case .filter(let inner, _), .project(let inner, _), .windowed(let inner, _), .distinct(let inner): inner.changing
+        case .filter(let inner, _), .project(let inner, _), .distinct(let inner): inner.changing
+        case .windowed(let inner, let window): inner.changing ?? (window.isSession ? "a session, which grows with its rows" : nil)
         case .aggregate(let inner, let keys, _): inner.changing ?? (keys.isEmpty ? "an aggregate over all rows" : "GROUP BY, whose groups grow")
         case .top: "LIMIT or DISTINCT ON, whose rows give way to others"
         case .ranked: "a rank, which changes when other rows come"
@@ -103,6 +104,10 @@ extension BoundExpression {
         default: return nil
         }
     }
+}
+
+extension TimeWindow {
+    fileprivate var isSession: Bool { if case .session = shape { true } else { false } }
 }
 
 extension TableDefinition {

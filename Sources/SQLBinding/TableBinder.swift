@@ -91,6 +91,12 @@ struct TableBinder {
         if table.options[.mode] == "upsert" && table.key.isEmpty && table.connector == .kafka {
             throw SQLFault("mode = 'upsert' without a key", at: place(.mode), why: "a record replaces the row of its key", hint: "declare PRIMARY KEY (...)")
         }
+        if table.connector == .kafka, table.options[.mode] != "upsert", let key = create.primaryKey?.first {
+            let names = table.key.map { table.columns[$0].name }.joined(separator: ", ")
+            throw SQLFault(
+                "PRIMARY KEY of a topic that is appended to", at: key.place, why: "producers write a record again when they are not sure, so keys repeat",
+                hint: "add mode = 'upsert', or leave the key out and take one row of each: SELECT DISTINCT ON (\(names)) * FROM \(table.name) ORDER BY \(names), ...")
+        }
         for name in [OptionName.version, .deleteKeep] where table.options[name] != nil && table.options[.mode] != "upsert" {
             throw SQLFault("\(name.rawValue) of a table that is no upsert", at: place(name), why: "only replaced rows have versions", hint: "add mode = 'upsert', or leave it out")
         }
