@@ -144,6 +144,7 @@ package final class DriverProcess: Sendable {
     /// From now on takes up what is resumed in the catalog (`TakeUp`).
     package func watchCatalog() {
         let decision = Mutex(TakeUp())
+        let patience = Mutex(Patience(.standing))
         takeUp.withLock { takeUp in
             takeUp = Repeating("jobs taken up", everyMillis: TakeUp.lookMillis) { [unowned self] in
                 do {
@@ -157,8 +158,12 @@ package final class DriverProcess: Sendable {
                         options.waitForLease = true
                         start(name, options)
                     }
+                    _ = patience.withLock { $0.answered(nowMillis: steadyMillis()) }
                 } catch {
-                    Log.warning("catalog not looked at", [("why", failure(error).why)])
+                    // Several times a second: said as rarely as any other wait.
+                    let reason = failure(error)
+                    guard case .tryAgain(_, says: true) = patience.withLock({ $0.failed(reason, nowMillis: steadyMillis()) }) else { return }
+                    Log.warning("catalog not looked at", [("why", reason.why)])
                 }
             }
         }
