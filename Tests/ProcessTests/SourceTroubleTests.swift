@@ -91,6 +91,28 @@ import Testing
         try harness.sluice("audit", "purchases")
     }
 
+    @Test func `with a plan open, offsets that were moved are taken when its batch is finished, and not written over by it`() throws {
+        let harness = try JobHarness(partitions: 1)
+        try harness.generate(events: 6000)
+        let killed = try harness.run(
+            "purchases", workers: 0, extra: ["--max-batch-records", "2000"], environment: ["SLUICE_TEST_FAILPOINT": "planned@2"],
+            expecting: nil)
+        #expect(killed.status == 128 + SIGKILL, "\(killed.errors)")
+        try move(harness.topic, job: "purchases", to: [0: 1000])
+        let refused = try harness.run("purchases", workers: 0, expecting: 1)
+        #expect(refused.errors.contains("moved by hand"), "\(refused.errors)")
+        try harness.run("purchases", workers: 0, extra: ["--offsets", "kafka", "--max-batch-records", "2000"])
+        let database = try openDatabase("sqlite:" + harness.directory.file(".sluice/catalog.db"))
+        let jumps = try database.execute("SELECT after_batch, old_position, new_position FROM sluice_jumps")
+        database.close()
+        // Batch 2 was planned up to 4000; behind it the job went where it was sent.
+        #expect(jumps == [[.int(2), .int(4000), .int(1000)]])
+        #expect(try harness.count("SELECT count(*) - count(DISTINCT \"offset\") FROM purchases") == 0)
+        let audit = try harness.sluice("audit", "purchases")
+        #expect(audit.output.contains("5 DONE batches"), "\(audit.output)")
+        try harness.run("purchases", workers: 0)
+    }
+
     @Test func `a stateful job goes to the newest kept version before the moved offsets, and the answer stays whole`() throws {
         let harness = try JobHarness(partitions: 2)
         try harness.generate(events: 8000)
@@ -117,7 +139,7 @@ import Testing
         try harness.expectExact()
     }
 
-    @Test func `a topic made again and filled while a standing job rested is not read into its log`() throws {
+    @Test func `a topic made again and filled while a standing job and its readers rested is not read into its log`() throws {
         let kafka = try KafkaFixture.shared()
         let worlds = try ReaderKind.allCases.map { kind in
             let harness = try JobHarness(partitions: 1, reader: kind)
@@ -253,10 +275,21 @@ import Testing
         #expect(try eventually { try harness.sluice("retention", "campaign-views", expecting: nil).output.contains("never") })
     }
 
-    @Test func `doctor says that a broker does not answer at the address that it gives to clients`() throws {
-        let kafka = try KafkaFixture.own(settings: ["advertised.listeners=PLAINTEXT://127.0.0.1:9"])
-        let directory = try TemporaryDirectory("sluice-doctor")
-        let doctor = try SluiceProcess.run(["doctor", "--bootstrap", kafka.bootstrap], in: directory.path)
+    @Test func `doctor and run say that a broker does not answer at the address that it gives to clients`() throws {
+        let kafka = try KafkaFixture.own()
+        let harness = try JobHarness(partitions: 1, topic: kafka.topic(), bootstrap: kafka.bootstrap)
+        try harness.generate(events: 100)
+        // The topic is there, and from now on the broker sends its clients elsewhere.
+        try kafka.killBroker()
+        let file = kafka.folder + "/broker-1/server.properties"
+        let settings = try String(contentsOfFile: file, encoding: .utf8)
+        try (settings + "\nadvertised.listeners=PLAINTEXT://127.0.0.1:9\n").write(toFile: file, atomically: true, encoding: .utf8)
+        try kafka.startBroker()
+        let began = ContinuousClock.now
+        let run = try harness.run(workers: 0, extra: ["--set", "patience=2s"], expecting: 1)
+        #expect(run.errors.contains("127.0.0.1:9") && !run.errors.contains("handle destroyed"), "\(run.errors)")
+        #expect(ContinuousClock.now - began < .seconds(45), "\(ContinuousClock.now - began)")
+        let doctor = try SluiceProcess.run(["doctor", "--bootstrap", kafka.bootstrap], in: harness.directory.path)
         #expect(doctor.status == 1)
         #expect(doctor.output.contains("advertised.listeners") && doctor.output.contains("127.0.0.1:9"), "\(doctor.output)")
     }

@@ -31,12 +31,13 @@ package final class KafkaFixture: Sendable {
 
     /// A broker for one test that kills it or needs other settings; it lives until the process ends, like the shared one.
     /// - Parameter isSecure: with a listener that speaks SASL_SSL, too; see `secureConfiguration`.
-    package static func own(settings: [String] = [], isSecure: Bool = false) throws -> KafkaFixture {
-        try KafkaFixture(settings: settings, isSecure: isSecure)
+    package static func own(settings: [String] = [], isSecure: Bool = false, brokers: Int = 1) throws -> KafkaFixture {
+        try KafkaFixture(settings: settings, isSecure: isSecure, brokers: brokers)
     }
 
-    /// kill -9 of the broker, and its start again on the same port with the data that it had.
-    package func killBroker() throws { try run("kill", []) }
+    /// kill -9 of one broker (they count from 1) or of all, and the start of all that do not run, on the same ports with the
+    /// data that they had.
+    package func killBroker(_ number: Int? = nil) throws { try run("kill", number.map { ["\($0)"] } ?? []) }
     package func startBroker() throws {
         let port = bootstrap.split(separator: ":").last.map(String.init) ?? "0"
         try run("start", ["--port", port] + Self.settings)
@@ -59,10 +60,10 @@ package final class KafkaFixture: Sendable {
     }
 
     /// Creates a topic with a name of its own.
-    package func topic(partitions: Int = 1, config: [String: String] = [:]) throws -> String {
+    package func topic(partitions: Int = 1, replication: Int = 1, config: [String: String] = [:]) throws -> String {
         let number = topicCount.add(1, ordering: .relaxed).newValue
         let name = "test-\(getpid())-\(number)"
-        try admin.createTopic(name, partitions: partitions, replication: 1, config: config)
+        try admin.createTopic(name, partitions: partitions, replication: replication, config: config)
         return name
     }
 
@@ -97,7 +98,7 @@ package final class KafkaFixture: Sendable {
         return nil
     }
 
-    private init(settings: [String] = [], isSecure: Bool = false) throws {
+    private init(settings: [String] = [], isSecure: Bool = false, brokers: Int = 1) throws {
         guard let launcher = Self.findLauncher() else { throw ToolError(text: "there is no launcher of Kafka") }
         self.launcher = launcher
         folder = NSTemporaryDirectory() + "/sluice-kafka-\(getpid())-\(UInt32.random(in: 0 ... .max))"
@@ -107,7 +108,7 @@ package final class KafkaFixture: Sendable {
             // The broker's random cluster id now and then begins with a dash, which its own formatting tool refuses.
             let result = try runTool(
                 launcher,
-                ["start", folder] + (isSecure ? ["--secure"] : []) + Self.settings + settings.flatMap { ["--set", $0] })
+                ["start", folder, "--brokers", "\(brokers)"] + (isSecure ? ["--secure"] : []) + Self.settings + settings.flatMap { ["--set", $0] })
             if result.status == 0 { break }
             tries += 1
             guard tries < 3 else { throw ToolError(text: "Kafka does not start: \(result.output)") }

@@ -22,6 +22,13 @@ package struct BatchRecord: Sendable, Codable, Equatable {
         self.plannedAtMillis = plannedAtMillis
         self.doneAtMillis = doneAtMillis
     }
+
+    /// What an offset of its ranges took in Kafka; nil where nothing was read.
+    package var bytesPerOffset: Double? {
+        let offsets = plan.ranges.reduce(0) { $0 + $1.count }
+        guard let bytes = outcome?.bytesIn, offsets > 0 else { return nil }
+        return Double(bytes) / Double(offsets)
+    }
 }
 
 /// An accepted loss or move of one topic partition (protocol 8).

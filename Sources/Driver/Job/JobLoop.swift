@@ -95,7 +95,10 @@ package final class JobLoop {
         switch ask {
         case .lease: return .lease(try takeLease())
         case .load: return try load()
-        case .facts: return .facts(try JobFacts(catalog: catalog, source: required(source), options: options).gather())
+        case .facts:
+            let facts = try JobFacts(catalog: catalog, source: required(source), options: options).gather()
+            bytesPerOffset = facts.log.lastDone?.bytesPerOffset ?? bytesPerOffset
+            return .facts(facts)
         case .claimSink(let claim, let table): return .claimed(try claimSink(claim, table))
         case .write(let writes):
             for write in writes { try carryOut(write) }
@@ -458,8 +461,7 @@ package final class JobLoop {
                     ("then", "the ticks that passed are skipped"),
                 ])
         }
-        let offsets = record.plan.ranges.reduce(0) { $0 + $1.count }
-        if let bytes = record.outcome?.bytesIn, offsets > 0 { bytesPerOffset = Double(bytes) / Double(offsets) }
+        bytesPerOffset = record.bytesPerOffset ?? bytesPerOffset
         onBatch(record)
     }
 

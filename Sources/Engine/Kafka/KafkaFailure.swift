@@ -46,7 +46,7 @@ package enum KafkaTrouble: Sendable, Hashable, CaseIterable {
         case RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, RD_KAFKA_RESP_ERR__TIMED_OUT,
             RD_KAFKA_RESP_ERR__RESOLVE, RD_KAFKA_RESP_ERR__SSL, RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE,
             RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, RD_KAFKA_RESP_ERR__WAIT_COORD, RD_KAFKA_RESP_ERR__NOENT,
-            RD_KAFKA_RESP_ERR__DESTROY:
+            RD_KAFKA_RESP_ERR__DESTROY, Self.brokerDropped:
             self = .silence
         case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
             RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, Self.unknownTopicID, Self.inconsistentTopicID:
@@ -82,6 +82,8 @@ package enum KafkaTrouble: Sendable, Hashable, CaseIterable {
     // Numbers that older headers do not have.
     private static let unknownTopicID = rd_kafka_resp_err_t(100)
     private static let inconsistentTopicID = rd_kafka_resp_err_t(103)
+    /// The library has let a broker go, with the question that waited for it.
+    static let brokerDropped = rd_kafka_resp_err_t(-137)
 }
 
 extension KafkaClient {

@@ -112,10 +112,7 @@ package final class OffsetQueries: Sendable {
         _ questions: [(partition: TopicPartition, time: Int64)], doing: String
     ) throws -> [TopicPartition: (offset: Int64, leaderEpoch: Int32?)] {
         if questions.isEmpty { return [:] }
-        client.poll()
-        let list = TopicPartitionList(questions.map(\.partition), offset: 0)
-        for index in questions.indices { list.pointer.pointee.elems[index].offset = questions[index].time }
-        let code = rd_kafka_offsets_for_times(client.handle, list.pointer, timeoutMillis)
+        let (list, code) = asked(questions)
         if KafkaTrouble(code: code.rawValue) == .unknownTopic {
             throw try unknown(questions.map(\.partition), client.failure(code, doing: doing))
         }
@@ -141,6 +138,20 @@ package final class OffsetQueries: Sendable {
         }
         client.succeeded()
         return answer
+    }
+
+    /// The answer as it came. A question that was dropped with a broker's handle is put again: another broker may lead by now.
+    private func asked(_ questions: [(partition: TopicPartition, time: Int64)]) -> (TopicPartitionList, rd_kafka_resp_err_t) {
+        let deadline = ContinuousClock.now + .milliseconds(Int(timeoutMillis))
+        while true {
+            client.poll()
+            let list = TopicPartitionList(questions.map(\.partition), offset: 0)
+            for index in questions.indices { list.pointer.pointee.elems[index].offset = questions[index].time }
+            let code = rd_kafka_offsets_for_times(client.handle, list.pointer, timeoutMillis)
+            let isDropped = code == KafkaTrouble.brokerDropped || (0..<list.count).contains { list[$0].error == KafkaTrouble.brokerDropped }
+            guard isDropped, ContinuousClock.now < deadline else { return (list, code) }
+            usleep(100_000)
+        }
     }
 
     /// Somebody said that these are not there. With every broker away the library says so itself, so the brokers are asked.

@@ -14,7 +14,7 @@ struct KafkaTroubleTests {
     }
 
     static let cases = [
-        Case(trouble: .silence, codes: [-195, -193, -192, -187, -185, -181, -180, -166, -197]),
+        Case(trouble: .silence, codes: [-195, -193, -192, -187, -185, -181, -180, -166, -197, -137]),
         Case(trouble: .unknownTopic, codes: [3, 100, 103, -188, -190]),
         Case(trouble: .login, codes: [33, 34, 58, -169]),
         Case(trouble: .foreignMembers, codes: [22, 25, 27, 68]),

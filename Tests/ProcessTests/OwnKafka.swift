@@ -1,0 +1,33 @@
+// A Kafka of their own for process tests that take it away, make topics anew behind a job's back, or come in by its secure
+// listener: one broker for all of them, started by the first, so they run one after the other.
+
+import Engine
+import Foundation
+import TestSupport
+import Testing
+
+@Suite(.serialized, TestBroker.needsReal) enum OwnKafkaTests {
+    static let kafka = Result { try KafkaFixture.own(isSecure: true) }
+
+    /// A job's world on this broker.
+    static func harness(partitions: Int = 2, environment: [String: String] = [:]) throws -> JobHarness {
+        let kafka = try kafka.get()
+        return try JobHarness(
+            partitions: partitions, topic: kafka.topic(partitions: partitions), bootstrap: kafka.bootstrap, environment: environment)
+    }
+}
+
+extension JobHarness {
+    /// The sink holds the rows of these answers, or does within a minute.
+    func waitForRows(_ files: String...) throws -> Bool {
+        let wanted = try files.reduce(0) { try $0 + expected($1).count }
+        return SluiceProcess.eventually(timeoutMillis: 60_000) { (try? campaignViews().count) == wanted }
+    }
+
+    /// SIGTERM, and the job ends as asked.
+    func drain(_ job: SluiceProcess, sourceLocation: SourceLocation = #_sourceLocation) {
+        job.terminate()
+        let ended = job.wait()
+        #expect(ended.status == 0, "\(ended.errors)", sourceLocation: sourceLocation)
+    }
+}
