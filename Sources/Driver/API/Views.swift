@@ -94,11 +94,9 @@ package struct JobView: Codable, Sendable {
         kind = record.kind.rawValue
         state = record.state.rawValue
         desired = record.desired.rawValue
-        // While it waits for the outside, that is what there is to say.
-        let reason = status?.waitsFor ?? record.reason
-        what = reason?.what
-        why = reason?.why
-        now = reason?.now
+        what = record.reason?.what
+        why = record.reason?.why
+        now = record.reason?.now
         createdAt = formatTime(record.createdAtMillis)
         let batch = status?.lastBatch ?? last
         lastBatch = batch?.plan.batch
