@@ -131,7 +131,9 @@ package final class JobLoop {
             return .done
         case .run(let run): return .ran(runBatch(run))
         case .writeAgain(let batch):
-            try withSink { try delivery().again(batch, sinkIdentity(), table: job().graph.sink, in: $0) }
+            try withSink {
+                try delivery().again(batch, sinkIdentity(), table: job().graph.sink, in: $0, leavesGaps: options.repair != nil)
+            }
             return .done
         case .repair(let plan):
             return .repaired(try withSink { try delivery().repair(plan, sinkIdentity(), table: job().graph.sink, in: $0) })

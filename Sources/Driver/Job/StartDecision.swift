@@ -196,7 +196,13 @@ package struct StartDecision: Sendable {
         guard let sink = facts.sink else { return }
         guard let order = options.repair else {
             if let refusal = sink.refusal { throw refusal }
-            if case .runAgain(let batches) = SinkVerdict.decide(sink) { writesAgain = batches }
+            switch SinkVerdict.decide(sink) {
+            case .runAgain(let batches): writesAgain = batches
+            case .writeAnew(let batches):
+                claimsAnew = true
+                writesAgain = batches
+            case .begin, .goOn, .refuse: break
+            }
             return
         }
         switch try RepairPlan.decide(sink, order, isTopic: sinkTopic(job.settings.sink) != nil) {
