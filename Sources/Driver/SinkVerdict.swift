@@ -9,6 +9,8 @@
 //     equal, or the batch that is planned (its re-run compares it)          -> fine
 //     beyond the log                                                        -> refuse: the catalog is older than the sink
 //     the log's own seal of an older batch M                                -> run M+1 ... N again, if they can be; else refuse
+//     that, and another part holds newer batches than the first one missing -> in a keyed table run all again from an empty ledger:
+//                                                                              what is missing would cover newer rows of its keys
 //     anything else                                                         -> refuse
 //
 // `--adopt` is a person's word that the sink is as it shall be: nothing of this is refused then, and the claim makes the
@@ -27,6 +29,8 @@ package enum SinkVerdict: Equatable, Sendable {
     case goOn
     /// These batches are missing in the sink and can run again: the parts that lack each are those with an older ledger row.
     case runAgain(ClosedRange<BatchNumber>)
+    /// The same with every part, from an empty ledger: the parts are of different moments, and the newest row of a key must come last.
+    case writeAnew(ClosedRange<BatchNumber>)
     case refuse(Failure)
 
     package struct Facts: Sendable {
@@ -50,6 +54,8 @@ package enum SinkVerdict: Equatable, Sendable {
         package var canRunFrom: BatchNumber?
         /// Rows that come again replace the first ones (`sinkReplacesRows`).
         package var replacesRows: Bool
+        /// The table keeps one row of a key, so the order of batches counts, whatever parts their rows were of.
+        package var keepsNewest = false
         /// Why not from an earlier one, as a part of a sentence.
         package var lacks: String?
         package var adopt: Bool
@@ -92,7 +98,7 @@ extension SinkVerdict.Facts {
     /// Why the job must not start on this sink; nil when it may.
     package var refusal: Failure? {
         switch SinkVerdict.decide(self) {
-        case .begin, .goOn, .runAgain: nil
+        case .begin, .goOn, .runAgain, .writeAnew: nil
         case .refuse(let failure): failure
         }
     }
@@ -190,6 +196,8 @@ extension SinkVerdict.Facts {
     func ledger(_ sight: SinkSight) -> SinkVerdict {
         let known = Dictionary(seals.map { ($0.part, $0) }) { $1 }
         var missingFrom: BatchNumber?
+        // The first batch of which a part really lacks rows.
+        var lacked = BatchNumber.max
         for part in Set(known.keys).union(sight.parts.keys).sorted() {
             let mark = known[part]
             guard let found = sight.parts[part] else {
@@ -202,6 +210,7 @@ extension SinkVerdict.Facts {
                 let first = history.filter { $0.part == part }.map(\.batch).min() ?? mark.batch
                 // Whether it sealed before the log's first single batch nobody can tell: so from the very first.
                 missingFrom = min(missingFrom ?? .max, canRunFrom == 1 ? first : 1)
+                lacked = min(lacked, first)
                 continue
             }
             if found.batch == open { continue }
@@ -219,8 +228,13 @@ extension SinkVerdict.Facts {
                 return .refuse(other(part, found, "and the log, at batch \(mark.batch), does not know that one any more"))
             }
             missingFrom = min(missingFrom ?? .max, found.batch + 1)
+            lacked = min(lacked, history.filter { $0.part == part && $0.batch > found.batch }.map(\.batch).min() ?? mark.batch)
         }
-        guard let first = missingFrom else { return .goOn }
+        guard var first = missingFrom else { return .goOn }
+        if keepsNewest, let newest = sight.parts.values.map(\.batch).max(), lacked < newest {
+            if canRunFrom == 1 { return .writeAnew(1...last) }
+            first = 1
+        }
         if let start = canRunFrom, start <= first { return .runAgain(first...last) }
         return .refuse(
             Failure(

@@ -13,8 +13,7 @@
 //
 // Survives nothing: a start compares with the log, and that is an equal answer or a stop.
 //
-// How a loop uses it:  if identity.isDue(now) { switch identity.answered(answer, of: positions, now) ... } then seal;
-// `batchDone` after each DONE.
+// `SourceCheck` uses it: `isDue`, then `answered`, then seal; `batchDone` after each DONE.
 
 import Engine
 
@@ -120,16 +119,19 @@ package struct SourceIdentity: Sendable {
     }
 
     private func changed(_ what: String, _ why: String) -> Failure {
-        var now = "nothing of the open batch was sealed"
-        if let suspects {
-            now +=
-                suspects.count == 1
-                ? "; batch \(suspects.lowerBound) was DONE since the topic was last known to be ours: compare it"
-                : "; batches \(suspects.lowerBound) to \(suspects.upperBound) were DONE since the topic was last known to be ours: compare them"
-        }
+        let now = "nothing of the open batch was sealed" + (suspects.map(Self.text) ?? "")
         return Failure(
             .topicRecreated, what, why: why,
             now: now + "; to read the new topic run the job under another --name, and if it is the old one on another cluster start with --accept-topic")
+    }
+}
+
+extension SourceIdentity {
+    /// The end of a sentence about batches that may have read another topic.
+    static func text(_ suspects: ClosedRange<BatchNumber>) -> String {
+        suspects.count == 1
+            ? "; batch \(suspects.lowerBound) was DONE since the topic was last known to be ours: compare it"
+            : "; batches \(suspects.lowerBound) to \(suspects.upperBound) were DONE since the topic was last known to be ours: compare them"
     }
 }
 

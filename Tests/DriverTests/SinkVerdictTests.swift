@@ -133,6 +133,40 @@ import Testing
             }?.why.contains("ledger of part 0 is gone") == true)
     }
 
+    /// Part 1 was at batch 1 and lacks batch 2; part 0, which keys of part 1 have gone to, is at batch 4.
+    private static func uneven(_ change: (inout Facts) -> Void = { _ in }) -> Facts {
+        facts {
+            $0.seals.append(SealMark(part: 1, batch: 2, digest: "e2"))
+            $0.history += [1, 2].map { SealMark(part: 1, batch: $0, digest: "e\($0)") }
+            $0.sight!.parts[1] = SinkSight.Part(batch: 1, digest: "e1", witness: .found)
+            $0.keepsNewest = true
+            change(&$0)
+        }
+    }
+
+    @Test func `an older total of a part that lags never covers a newer one that another part wrote`() throws {
+        #expect(SinkVerdict.decide(Self.uneven()) == .writeAnew(1...4))
+        // Rows that are written once do not mind.
+        #expect(SinkVerdict.decide(Self.uneven { $0.keepsNewest = false }) == .runAgain(2...4))
+        // The planned batch counts, too.
+        let open = Self.uneven {
+            $0.open = 5
+            $0.sight!.parts[0] = SinkSight.Part(batch: 5, digest: "?", witness: .found)
+            $0.sight!.parts[1] = SinkSight.Part(batch: 2, digest: "e2", witness: .found)
+            $0.seals[1] = SealMark(part: 1, batch: 4, digest: "e4")
+            $0.history.append(SealMark(part: 1, batch: 4, digest: "e4"))
+        }
+        #expect(SinkVerdict.decide(open) == .writeAnew(1...4))
+        // A copy of one moment goes on behind it.
+        let copy = Self.uneven { $0.sight!.parts[0] = SinkSight.Part(batch: 2, digest: "d2", witness: .found) }
+        #expect(SinkVerdict.decide(copy) == .runAgain(2...4))
+        guard case .refuse(let failure) = SinkVerdict.decide(Self.uneven { $0.canRunFrom = 2 }) else {
+            Issue.record("not refused")
+            return
+        }
+        #expect(failure.code == .ledgerConflict)
+    }
+
     @Test func `a sink ahead of its log, and one with another digest, are refused`() throws {
         func holds(_ batch: BatchNumber, _ digest: String) -> (inout Facts) -> Void {
             { $0.sight!.parts[0] = SinkSight.Part(batch: batch, digest: digest, witness: .found) }
@@ -252,6 +286,7 @@ import Testing
                 #expect(has(rows), "\(world)")
                 #expect(world.canRunFrom.map { $0 <= Int(batches.lowerBound) } == true, "\(world)")
                 seen["runAgain", default: 0] += 1
+            case .writeAnew: Issue.record("nothing here keeps the newest row: \(world)")
             case .refuse:
                 // An undamaged sink of this very moment is never refused.
                 let isWhole = world.damage == .none && world.copy == world.last

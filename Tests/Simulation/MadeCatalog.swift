@@ -14,6 +14,9 @@ final class MadeCatalog {
     private(set) var openPlan: BatchPlan?
     private(set) var seals: [SealMark] = []
     private(set) var state: [String: [UInt8]] = [:]
+    private(set) var begun: Catalog.BegunTable?
+    /// Digests of the state files outside the log, by name: of all that is done.
+    private(set) var namedFiles: [String: String] = [:]
     var isUp = true
     private let mutant: Mutant?
 
@@ -61,6 +64,11 @@ final class MadeCatalog {
             || done.contains { $0.plan.ranges.contains { $0.topicPartition == partition && ($0.until == offset || $0.from == offset) } }
     }
 
+    func begin(_ table: Catalog.BegunTable, epoch: Epoch) throws(Failure) {
+        try require(epoch)
+        begun = table
+    }
+
     func startAt(_ new: [PartitionPosition], epoch: Epoch) throws(Failure) {
         try require(epoch)
         for position in new where positions[position.topicPartition] == nil { positions[position.topicPartition] = position }
@@ -98,11 +106,13 @@ final class MadeCatalog {
         }
         seals = SealMark.after(seals, batch: plan.batch, parts: batch.outcome.parts)
         for file in batch.inlineState { state[file.name] = file.bytes }
+        let files = batch.outcome.state?.entries.flatMap(\.files) ?? []
         if let next {
             do { try append(next) } catch {
                 (openPlan, done, positions, seals) = before
                 throw error
             }
         }
+        for file in files where !file.inline { namedFiles[file.name] = file.digest }
     }
 }

@@ -11,8 +11,11 @@ struct MadeDelivery {
         guard let logged = world.catalog.done.first(where: { $0.plan.batch == batch }), let outcome = logged.outcome else {
             throw Failure(.internal, "batch \(batch) is not in the log", why: "a part lacks it", now: "look")
         }
+        guard world.topic == nil else { throw Failure(.internal, "a topic is written again", why: "its markers are its ledger", now: "look") }
         world.marks.insert("written again")
-        for part in outcome.parts where part.rows > 0 {
+        let parts = outcome.parts.filter { $0.rows > 0 }
+        if parts.allSatisfy({ world.sink.content.ledger[$0.part].map { $0.batch < batch } ?? true }) { world.sink.closeRefused(batch) }
+        for part in parts {
             let found = world.sink.content.ledger[part.part]
             if let found, found.batch > batch { continue }
             let rows = rows(of: logged.plan, part: part.part)
@@ -22,7 +25,7 @@ struct MadeDelivery {
             }
             _ = try world.sink.seal(
                 part: part.part, batch: batch, epoch: epoch, digest: digest,
-                after: found.map { .seal(batch: $0.batch, digest: $0.digest) } ?? .nothing, rows: rows, dies: false)
+                after: Predecessor(of: part.part, in: logged.plan), rows: rows, dies: false)
         }
     }
 
@@ -31,18 +34,26 @@ struct MadeDelivery {
         var made = MadeRows()
         guard world.scenario.isStateful else {
             for range in plan.ranges where Int(range.partition) == part {
-                made.appended += world.kafka.read(range).map { "\(part)/\($0.offset)" }
+                made.appended += read(range, of: plan).map { MadeWorker.row(part, $0) }
             }
             return made
         }
         let bounds = BatchPlan.keyGroupBounds(parts: plan.taskCounts[1], keyGroups: plan.keyGroups)
-        let touched = Set(plan.ranges.flatMap { world.kafka.read($0) }.map(\.key)).filter {
+        let touched = Set(plan.ranges.flatMap { read($0, of: plan) }.map(\.key)).filter {
             bounds[part]..<bounds[part + 1] ~= MadeWorker.group($0, plan.keyGroups)
         }
-        let read = world.catalog.done.filter { $0.plan.batch <= plan.batch }.flatMap(\.plan.ranges)
-        for record in read.flatMap({ world.kafka.read($0) }) where touched.contains(record.key) {
-            made.totals[record.key, default: 0] += 1
+        for done in world.catalog.done.map(\.plan) where done.batch <= plan.batch {
+            for record in done.ranges.flatMap({ read($0, of: done) }) where touched.contains(record.key) {
+                made.totals[record.key, default: 0] += 1
+            }
         }
         return made
+    }
+
+    /// Without what the batch left out.
+    private func read(_ range: OffsetRange, of plan: BatchPlan) -> [MadeKafka.Record] {
+        world.kafka.read(range).filter { record in
+            !(plan.excluded ?? []).contains { $0.topicPartition == range.topicPartition && $0.from <= record.offset && record.offset < $0.until }
+        }
     }
 }

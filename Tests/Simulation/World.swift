@@ -1,9 +1,10 @@
-// A small world in one thread and made time: drivers and workers of the real logic over a made Kafka, catalog, sink, network.
+// A small world in one thread and made time: drivers and workers of the real logic over a made Kafka, catalog, sink, disk, network.
 //
 // Everything that happens is an event in a queue by (time, number); a seed fixes all of it, so a failing seed replays. The
-// drivers are `JobMachine`, `BatchRun`, `StartDecision` and `LeaseWatch` as the product runs them: here their asks are carried
-// out against parts that crash, fall silent, answer late or not at all. After each event `Invariants` are looked at. When the
-// faults are over everything is healed, the job must drain, and an independent fold of the topic must equal the sink.
+// drivers are `JobMachine`, `BatchRun`, `StartDecision`, `SourceCheck` and `LeaseWatch` as the product runs them: here their asks are
+// carried out against parts that crash, fall silent, answer late or not at all. After each event `Invariants` are looked at. When the
+// faults are over everything is healed, the job must drain, and an independent fold of the topic must equal the sink. A fault after
+// which a person must decide (`Fault.isFinal`) ends a world by the job's refusal, if it names that reason.
 //
 // When adding a fault: let the swarm switch it on per seed, heal it in `heal`, and plant a mutant that only it can find.
 
@@ -24,6 +25,10 @@ package final class World {
     let kafka: MadeKafka
     let catalog: MadeCatalog
     let sink: MadeSink
+    /// The sink of a job that writes into Kafka; nil where `sink` is it.
+    let topic: MadeTopic?
+    let disk: MadeDisk
+    let truth = Truth()
     let network: Network
     var workers: [MadeWorker] = []
     var drivers: [MadeDriver] = []
@@ -43,6 +48,8 @@ package final class World {
         kafka = MadeKafka(partitions: scenario.partitions)
         catalog = MadeCatalog(record: try scenario.record(), mutant: mutant)
         sink = MadeSink(mutant: mutant)
+        topic = scenario.hasTopic ? MadeTopic(partitions: scenario.partitions, mutant: mutant) : nil
+        disk = MadeDisk(mutant: mutant)
         network = Network(scenario)
         for index in 0..<scenario.workers { workers.append(MadeWorker(number: index, world: self)) }
         for index in 0..<scenario.drivers { drivers.append(try MadeDriver(number: index, world: self)) }
@@ -57,7 +64,7 @@ package final class World {
             nowMillis = event.time
             event.body()
             eventCount += 1
-            if let broken = Invariants.broken(in: self) { violate(broken) }
+            if let broken = Invariants.broken(in: self) ?? truth.violation { violate(broken) }
             if isHealed, isAtRest { break }
             if nowMillis > scenario.healMillis + scenario.drainMillis { violate("the job did not drain: \(stand)") }
         }
@@ -72,9 +79,12 @@ package final class World {
 
     func violate(_ what: String) { if violation == nil { violation = "at \(nowMillis) ms: \(what)" } }
 
+    /// A host has been up for a while when a driver starts.
+    private static let steadyMillis: Int64 = 100_000
+
     func moment(skewMillis: Int64) -> Moment {
         Moment(
-            steadyNanos: nowMillis * 1_000_000 + Int64(eventCount % 1_000_000), wallMillis: Scenario.epochMillis + nowMillis + skewMillis,
+            steadyNanos: (Self.steadyMillis + nowMillis) * 1_000_000 + Int64(eventCount % 1_000_000), wallMillis: Scenario.epochMillis + nowMillis + skewMillis,
             random: random.next())
     }
 
@@ -85,15 +95,42 @@ package final class World {
         kafka.isUp = true
         catalog.isUp = true
         sink.isUp = true
+        topic?.isUp = true
+        writeMore()
         for worker in workers { worker.heal() }
         for driver in drivers { driver.heal() }
     }
 
+    /// A topic that is another one is found by the next batch, so there has to be one; and a plan of what an election took away waits
+    /// for its offsets to come again.
+    private func writeMore() {
+        guard !kafka.lossMillis.isEmpty else { return }
+        let reaches = catalog.openPlan?.ranges.contains { kafka.ends[$0.topicPartition] ?? 0 < $0.until } ?? false
+        if !kafka.isMissing, !truth.holds(kafka) || reaches && kafka.wasTruncated {
+            for partition in kafka.partitions { kafka.append(key: 0, eventMillis: nowMillis, to: partition, &random) }
+        }
+        after(500) { [unowned self] in writeMore() }
+    }
+
     private var isAtRest: Bool {
-        guard kafka.isClosed, catalog.openPlan == nil, !catalog.positions.isEmpty else { return false }
+        guard kafka.isClosed, !kafka.isMissing, catalog.openPlan == nil, !catalog.positions.isEmpty else { return false }
+        guard truth.holds(kafka) else { return false }
         // A copy that was put in place has to be found before it counts as rest.
         if sink.wasRestored, mutant == nil, catalog.seals.contains(where: { sink.content.ledger[$0.part]?.batch != $0.batch }) { return false }
         return kafka.ends.allSatisfy { catalog.positions[$0.key]?.position == $0.value }
+    }
+
+    private var lookedAt = (losses: 0, done: 0)
+
+    /// A file that a DONE manifest names and that is not there, or not whole.
+    func lostState() -> String? {
+        guard lookedAt != (disk.losses, catalog.done.count) else { return nil }
+        lookedAt = (disk.losses, catalog.done.count)
+        for (name, known) in catalog.namedFiles.sorted(by: { $0.key < $1.key }) {
+            guard let bytes = disk.read(name) else { return "state file \(name) is named by a DONE manifest and is not there" }
+            if digest(of: bytes) != known { return "state file \(name) is named by a DONE manifest and is not whole" }
+        }
+        return nil
     }
 
     private var stand: String {

@@ -1,7 +1,5 @@
 import Driver
 import Engine
-import Jobs
-import Sluice
 import Testing
 
 /// Single lives of a job, asked and answered by hand.
@@ -20,24 +18,19 @@ struct JobMachineTests {
         var appended: [BatchPlan] = []
         var writes: [StartWrite] = []
         var sink: SinkVerdict.Facts?
+        /// Of the input, and of a sink with parts that are fixed.
+        var partitions = [partition]
+        var fixedParts: Int?
+        var topicIDs: [String: String] = [:]
         /// Appends that are made are not answered, and not kept.
         var losesAppends = false
 
-        init(position: Int64, last: BatchNumber = 0, _ change: (inout LoopOptions) -> Void = { _ in }) throws {
-            let jobs = JobDefinitions([Purchases()])
-            var values = try Settings.resolve(jobDefaults: try jobs.job("purchases").defaults).jobValues
-            values.merge(["bootstrap": "made:1", "topic": "t", "sink": "discard:"]) { $1 }
-            let record = JobRecord(
-                jobID: JobID(text: "made"), name: "made", definition: "purchases", settings: values, buildDigest: "b",
-                settingsDigest: "s")
-            let graph = try jobs.graph(definition: "purchases", settings: values)
-            job = RunningJob(record: record, graph: graph, settings: try EngineSettings(values, source: graph.source), buildDigest: "b")
+        /// - Parameter output: the sink of its settings.
+        init(position: Int64, last: BatchNumber = 0, output: String = "discard:", _ change: (inout LoopOptions) -> Void = { _ in }) throws {
+            job = try MadeJob.purchases(sink: output)
             var done: BatchRecord?
             if last > 0 {
-                let plan = BatchPlan(
-                    job: "made", jobID: record.jobID, batch: last, epoch: 1, batchTimeMillis: 1, seed: 0, ranges: [],
-                    watermarkBeforeMillis: nil, taskCounts: [0], keyGroups: 128, buildDigest: "b", settingsDigest: "s", planDigest: "",
-                    schemaDigest: "", lookups: [:], topicIDs: [:], stateBefore: nil)
+                let plan = MadeJob.plan(job, batch: last)
                 done = BatchRecord(plan: plan, state: .done, outcome: BatchOutcome(), plannedAtMillis: 1, doneAtMillis: 1)
             }
             log = LogStand(
@@ -68,10 +61,12 @@ struct JobMachineTests {
                 return .success(.lease(.acquired(epoch)))
             case .load: return .success(.loaded(job, desired: .run))
             case .facts:
-                var facts = StartFacts(log: log, partitions: [partition], starts: starts, ends: [partition: 100])
+                var facts = StartFacts(
+                    log: log, partitions: partitions, starts: starts, ends: Dictionary(uniqueKeysWithValues: partitions.map { ($0, 100) }))
                 facts.sink = sink
+                facts.topicIDs = topicIDs
                 return .success(.facts(facts))
-            case .claimSink: return .success(.claimed(SinkClaimed(fixedParts: nil, sealed: [:], sight: sink?.sight)))
+            case .claimSink: return .success(.claimed(SinkClaimed(fixedParts: fixedParts, sealed: [:], sight: sink?.sight)))
             case .write(let made):
                 writes += made
                 for case .jump(_, let positions, _) in made {
@@ -83,9 +78,21 @@ struct JobMachineTests {
                 if losesAppends { return .failure(JobMachineTests.away) }
                 log.openPlan = plan
                 return .success(.done)
-            case .ends: return .success(.ends([partition: 100], found: [:]))
+            case .ends(let known, let discovers):
+                let found = discovers ? partitions.filter { !known.contains($0) } : []
+                return .success(
+                    .ends(
+                        Dictionary(uniqueKeysWithValues: known.map { ($0, 100) }),
+                        found: Dictionary(uniqueKeysWithValues: found.map { ($0, 0) })))
+            case .startAt(let positions):
+                for position in positions { log.positions[position.topicPartition] = position }
+                return .success(.done)
+            case .finish(let batch, _):
+                log.openPlan = nil
+                log.lastDone = BatchRecord(plan: batch.plan, state: .done, outcome: batch.outcome, plannedAtMillis: 1, doneAtMillis: 1)
+                return .success(.done)
             case .log: return .success(.log(log))
-            case .run, .repair, .finish, .writeAgain, .startAt, .arrived: return .failure(Failure(.internal, "not played", why: "", now: ""))
+            case .run, .repair, .writeAgain, .arrived: return .failure(Failure(.internal, "not played", why: "", now: ""))
             case .checkState, .expectWorkers, .checkSource, .rest, .renewSink, .housekeep, .lookAtLookups, .lookAtSink, .setState: return .success(.done)
             }
         }
@@ -174,5 +181,86 @@ struct JobMachineTests {
     func `a job that is drained while the outside is away ends as what it was asked to be`(state: JobState) throws {
         let end = try #require(try endAfterWaiting(.drain(state)))
         #expect(end.state == state && end.reason?.code == .databaseUnreachable)
+    }
+
+    // MARK: the topic
+
+    private func ran(_ reason: Failure) -> JobAnswer {
+        .ran(RanBatch(result: .failure(reason), partsWithRows: [], homes: TaskPlacement()))
+    }
+
+    @Test func `a topic that was made again before the first batch was done is refused by name`() throws {
+        var life = try Life(position: 0)
+        let range = OffsetRange(topic: "t", partition: 0, from: 0, until: 10)
+        life.log.openPlan = MadeJob.plan(life.job, batch: 1, ranges: [range], taskCounts: [1], topicIDs: ["t": "old"])
+        life.topicIDs = ["t": "new"]
+        let refused = life.live(until: isRun)
+        #expect(refused == nil && life.machine.failure?.code == .topicRecreated)
+        life.topicIDs = ["t": "old"]
+        life.machine = JobMachine(name: "made", options: LoopOptions())
+        let goesOn = life.live(until: isRun)
+        #expect(goesOn != nil)
+    }
+
+    @Test func `a batch of which reading stands still asks for its topic before it runs again`() throws {
+        var life = try Life(position: 0)
+        let first = life.live(until: isRun)
+        #expect(first != nil)
+        life.machine.answer(.success(ran(Failure(.readTimeout, "reading stands still", why: "made so", now: "wait"))), life.moment)
+        func isCheck(_ ask: JobAsk) -> Bool { if case .checkSource = ask { true } else { false } }
+        let next = life.live { isRun($0) || isCheck($0) }
+        #expect(next.map(isCheck) == true)
+        life.machine.answer(.success(.done), life.moment)
+        let again = life.live { isRun($0) || isCheck($0) }
+        #expect(again.map(isRun) == true)
+    }
+
+    @Test func `whoever finds another topic names the batches that were done since it was known to be ours`() throws {
+        var life = try Life(position: 0)
+        life.topicIDs = ["t": "old"]
+        guard case .run(let run)? = life.live(until: isRun) else { return #expect(Bool(false), "nothing was run") }
+        let asked = life.machine.beginSourceCheck(reached: [:], isDoubtful: false, nowMillis: life.now)
+        let answered = life.machine.sourceAnswered(SourceAnswer(topicID: "old", ends: [Self.partition: 100]), nowMillis: life.now)
+        #expect(asked == .ask && answered == .pass)
+        let finished = BatchRunner.Finished(run: run, runMillis: 1, sealMillis: 1)
+        life.machine.answer(.success(.ran(RanBatch(result: .success(finished), partsWithRows: [], homes: TaskPlacement()))), life.moment)
+        let second = life.live(until: isRun)
+        #expect(second != nil && life.log.lastDone?.plan.batch == 1)
+        // A reader is told by its leader.
+        life.machine.answer(.success(ran(Failure(.topicRecreated, "t/0 was truncated", why: "made so", now: "look"))), life.moment)
+        let ended = life.live()
+        #expect(ended == nil && life.machine.failure?.now.contains("batch 1 was DONE since") == true)
+    }
+
+    @Test func `a partition that is added to both topics gets its part in a Kafka sink by another claim`() throws {
+        var life = try Life(position: 100, output: "kafka:out")
+        life.fixedParts = 1
+        func isRest(_ ask: JobAsk) -> Bool { if case .rest = ask { true } else { false } }
+        let resting = life.live(until: isRest)
+        #expect(resting != nil && life.epoch == 1)
+        life.machine.answer(.success(.done), life.moment)
+        life.now += 10_000
+        life.partitions.append(TopicPartition(topic: "t", partition: 1))
+        life.fixedParts = 2
+        let planned = life.live(until: isRun)
+        #expect(planned != nil && life.epoch == 2)
+        #expect(life.appended.last?.ranges.map(\.partition) == [1])
+    }
+
+    // MARK: the end
+
+    @Test func `a job that lost its lease while it waited ends for that reason`() throws {
+        var life = try Life(position: 0)
+        func isEnds(_ ask: JobAsk) -> Bool { if case .ends = ask { true } else { false } }
+        let first = life.live(until: isEnds)
+        life.machine.answer(.failure(Self.away), life.moment)
+        let second = life.live(until: isEnds)
+        #expect(first != nil && second != nil)
+        // Whoever is asked to stop waits for ten seconds at most; who lost the lease has nothing to wait for.
+        life.now += 20_000
+        life.machine.hear(.lost(Failure(.leaseLost, "the lease is lost", why: "made so", now: "nothing")))
+        life.machine.answer(.failure(Self.away), life.moment)
+        let ended = life.live()
+        #expect(ended == nil && life.machine.failure?.code == .leaseLost)
     }
 }

@@ -227,8 +227,10 @@ package struct BatchRun: Sendable {
     mutating func place(_ members: [Member]) -> [Action] {
         guard !unplaced.isEmpty, members.contains(where: { !$0.isAvoided }), hunt == nil, !isOver else { return [] }
         let waiting = unplaced.filter(tracker.isCurrent)
-        unplaced = []
-        return carryOut([.launch(waiting)], members)
+        // While nobody was there its sources may have been lost: a merge waits until they are made again.
+        let ready = waiting.filter { $0.stage == 0 || tracker.hasSources }
+        unplaced = waiting.filter { !ready.contains($0) }
+        return ready.isEmpty ? [] : carryOut([.launch(ready)], members)
     }
 
     // MARK: actions

@@ -186,6 +186,9 @@ package struct StageTracker {
         }
     }
 
+    /// Whether everything that the last stage reads is there.
+    package var hasSources: Bool { stages[0].allSucceeded }
+
     package func isCurrent(_ attempt: Attempt) -> Bool {
         guard phase != .over, stages.indices.contains(attempt.stage),
             stages[attempt.stage].parts.indices.contains(attempt.part)

@@ -115,5 +115,6 @@ extension SinkVerdict.Facts {
             job: record.name, place: "\(maskedAddress(address)) \(table.name)", begun: try catalog.begunTables(record.jobID).first,
             sight: try sink.sight(identity), seals: seals, open: open, last: last,
             replacesRows: sinkReplacesRows(address: address, table: table))
+        keepsNewest = table.mode == .keyedUpsert && sinkTopic(address) == nil
     }
 }

@@ -38,7 +38,7 @@ extension JobLoop {
         switch SinkVerdict.decide(facts) {
         case .goOn: return
         case .refuse(let failure): machine.hear(sinkDiffers: "\(failure.what): \(failure.why)")
-        case .begin, .runAgain: machine.hear(sinkDiffers: "the sink is not as the log says")
+        case .begin, .runAgain, .writeAnew: machine.hear(sinkDiffers: "the sink is not as the log says")
         }
     }
 

@@ -23,8 +23,6 @@ package final class JobLoop {
     private var source: JobSource?
     var gate: StateGate?
     private var heard = JobWish.run
-    private var identity: SourceIdentity?
-    private var tailTurn = 0
     private var lookupFiles: LookupFiles?
     private var bytesPerOffset: Double?
 
@@ -134,7 +132,9 @@ package final class JobLoop {
             return .done
         case .run(let run): return .ran(runBatch(run))
         case .writeAgain(let batch):
-            try withSink { try delivery().again(batch, sinkIdentity(), table: job().graph.sink, in: $0) }
+            try withSink {
+                try delivery().again(batch, sinkIdentity(), table: job().graph.sink, in: $0, leavesGaps: options.repair != nil)
+            }
             return .done
         case .repair(let plan):
             return .repaired(try withSink { try delivery().repair(plan, sinkIdentity(), table: job().graph.sink, in: $0) })
@@ -229,7 +229,6 @@ package final class JobLoop {
         job.isChanged = isChanged
         source?.drain()
         source = try JobSource(job, control: control)
-        identity = nil
         control.show { $0.jobID = record.jobID }
         return .loaded(job, desired: desired)
     }
@@ -292,41 +291,26 @@ package final class JobLoop {
         }
     }
 
-    /// Without an id a record that the log remembers tells, of one partition after the other.
-    private func checkTail(_ asked: inout SourceIdentity) throws -> Failure? {
-        let known = machine.positions.values.filter { $0.tailHash != nil }.sorted { $0.topicPartition < $1.topicPartition }
-        guard !known.isEmpty else { return nil }
-        tailTurn += 1
-        let position = known[tailTurn % known.count]
-        guard let offset = position.tailOffset,
-            let hash = try TailRecord.hash(required(source).job.settings.kafka, position.topicPartition, offset: offset)
-        else { return nil }
-        return asked.tail(of: position, isEqual: hexadecimal(hash) == position.tailHash)
-    }
-
     /// Returns when the topic is known to be the one that was read (protocol 6).
     /// - Parameter reached: the ends of what was read and is not sealed.
     private func checkSource(reached: [TopicPartition: Int64], isDoubtful: Bool) throws {
         let source = try required(source)
-        let topic = source.job.settings.topic
-        var asked = identity ?? SourceIdentity(topic: topic, topicID: machine.topicID, lastDone: machine.lastBatch)
-        defer { identity = asked }
-        asked.batchDone(machine.lastBatch)
-        var mustAsk = isDoubtful
-        while mustAsk || asked.isDue(nowMillis: steadyMillis()) {
-            mustAsk = false
-            let answer = try source.queries.identity(of: topic, machine.positions.keys.sorted())
-            switch asked.answered(
-                answer, positions: Array(machine.positions.values), reached: reached, nowMillis: steadyMillis())
-            {
-            case .same: return
-            case .unknown:
-                if let failure = try checkTail(&asked) { throw failure }
-                return
-            case .askAgain(let millis): rest(millis)
-            case .other(let failure): throw failure
+        var step = machine.beginSourceCheck(reached: reached, isDoubtful: isDoubtful, nowMillis: steadyMillis())
+        while true {
+            switch step {
+            case .pass: return
+            case .stop(let failure): throw failure
+            case .ask:
+                let answer = try source.queries.identity(of: source.job.settings.topic, machine.positions.keys.sorted())
+                step = machine.sourceAnswered(answer, nowMillis: steadyMillis())
+            case .readTail(let partition, let offset):
+                let hash = try TailRecord.hash(source.job.settings.kafka, partition, offset: offset)
+                step = machine.tailRead(hash.map(hexadecimal))
+            case .rest(let millis):
+                rest(millis)
+                if let reason = machine.stopReason ?? control.silence { throw reason }
+                step = .ask
             }
-            if let reason = machine.stopReason ?? control.silence { throw reason }
         }
     }
 

@@ -89,7 +89,7 @@ extension JobMachine {
     }
 
     var canPlanTogether: Bool {
-        guard wish == .run, silence == nil, !decidesAgain, options.redrive == nil, options.repair == nil, !comparesSink, !needsRehash else { return false }
+        guard wish == .run, silence == nil, !decidesAgain, options.redrive == nil, options.repair == nil, !comparesSink, !lacksParts, !needsRehash else { return false }
         guard let targets else { return true }
         let after = positionsAfterFinished
         return !targets.allSatisfy { (after[$0.key]?.position ?? 0) >= $0.value }
@@ -151,6 +151,7 @@ extension JobMachine {
             comparesSink = false
             return takeLeaseAgain("the sink was away: it is compared with the log, under a new epoch")
         }
+        if lacksParts, wish == .run { return claimParts() }
         phase = decidesAgain ? .facts : open == nil ? .idle : .run
     }
 

@@ -10,7 +10,7 @@ import Wire
 
 extension JobMachine {
     mutating func idle(_ moment: Moment) {
-        if open != nil { return phase = .run }
+        if open != nil { return phase = doubtsSource ? .source : .run }
         if case .drain(let state) = wish { return end(state, nil) }
         if options.repair != nil {
             guard let repair else { return end(.stopped, nil) }
@@ -104,7 +104,15 @@ extension JobMachine {
         say(.notice, "partitions added", [("partitions", found.keys.sorted().map(\.description).joined(separator: ","))])
         found = [:]
         arrivedEnds = nil
-        phase = finished == nil ? .ends : .nextEnds
+        if let fixedParts, let job, !job.isStateful { lacksParts = positions.keys.contains { Int($0.partition) >= fixedParts } }
+        if finished != nil { return phase = lacksParts ? .finish : .nextEnds }
+        if lacksParts { claimParts() } else { phase = .ends }
+    }
+
+    /// Where part p of a sink is partition p of the topic, the sink's parts grow with the topic, or the start refuses by name.
+    mutating func claimParts() {
+        lacksParts = false
+        takeLeaseAgain("the topic has more partitions than the sink had parts: it is claimed anew")
     }
 
     /// Cuts the next batch of `ends`: behind a batch that is about to be DONE, or between two.

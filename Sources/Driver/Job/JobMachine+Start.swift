@@ -119,6 +119,10 @@ extension JobMachine {
         options.acceptLoss = false
         options.excluded = []
         comparesSink = false
+        lacksParts = false
+        doubtsSource = false
+        // The decision has compared the topic with the log.
+        sourceCheck.forget()
         // A jump back that no batch followed yet: state and watermark are those of the version that it led to.
         if open == nil, job.isStateful, let version = decision.version ?? facts.log.restored { restore(version) }
         if job.record.kind == .backfill { lastWatermark = nil }
@@ -198,6 +202,6 @@ extension JobMachine {
         open = log.openPlan
         planned = nil
         finished = nil
-        phase = open == nil ? .idle : .run
+        phase = open == nil || doubtsSource ? .idle : .run
     }
 }

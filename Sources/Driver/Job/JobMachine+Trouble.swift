@@ -14,6 +14,8 @@ extension JobMachine {
             return phase = .over
         }
         if case .startAt = phase { found = [:] }
+        // A range that cannot be read to its end may be one of a topic that was made again and is shorter.
+        if case .run = phase, reason.code == .readTimeout { doubtsSource = true }
         // This batch is complete whatever the broker says about the next one; the tick asks again and reports.
         switch phase {
         case .nextEnds, .arrived:
@@ -22,6 +24,8 @@ extension JobMachine {
         default: break
         }
         guard reason.isWeather else { return giveUp(reason) }
+        // Who shall stop waits for nothing, and ends for that reason.
+        if let stop = stopReason { return giveUp(stop) }
         let verdict = patience.failed(
             reason, nowMillis: moment.steadyMillis, isDraining: wish != .run,
             spread: Double(moment.random >> 11) / 9_007_199_254_740_992)
@@ -99,6 +103,7 @@ extension JobMachine {
 
     /// - Parameter state: nil leaves the job's row alone.
     mutating func end(_ state: JobState?, _ reason: Failure?) {
+        let reason = reason.map { sourceCheck.named($0, lastDone: lastBatch) }
         failure = reason?.code == .taskCancelled ? nil : reason
         notes.append(.state(state ?? .failed, reason))
         if let state, epoch > 0 { phase = .ending(state, reason) } else { phase = .over }

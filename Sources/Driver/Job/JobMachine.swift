@@ -62,6 +62,11 @@ package struct JobMachine: Sendable {
     var comparesSink = false
     /// It was compared since the last batch that was done.
     var hasCompared = false
+    /// The topic has partitions that the sink has no part for yet: a claim makes them.
+    var lacksParts = false
+    /// Reading stood still, and nobody has asked since whether the topic is the same.
+    var doubtsSource = false
+    var sourceCheck = SourceCheck()
     var repair: (batches: ClosedRange<BatchNumber>, writes: Bool)?
 
     // What the log holds, as last answered.
@@ -239,6 +244,7 @@ package struct JobMachine: Sendable {
         case (.arrived, .arrived(let ends)): arrived(ends, moment)
         case (.source, .done):
             foundNothing = true
+            doubtsSource = false
             phase = .idle
         case (.startAt, .done): partitionsAdded(moment)
         case (.append, .done):

@@ -112,13 +112,15 @@ package struct StartDecision: Sendable {
         let topic = job.settings.topic
         let last = facts.log.lastDone?.plan
         let accepted = facts.log.jumps.last { $0.topic == topic && $0.topicID != nil }
-        var known = last?.topicIDs[topic]
+        // Before the first batch is done, the one that is planned is all that knows.
+        var known = last?.topicIDs[topic] ?? facts.log.openPlan?.topicIDs[topic]
         if let accepted, accepted.afterBatch >= last?.batch ?? 0 { known = accepted.topicID }
         var isAnother = false
         if let known, let now = facts.topicIDs[topic], known != now {
             guard options.acceptTopic else {
                 throw recreated(
-                    "topic \(topic) was recreated", "its id is \(now), the log up to batch \(last?.batch ?? 0) read \(known)")
+                    "topic \(topic) was recreated",
+                    "its id is \(now), the log up to batch \(last?.batch ?? facts.log.openPlan?.batch ?? 0) knows \(known)")
             }
             try TopicAcceptance.check(
                 topic: topic, positions: positions.values.sorted { $0.topicPartition < $1.topicPartition }, ends: facts.ends,
@@ -196,7 +198,13 @@ package struct StartDecision: Sendable {
         guard let sink = facts.sink else { return }
         guard let order = options.repair else {
             if let refusal = sink.refusal { throw refusal }
-            if case .runAgain(let batches) = SinkVerdict.decide(sink) { writesAgain = batches }
+            switch SinkVerdict.decide(sink) {
+            case .runAgain(let batches): writesAgain = batches
+            case .writeAnew(let batches):
+                claimsAnew = true
+                writesAgain = batches
+            case .begin, .goOn, .refuse: break
+            }
             return
         }
         switch try RepairPlan.decide(sink, order, isTopic: sinkTopic(job.settings.sink) != nil) {

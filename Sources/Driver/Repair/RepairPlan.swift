@@ -54,13 +54,18 @@ package enum RepairPlan: Equatable, Sendable {
                 throw facts.isBehind(batches)
             }
             return .runAgain(batches)
+        case .writeAnew: return .writeAnew(try facts.again(order))
         case .refuse(let failure):
             // Batches are missing that cannot all run again, and a person says from where on: the ones before are given up. That
             // must be all that is wrong with the sink.
             var whole = facts
             whole.canRunFrom = 1
-            guard case .runAgain = SinkVerdict.decide(whole), facts.replacesRows, !isTopic, order.batches != nil else { throw failure }
-            return .runAgain(try facts.again(order))
+            guard facts.replacesRows, !isTopic, order.batches != nil else { throw failure }
+            switch SinkVerdict.decide(whole) {
+            case .runAgain: return .runAgain(try facts.again(order))
+            case .writeAnew: return .writeAnew(try facts.again(order))
+            case .begin, .goOn, .refuse: throw failure
+            }
         }
         guard let asked = order.batches else { return .nothing }
         guard facts.replacesRows, !isTopic else { throw facts.cannotReplace(isTopic: isTopic) }

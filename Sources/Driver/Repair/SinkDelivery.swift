@@ -45,14 +45,22 @@ package struct SinkDelivery {
         return outcome.parts.contains { $0.rows > 0 } ? (logged.plan, outcome) : nil
     }
 
-    /// Seals every part that lacks the batch.
-    package func again(_ batch: BatchNumber, _ identity: SinkIdentity, table: SinkTable, in sink: any Sink) throws {
+    /// Seals every part that lacks the batch, if it holds what the log knows to go before: a sink that was changed once more since it
+    /// was looked at is a fault.
+    /// - Parameter leavesGaps: a person has given batches before it up.
+    package func again(
+        _ batch: BatchNumber, _ identity: SinkIdentity, table: SinkTable, in sink: any Sink, leavesGaps: Bool
+    ) throws {
         guard let (plan, outcome) = try withRows(batch) else { return }
         let parts = try plan.kind == .repair ? repaired(plan, outcome, table) : parts(of: batch)
+        let sealed = try sink.sight(identity)?.parts ?? [:]
+        // What was refused of them then may be taken now.
+        if parts.allSatisfy({ sealed[$0.part].map { $0.batch < batch } ?? true }) { try sink.closeRefused(identity, batches: batch...batch) }
         for part in parts {
-            let found = try sink.sight(identity)?.parts[part.part]
+            let found = sealed[part.part]
             if let found, found.batch > batch { continue }
-            let after: Predecessor = found.map { .seal(batch: $0.batch, digest: $0.digest) } ?? .nothing
+            var after = Predecessor(of: part.part, in: plan)
+            if leavesGaps || after == .unknown { after = found.map { .seal(batch: $0.batch, digest: $0.digest) } ?? .nothing }
             _ = try sink.seal(identity, part: part.part, batch: batch, digest: part.digest, after: after, rows: part.rows)
             Failpoint.reach("repaired")
         }

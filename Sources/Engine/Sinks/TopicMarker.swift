@@ -81,13 +81,14 @@ package struct TopicMarker: Sendable, Hashable {
     /// - Parameters:
     ///   - partitions: how many the topic has now.
     ///   - after: the last batch that the job's log has as done; 0 for a new log.
+    ///   - open: the batch that is planned: behind a claim, so markers were there, and parts may hold it.
     ///   - seals: each part's last seal as the log knows it: what the marker of an adopted part says.
     ///   - isFixed: rows are spread over the parts by their key, so their number may not grow.
     package static func claimed(
-        _ found: [Int: TopicMarker], partitions: Int, after: BatchNumber, seals: [SealMark] = [], isFixed: Bool,
-        adopt: Bool, epoch: Epoch, place: String
+        _ found: [Int: TopicMarker], partitions: Int, after: BatchNumber, open: BatchNumber? = nil, seals: [SealMark] = [],
+        isFixed: Bool, adopt: Bool, epoch: Epoch, place: String
     ) throws(Failure) -> [Int: TopicMarker] {
-        let isUnused = after == 0 && found.values.allSatisfy { $0.batch == 0 }
+        let isUnused = after == 0 && open == nil && found.values.allSatisfy { $0.batch == 0 }
         let known = found[0]?.parts ?? 0
         if known > partitions {
             throw Failure(

@@ -1,9 +1,8 @@
-// One part of a Kafka sink: its producer from batch to batch, what its marker says, and the way back after an error.
+// One part of a Kafka sink: its producer from batch to batch, and what its marker says. Carries out what `TopicRound` decides.
 //
 // While the producer lives, the marker in memory is the truth: nobody else can have moved it without fencing us, and a
-// fenced producer cannot commit. A batch counts as sealed when its marker has been read back. Any trouble (fenced, a commit
-// without an answer, a marker that is not there) ends in the same three steps as a start: a new producer takes the id, the
-// marker is read, the batch is written or recognised. Some rounds of that are made here; then the driver decides.
+// fenced producer cannot commit. Any trouble (fenced, a commit without an answer, a marker that is not there) ends in the same three
+// steps as a start: a new producer takes the id, the marker is read, the batch is written or recognised.
 //
 // Used by one thread at a time, on `thread`.
 
@@ -15,9 +14,6 @@ final class TopicPartWriter: @unchecked Sendable {
     private let encoder: TopicRowEncoder
     private let sink: String
     private var held: (producer: PartitionTransactions, id: JobID, epoch: Epoch, marker: TopicMarker?)?
-
-    /// Two attempts at one part fence each other in turn for a while.
-    private static let mostRounds = 4
 
     init(_ partition: TopicPartition, table: SinkTable, settings: TopicSinkSettings, queries: OffsetQueries) throws {
         self.partition = partition
@@ -35,46 +31,50 @@ final class TopicPartWriter: @unchecked Sendable {
     func seal(
         _ identity: SinkIdentity, batch: BatchNumber, digest: String, after: Predecessor, rows: [Chunk]
     ) throws -> Sealed {
-        try rounds(identity) { producer, found, round in
-            guard let found else { throw missing(identity) }
-            switch try found.step(
-                identity, part: part, batch: batch, digest: digest, after: after, place: place)
-            {
-            case .alreadySealed: return (.alreadySealed, found)
-            case .write: break
-            }
-            var marker = found
-            marker.batch = batch
-            marker.digest = digest
-            try transaction(producer, identity, marker, isFirstRound: round == 1) {
-                for chunk in rows where chunk.selectedCount > 0 { try encoder.encode(chunk, to: producer) }
-            }
-            return (.written, marker)
-        }
+        Sealed(try carryOut(.seal(batch: batch, digest: digest, after: after), identity, rows: rows))
     }
 
     /// Takes the part over and writes `wanted`, with the batch that is really there by then.
     func claim(_ identity: SinkIdentity, _ wanted: TopicMarker, adopt: Bool) throws {
-        try rounds(identity) { producer, found, round in
-            var marker = wanted
-            if var found {
-                if adopt { found.takenBy = nil }
-                try found.check(identity, place: place)
-                marker.batch = found.batch
-                marker.digest = found.digest
-            }
-            try transaction(producer, identity, marker, isFirstRound: round == 1) {}
-            return ((), marker)
-        }
+        _ = try carryOut(.claim(wanted, adopt: adopt), identity, rows: [])
         held = nil
     }
 
-    private func transaction(
-        _ producer: PartitionTransactions, _ identity: SinkIdentity, _ marker: TopicMarker, isFirstRound: Bool,
-        rows: () throws -> Void
-    ) throws {
+    private func carryOut(_ order: TopicRound.Order, _ identity: SinkIdentity, rows: [Chunk]) throws -> SealOutcome {
+        var round = TopicRound(order, identity, part: part, place: place)
+        var step = TopicRound.Step.open
+        do {
+            while true {
+                do {
+                    switch step {
+                    case .open: step = round.opened(try opened(identity))
+                    case .write(let marker):
+                        try write(rows, marker, identity, isFirstRound: round.number == 1)
+                        step = round.written()
+                    case .look:
+                        step = round.looked(try lookBack(identity))
+                        if case .open = step { inDoubt(identity, "a commit was answered and its marker is not there") }
+                    case .done(let outcome, let marker):
+                        held?.marker = marker
+                        return outcome
+                    case .missing: throw missing(identity)
+                    case .fail(let reason): throw reason
+                    }
+                } catch let trouble as TransactionTrouble {
+                    step = round.troubled(trouble.failure)
+                    if case .open = step { inDoubt(identity, trouble.failure.why) }
+                }
+            }
+        } catch {
+            drop()
+            throw error
+        }
+    }
+
+    private func write(_ rows: [Chunk], _ marker: TopicMarker, _ identity: SinkIdentity, isFirstRound: Bool) throws {
+        guard let producer = held?.producer else { preconditionFailure("a transaction is begun before its id is taken") }
         try producer.begin()
-        try rows()
+        for chunk in rows where chunk.selectedCount > 0 { try encoder.encode(chunk, to: producer) }
         try producer.stored()
         // Saves the time limit of the next call; in a later round that limit alone decides.
         if isFirstRound && producer.hasLostConnection { throw producer.lostConnection }
@@ -83,48 +83,20 @@ final class TopicPartWriter: @unchecked Sendable {
         Failpoint.reach("topic-written")
         try producer.commit()
         Failpoint.reach("topic-committed")
-        try confirm(identity, marker)
     }
 
-    /// Whether the marker is there for everybody. Kafka answers a commit when it has decided it, before the partitions
-    /// know; if it loses its way in between (KAFKA-20734), the rows are not there, and nobody may have been told so.
-    private func confirm(_ identity: SinkIdentity, _ marker: TopicMarker) throws {
+    /// The marker behind a commit. A coordinator that does not tell it leaves the commit in doubt.
+    private func lookBack(_ identity: SinkIdentity) throws -> TopicMarker? {
         do {
-            let found = try self.marker(identity)
-            guard found != marker else { return }
-            throw TransactionTrouble(
-                failure: Failure(
-                    .kafkaTransient, "a transaction on \(partition) was committed and is not there",
-                    why: found.map { "the marker says batch \($0.batch), epoch \($0.epoch)" } ?? "there is no marker",
-                    now: "nothing; another producer takes over"))
-        } catch let failure as Failure where failure.code == .kafkaTransient {
-            throw TransactionTrouble(failure: failure)
-        }
+            return try marker(identity)
+        } catch let failure as Failure where failure.code == .kafkaTransient { throw TransactionTrouble(failure: failure) }
     }
 
-    /// Runs `body` with the part's producer and marker; after trouble, again with new ones.
-    private func rounds<Answer>(
-        _ identity: SinkIdentity, _ body: (PartitionTransactions, TopicMarker?, Int) throws -> (Answer, TopicMarker)
-    ) throws -> Answer {
-        var round = 1
-        while true {
-            do {
-                let (producer, marker) = try opened(identity)
-                let (answer, left) = try body(producer, marker, round)
-                held = (producer, identity.jobID, identity.epoch, left)
-                return answer
-            } catch let trouble as TransactionTrouble {
-                drop()
-                guard round < Self.mostRounds else { throw trouble.failure }
-                Log.notice(
-                    "transaction in doubt",
-                    [("partition", "\(partition)"), ("job", identity.job), ("why", trouble.failure.why), ("then", "its marker is read again")])
-                round += 1
-            } catch {
-                drop()
-                throw error
-            }
-        }
+    private func inDoubt(_ identity: SinkIdentity, _ why: String) {
+        drop()
+        Log.notice(
+            "transaction in doubt",
+            [("partition", "\(partition)"), ("job", identity.job), ("why", why), ("then", "its marker is read again")])
     }
 
     private func drop() {
@@ -132,10 +104,10 @@ final class TopicPartWriter: @unchecked Sendable {
         held = nil
     }
 
-    /// The part's producer and the marker that holds while it lives.
-    private func opened(_ identity: SinkIdentity) throws -> (PartitionTransactions, TopicMarker?) {
+    /// Holds the part's producer, and tells the marker that stands while it lives.
+    private func opened(_ identity: SinkIdentity) throws -> TopicMarker? {
         if let held, held.id == identity.jobID, held.epoch == identity.epoch, !held.producer.hasLostConnection {
-            return (held.producer, held.marker)
+            return held.marker
         }
         held = nil
         let producer = try PartitionTransactions(
@@ -156,7 +128,7 @@ final class TopicPartWriter: @unchecked Sendable {
             found = try marker(identity)
         }
         held = (producer, identity.jobID, identity.epoch, found)
-        return (producer, found)
+        return found
     }
 
     /// What an open transaction of this id comes to is known at once, or Kafka has forgotten it.

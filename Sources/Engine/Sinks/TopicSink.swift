@@ -88,8 +88,8 @@ package final class TopicSink: ParallelSink {
             try marker.check(identity, place: place)
         }
         let wanted = try TopicMarker.claimed(
-            found, partitions: partitions, after: claim.after, seals: claim.seals, isFixed: table.mode == .keyedUpsert, adopt: adopt,
-            epoch: identity.epoch, place: place)
+            found, partitions: partitions, after: claim.after, open: claim.open, seals: claim.seals,
+            isFixed: table.mode == .keyedUpsert, adopt: adopt, epoch: identity.epoch, place: place)
         for other in others { try take(other, from: identity) }
         try write(wanted, identity, adopt: adopt)
         claimedParts = wanted.count

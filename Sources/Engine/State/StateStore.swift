@@ -2,8 +2,9 @@
 //
 // A state file is an encoded chunk (keys + accumulators), named by version, key groups, attempt and content digest, so
 // two attempts never write the same name with other content, and a file once named by a manifest never changes. It is
-// written to a temporary name, synced, renamed, and its directory synced, before the task reports it. So what a DONE
-// row's manifest names is always there and whole; what no kept manifest names is garbage and is swept.
+// written to a temporary name, synced, renamed, and its directory synced, before the task reports it (`StatePut`; the simulator cuts the
+// power between any two steps). So what a DONE row's manifest names is always there and whole; what no kept manifest names is garbage
+// and is swept.
 //
 // Small deltas never come here: they travel in the report and are stored with DONE (protocol 5).
 //
@@ -14,6 +15,20 @@
 // retried (the page may be lost); the digest is verified on every read.
 
 import Foundation
+import Synchronization
+
+/// What makes a state file durable, in this order; who does it may die between any two, and the host's power may go.
+package enum StatePut: CaseIterable, Sendable {
+    /// The job's own, in the place's root.
+    case makeFolder
+    /// The folder's name must last as long as what is in it, whoever made it: once in each process.
+    case syncRoot
+    /// Under a name of its own.
+    case write
+    case sync
+    case rename
+    case syncFolder
+}
 
 /// A place for state files.
 package struct StateStore: Sendable {
@@ -33,11 +48,23 @@ package struct StateStore: Sendable {
 
     /// Makes the place: once, by who knows that nothing is in it yet.
     package func makeRoot() throws {
+        var made: [String] = []
+        var path = directory
+        while !FileManager.default.fileExists(atPath: path) {
+            made.append(path)
+            path = Self.parent(path)
+        }
         do {
             try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         } catch {
             throw unreachable("could not make \(directory)", "\(error.localizedDescription)")
         }
+        for path in made { try syncDirectory(Self.parent(path)) }
+    }
+
+    private static func parent(_ path: String) -> String {
+        let parent = (path as NSString).deletingLastPathComponent
+        return parent.isEmpty ? "." : parent
     }
 
     /// - Throws: `stateUnreachable` where the place is not there.
@@ -58,40 +85,63 @@ package struct StateStore: Sendable {
     /// Writes `bytes` durably under `name`.
     package func put(_ jobID: JobID, name: String, bytes: [UInt8]) throws {
         let folder = folder(jobID)
-        if mkdir(folder, 0o755) != 0, errno != EEXIST {
+        let path = folder + "/" + name
+        let temporary = path + ".\(getpid()).\(hexadecimal(UInt64.random(in: 0...UInt64.max))).tmp"
+        var descriptor: Int32 = -1
+        do {
+            for step in StatePut.allCases {
+                switch step {
+                case .makeFolder: try makeFolder(folder)
+                case .syncRoot:
+                    if Self.lasting.withLock({ $0.contains(folder) }) { continue }
+                    try syncDirectory(directory)
+                    Self.lasting.withLock { _ = $0.insert(folder) }
+                case .write: descriptor = try write(bytes, to: temporary)
+                case .sync: guard fsync(descriptor) == 0 else { throw systemFailure("could not sync state file \(temporary)") }
+                case .rename:
+                    let closed = close(descriptor)
+                    descriptor = -1
+                    guard closed == 0, rename(temporary, path) == 0 else { throw systemFailure("could not name state file \(path)") }
+                case .syncFolder: try syncDirectory(folder)
+                }
+            }
+        } catch {
+            if descriptor >= 0 { close(descriptor) }
+            unlink(temporary)
+            throw error
+        }
+    }
+
+    /// Folders whose names this process has synced.
+    private static let lasting = Mutex<Set<String>>([])
+
+    private func makeFolder(_ folder: String) throws {
+        if mkdir(folder, 0o755) == 0 {
+            Self.lasting.withLock { _ = $0.remove(folder) }
+        } else if errno != EEXIST {
             let number = errno
             try requireRoot()
             errno = number
             throw systemFailure("could not make \(folder)")
         }
-        let path = folder + "/" + name
-        let temporary = path + ".\(getpid()).\(hexadecimal(UInt64.random(in: 0...UInt64.max))).tmp"
+    }
+
+    /// - Returns: the file's descriptor.
+    private func write(_ bytes: [UInt8], to temporary: String) throws -> Int32 {
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw systemFailure("could not create state file \(temporary)") }
         var written = 0
         while written < bytes.count {
-            let n = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress! + written, bytes.count - written) }
+            let n = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress! + written, bytes.count - written) }
             if n < 0 && errno == EINTR { continue }
             guard n > 0 else {
                 let failure = systemFailure("could not write state file \(temporary)")
                 close(descriptor)
-                unlink(temporary)
                 throw failure
             }
             written += n
         }
-        guard fsync(descriptor) == 0 else {
-            let failure = systemFailure("could not sync state file \(temporary)")
-            close(descriptor)
-            unlink(temporary)
-            throw failure
-        }
-        guard close(descriptor) == 0, rename(temporary, path) == 0 else {
-            let failure = systemFailure("could not name state file \(path)")
-            unlink(temporary)
-            throw failure
-        }
-        try syncDirectory(folder)
+        return descriptor
     }
 
     /// Reads the file that `file` names and checks its digest.

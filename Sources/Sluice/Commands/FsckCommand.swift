@@ -197,6 +197,10 @@ private struct JobCheck {
             add(
                 "sink", .fault, "it lacks rows of batches \(batches.lowerBound) to \(batches.upperBound)",
                 now: "`sluice repair \(record.name)`, or the job's next start, writes them again")
+        case .writeAnew(let batches):
+            add(
+                "sink", .fault, "its parts are of different moments, and one lacks rows that others have newer ones of",
+                now: "`sluice repair \(record.name)`, or the job's next start, writes batches \(batches.lowerBound) to \(batches.upperBound) again")
         case .refuse(let failure): add("sink", .fault, "\(failure.what): \(failure.why)", now: failure.now)
         }
         let parts = facts.sight?.parts.count ?? 0

@@ -65,6 +65,7 @@ import Testing
         var found: [Int: (batch: BatchNumber, parts: Int)]
         var partitions = 3
         var after: BatchNumber = 0
+        var open: BatchNumber?
         var isFixed = false
         var adopt = false
         var batches: [Int: BatchNumber]?
@@ -77,6 +78,9 @@ import Testing
         ClaimCase(testDescription: "one is lost", found: [0: (5, 3), 1: (5, 3)], after: 4),
         ClaimCase(testDescription: "the first is lost", found: [1: (5, 3), 2: (5, 3)], after: 4),
         ClaimCase(testDescription: "one is lost before the first batch is done", found: [0: (1, 3), 1: (0, 3)]),
+        ClaimCase(testDescription: "one is lost while the first batch is planned", found: [1: (0, 3), 2: (0, 3)], open: 1),
+        ClaimCase(testDescription: "all are lost while the first batch is planned", found: [:], open: 1),
+        ClaimCase(testDescription: "all are there while the first batch is planned", found: [0: (1, 2), 1: (0, 2)], partitions: 2, open: 1, batches: [0: 1, 1: 0]),
         ClaimCase(testDescription: "all are lost", found: [:], after: 4),
         ClaimCase(testDescription: "all are lost and accepted", found: [:], after: 4, adopt: true, batches: [0: 4, 1: 4, 2: 4]),
         ClaimCase(testDescription: "the topic has grown", found: [0: (5, 2), 1: (5, 2)], after: 5, batches: [0: 5, 1: 5, 2: 5]),
@@ -88,7 +92,7 @@ import Testing
         let found = row.found.mapValues { TopicMarker(batch: $0.batch, epoch: 1, digest: "", parts: $0.parts) }
         do throws(Failure) {
             let markers = try TopicMarker.claimed(
-                found, partitions: row.partitions, after: row.after, isFixed: row.isFixed, adopt: row.adopt, epoch: 9,
+                found, partitions: row.partitions, after: row.after, open: row.open, isFixed: row.isFixed, adopt: row.adopt, epoch: 9,
                 place: "kafka:t")
             #expect(markers.mapValues(\.batch) == row.batches)
             #expect(markers.values.allSatisfy { $0.epoch == 9 && $0.parts == markers.count })

@@ -1,0 +1,56 @@
+// The lease of a made driver, taken and renewed at the made catalog; what the answers mean is the product's `LeaseWatch`.
+
+import Driver
+import Engine
+
+extension MadeDriver {
+    func lease() {
+        let (world, holder, born) = (self.world, self.holder, incarnation)
+        world.network.call(
+            world, from: place, to: .outside, lost: MadeCatalog.away,
+            {
+                world.catalog.isUp ? .success(.lease(world.catalog.acquire(holder, now: world.nowMillis))) : .failure(MadeCatalog.away)
+            }
+        ) { [unowned self] (result: Result<JobAnswer, Failure>) in
+            if case .success(.lease(.acquired(let epoch))) = result, born == incarnation {
+                watch = LeaseWatch(now: world.nowMillis)
+                machine?.hear(CatalogClock(millis: Scenario.epochMillis + world.nowMillis, steadyNanos: moment.steadyNanos))
+                keep(epoch)
+            }
+            answer(result, to: born)
+        }
+    }
+
+    func keep(_ epoch: Epoch) {
+        later(1000) { [unowned self] in
+            guard machine?.epoch == epoch || machine?.epoch == 0 || (machine?.epoch ?? 0) < epoch, watch != nil else { return }
+            let (world, holder, born) = (self.world, self.holder, incarnation)
+            world.network.call(
+                world, from: place, to: .outside, lost: MadeCatalog.away,
+                {
+                    world.catalog.isUp
+                        ? .success(world.catalog.renew(holder, epoch: epoch, now: world.nowMillis)) : .failure(MadeCatalog.away)
+                }
+            ) { [unowned self] (result: Result<Bool, Failure>) in
+                guard incarnation == born else { return }
+                later { [unowned self] in
+                    let isOurs: Bool? = if case .success(let ours) = result { ours } else { nil }
+                    heard(watch?.renewed(isOurs: isOurs, now: world.nowMillis) ?? .held, epoch)
+                }
+            }
+        }
+    }
+
+    func heard(_ verdict: LeaseWatch.Verdict, _ epoch: Epoch) {
+        guard machine?.epoch ?? 0 <= epoch else { return }
+        let lost = Failure(.leaseLost, "the lease is lost", why: "\(verdict)", now: "nothing")
+        switch verdict {
+        case .held, .waiting: return keep(epoch)
+        case .taken: machine?.hear(.lost(lost))
+        case .silent:
+            watch = nil
+            machine?.leaseFellSilent(lost)
+        }
+        if let reason = machine?.stopReason, run != nil { step(.stop(reason)) }
+    }
+}
