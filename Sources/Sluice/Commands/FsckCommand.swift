@@ -161,7 +161,6 @@ private struct JobCheck {
         let settings = try EngineSettings(record.settings, source: graph.source)
         let marks = try catalog.sealsSoFar(record.jobID)
         let last = try catalog.lastDone(record.jobID)?.plan.batch ?? 0
-        let open = try catalog.openPlan(record.jobID)?.plan.batch
         if let path = settings.sink.hasPrefix("sqlite:") ? String(settings.sink.dropFirst("sqlite:".count)) : nil,
             !FileManager.default.fileExists(atPath: path)
         {
