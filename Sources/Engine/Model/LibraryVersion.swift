@@ -39,7 +39,7 @@ package struct LibraryVersion: Sendable, Hashable {
     /// The file whose mapping into this process holds the function.
     private static func file(of symbol: String) -> String? {
         guard let process = dlopen(nil, RTLD_NOW), let function = dlsym(process, symbol),
-            let maps = mappings()
+            let maps = kernelText("/proc/self/maps")
         else { return nil }
         let address = UInt(bitPattern: function)
         for line in maps.split(separator: "\n") {
@@ -49,22 +49,6 @@ package struct LibraryVersion: Sendable, Hashable {
             return line.firstIndex(of: "/").map { String(line[$0...]) }
         }
         return nil
-    }
-
-    /// The kernel's list, read to its end: it claims to be empty when it is asked for its size.
-    private static func mappings() -> String? {
-        let descriptor = open("/proc/self/maps", O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var text: [UInt8] = []
-        var piece = [UInt8](repeating: 0, count: 1 << 16)
-        while true {
-            let count = read(descriptor, &piece, piece.count)
-            if count < 0 && errno == EINTR { continue }
-            if count <= 0 { break }
-            text += piece[..<count]
-        }
-        return String(decoding: text, as: UTF8.self)
     }
 
     /// `/usr/lib/libavro.so.23.0.0` is version 23.0.0.

@@ -22,7 +22,7 @@ package struct BenchMachine: Encodable {
     var runs: Int
 
     init(broker: String, directory: String, runs: Int) {
-        processor = Self.processor(inList: ProcessTree.read("/proc/cpuinfo") ?? "")
+        processor = Self.processor(inList: kernelText("/proc/cpuinfo") ?? "")
         cores = ProcessInfo.processInfo.activeProcessorCount
         memoryBytes = ProcessInfo.processInfo.physicalMemory
         var name = utsname()
@@ -47,7 +47,7 @@ package struct BenchMachine: Encodable {
 
     /// Processor time since the machine's start that it was ready to use and a hypervisor gave to others, in milliseconds.
     static func stolenMillis() -> Double {
-        Double(stolenTicks(inStat: ProcessTree.read("/proc/stat") ?? "")) * 1000 / Double(sysconf(Int32(_SC_CLK_TCK)))
+        Double(stolenTicks(inStat: kernelText("/proc/stat") ?? "")) * 1000 / Double(sysconf(Int32(_SC_CLK_TCK)))
     }
 
     /// The eighth number of the line of all processors; 0 where there is none.

@@ -18,14 +18,14 @@ package enum ProcessTree {
         var found: [Int32] = []
         for task in tasks {
             // A thread may end between the two looks; then its children stand in another thread's list.
-            guard let text = read("/proc/\(pid)/task/\(task)/children") else { continue }
+            guard let text = kernelText("/proc/\(pid)/task/\(task)/children") else { continue }
             found += children(inList: text)
         }
         return found.sorted()
     }
 
     package static func peakResidentBytes(of pid: Int32) throws -> Int64 {
-        guard let status = read("/proc/\(pid)/status"), let peak = peakResidentBytes(inStatus: status) else {
+        guard let status = kernelText("/proc/\(pid)/status"), let peak = peakResidentBytes(inStatus: status) else {
             throw gone(pid)
         }
         return peak
@@ -33,7 +33,7 @@ package enum ProcessTree {
 
     /// Processor time of all threads, in user and in kernel, in milliseconds; the kernel counts in steps of 10.
     package static func cpuMillis(of pid: Int32) throws -> Double {
-        guard let stat = read("/proc/\(pid)/stat"), let ticks = cpuTicks(inStat: stat) else { throw gone(pid) }
+        guard let stat = kernelText("/proc/\(pid)/stat"), let ticks = cpuTicks(inStat: stat) else { throw gone(pid) }
         return Double(ticks) * 1000 / Double(sysconf(Int32(_SC_CLK_TCK)))
     }
 
@@ -58,22 +58,6 @@ package enum ProcessTree {
             return kibibytes * 1024
         }
         return nil
-    }
-
-    /// Read to its end: the kernel makes these files while they are read, and they claim to be empty.
-    static func read(_ path: String) -> String? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var text: [UInt8] = []
-        var piece = [UInt8](repeating: 0, count: 1 << 14)
-        while true {
-            let count = Foundation.read(descriptor, &piece, piece.count)
-            if count < 0 && errno == EINTR { continue }
-            if count < 0 { return nil }
-            if count == 0 { return String(decoding: text, as: UTF8.self) }
-            text += piece[..<count]
-        }
     }
 
     private static func gone(_ pid: Int32) -> Failure {
