@@ -20,7 +20,10 @@ import Testing
         let results = try #require((report as? [String: Any])?["results"] as? [[String: Any]])
         #expect(
             results.compactMap { $0["name"] as? String }
-                == ["campaign-views-avro", "campaign-views-avro, processor time", "campaign-views-avro, bare loop", "campaign-views-json"])
+                == [
+                    "campaign-views-avro", "campaign-views-avro, processor time", "campaign-views-avro, bare loop", "campaign-views-avro, cores in use",
+                    "campaign-views-json",
+                ])
     }
 
     @Test func `without a real Kafka the bench says what it needs`() throws {

@@ -87,20 +87,20 @@ package final class BenchPlace {
     }
 
     /// A new topic that holds `events` events.
-    func traffic(_ what: String, events: Int) throws -> (topic: String, meanBytes: Double) {
-        let summary = try send(Self.traffic(events: events), to: what, adsPath: adsPath)
+    func traffic(_ what: String, events: Int, partitions: Int = partitions) throws -> (topic: String, meanBytes: Double) {
+        let summary = try send(Self.traffic(events: events), to: what, adsPath: adsPath, partitions: partitions)
         return (summary.topic, Double(summary.counts.bytes) / Double(max(1, summary.counts.events)))
     }
 
     /// Sends traffic to a new topic.
     func send(
-        _ traffic: AdTraffic, to what: String, compression: String? = nil, adsPath: String? = nil
+        _ traffic: AdTraffic, to what: String, compression: String? = nil, adsPath: String? = nil, partitions: Int = partitions
     ) throws -> GenerateSummary {
         let topic = try newTopic(what)
         var kafka = kafka
         if let compression { kafka.properties["compression.type"] = compression }
         let request = GenerateRequest(
-            kafka: kafka, topic: topic, partitions: Self.partitions, traffic: traffic,
+            kafka: kafka, topic: topic, partitions: partitions, traffic: traffic,
             adsPath: adsPath ?? "\(directory)/\(what).csv")
         return try TrafficRun.run(request) { _ in try stop.check() }
     }

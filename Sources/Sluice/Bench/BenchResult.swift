@@ -25,6 +25,7 @@ package struct Spread: Sendable, Hashable {
 package struct BenchResult: Sendable, Encodable {
     package enum Unit: String, Sendable, Encodable {
         case millis = "ms"
+        case nanos = "ns"
         case mebibytes = "MiB"
         case cores
         case times

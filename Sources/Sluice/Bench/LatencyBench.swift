@@ -25,9 +25,9 @@ struct LatencyBench {
     static let warmupSeconds = 8
 
     enum Budget {
-        static let medianMillis = 20.0
-        static let tailMillis = 100.0
-        static let cores = 0.15
+        static let medianMillis = 12.0
+        static let tailMillis = 40.0
+        static let cores = 0.12
     }
 
     /// One run's numbers, by name, in the order in which they are shown.

@@ -8,7 +8,9 @@
 //            three events are no views and make no row: those batches are the empty ones that are judged. Work is
 //            planning, running and sealing; the catalog's commit is mostly its fsync and stands apart. "planned to
 //            done" is the clock's view of the same batch and holds also what no step counts, the fsync of the plan.
-//   memory   high-water mark of each process when the backlog is done, small and large: the budget holds for both
+//   memory   high-water mark of each process when the backlog is done, small, large and over 1,000 partitions: the budget
+//            holds for all
+//   decoder  the Avro program alone, in this process, on chunks as a worker has them
 //
 // It does not measure the speed of rows.
 
@@ -27,6 +29,7 @@ struct OverheadBench {
 
     static let smallEvents = 10_000
     static let singles = 100
+    static let manyPartitions = 1000
     /// Batches that warm up connections, caches and the workers' states.
     static let warmups = 10
 
@@ -36,7 +39,9 @@ struct OverheadBench {
         static let workMillis = 5.0
         static let workInProcessMillis = 2.0
         static let driverMebibytes = 64.0
-        static let workerMebibytes = 96.0
+        /// 48 MB.
+        static let workerMebibytes = 48e6 / 1_048_576
+        static let decodingNanos = 30.0
     }
 
     func run() throws -> [BenchResult] {
@@ -44,7 +49,7 @@ struct OverheadBench {
         let small = try place.traffic("small", events: Self.smallEvents)
         var found = try start(topic: small.topic)
         found += try batches()
-        found += try memory(topic: small.topic, events: Self.smallEvents)
+        found += try memory(topic: small.topic, "\(grouped(Int64(Self.smallEvents))) events waiting", events: Self.smallEvents)
         let large = fitting(largeEvents, meanBytes: small.meanBytes)
         if large < largeEvents {
             note(
@@ -52,7 +57,13 @@ struct OverheadBench {
                     + "\(grouped(Int64(large)))")
         }
         progress("sending \(grouped(Int64(large))) events")
-        found += try memory(topic: try place.traffic("large", events: large).topic, events: large)
+        found += try memory(topic: try place.traffic("large", events: large).topic, "\(grouped(Int64(large))) events waiting", events: large)
+        if !place.isEmbedded {
+            progress("sending \(grouped(Int64(large))) events to \(grouped(Int64(Self.manyPartitions))) partitions")
+            let wide = try place.traffic("wide", events: large, partitions: Self.manyPartitions).topic
+            found += try memory(topic: wide, "\(grouped(Int64(Self.manyPartitions))) partitions", events: large)
+        }
+        found.append(try DecoderBench.result(below: Budget.decodingNanos))
         return found
     }
 
@@ -141,9 +152,8 @@ struct OverheadBench {
 
     // MARK: memory
 
-    private func memory(topic: String, events: Int) throws -> [BenchResult] {
+    private func memory(topic: String, _ waiting: String, events: Int) throws -> [BenchResult] {
         var (driver, worker): ([Double], [Double]) = ([], [])
-        let waiting = "\(grouped(Int64(events))) events waiting"
         try alternate("memory, \(waiting)", [workers]) { workers in
             let run = try place.run(topic: topic, workers: workers, ["--interval", "0", "--poll", "5ms"])
             defer { run.end() }

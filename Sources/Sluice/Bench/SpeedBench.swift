@@ -60,6 +60,12 @@ struct SpeedBench {
                     name: one.name + ", bare loop", unit: one.unit, baselineName: "fetching, 2 processes", baseline: base,
                     ours: mine, demand: .atLeast(least), expected: one.target.expectedBare))
         }
+        if let least = one.target.coresAtLeast, let all = Spread([100]), let mine = Spread(ours.compactMap { $0.coresInUse.map { $0 * 100 } }) {
+            results.append(
+                SpeedResult(
+                    name: one.name + ", cores in use", unit: .percent, baselineName: "all cores", baseline: all, ours: mine,
+                    demand: .atLeast(least), expected: least))
+        }
         return results
     }
 }

@@ -144,6 +144,8 @@ final class SpeedPlace {
     func job(_ job: String, _ wanted: BenchTopic, maxBatchRecords: Int? = nil, _ extra: [String]) throws -> JobRun {
         let made = try topic(wanted)
         let before = Self.childrenCPUNanos()
+        let watch = CoreWatch()
+        defer { watch.end() }
         let (run, folder) = try place.start(
             ["bench-run", job], topic: made.name, workers: workers,
             [
@@ -165,7 +167,8 @@ final class SpeedPlace {
         return JobRun(
             sample: SpeedSample(
                 perSecond: Double(records) / (Double(done - planned) / 1000),
-                cpuNanosPerEvent: Double(cpu) / Double(records)),
+                cpuNanosPerEvent: Double(cpu) / Double(records),
+                coresInUse: watch.share(fromMillis: planned, untilMillis: done)),
             rowsOut: Int(batches.reduce(0) { $0 + ($1.rowsOut ?? 0) }), sink: folder + "/sink.db")
     }
 

@@ -8,6 +8,7 @@ package struct SpeedResult: Sendable, Encodable {
         case eventsPerSecond = "events/s"
         case rowsPerSecond = "rows/s"
         case nanosPerEvent = "ns/event"
+        case percent = "%"
     }
 
     package enum Verdict: String, Sendable, Encodable { case ok, missed }

@@ -65,6 +65,15 @@ import Testing
         #expect(BenchMachine.processor(inList: "") == "unknown processor")
     }
 
+    @Test func `processors are busy with all but rest and waiting for a disk, and stolen time is neither`() throws {
+        let before = try #require(CoreTicks(inStat: "cpu  100 10 50 1000 20 3 7 500 0 0\ncpu0 1 2 3 4 5 6 7 8 9 10\n"))
+        let after = try #require(CoreTicks(inStat: "cpu  160 10 70 1010 30 3 7 900 0 0\n"))
+        #expect(before.busy == 170 && before.idle == 1020)
+        #expect(after.share(since: before) == 0.8)
+        #expect(before.share(since: before) == nil)
+        #expect(CoreTicks(inStat: "cpu  1 2 3 4\n") == nil && CoreTicks(inStat: "") == nil)
+    }
+
     @Test func `stolen time is the eighth number of all processors`() {
         let stat = "cpu  1041 2 303 40404 5 6 7 808 9 10\ncpu0 1 2 3 4 5 6 7 8 9 10\n"
         #expect(BenchMachine.stolenTicks(inStat: stat) == 808)
