@@ -16,7 +16,7 @@ struct FoundLog: Sendable {
 }
 
 extension FetchReader {
-    /// No request sooner than this after an answer that was not full, unless somebody waits for it.
+    /// No request sooner than this after an answer that was not full, unless somebody waits and it brought something.
     static let paceMillis = 4
     /// How long the prompt connection waits at the log's end.
     private static let promptWaitMillis: Int32 = 10
@@ -208,7 +208,9 @@ extension FetchReader {
         let isNeeded = needed.map { needed in stands.contains { $0 === needed } } ?? false
         do {
             if !patient.isBusy {
-                let isPausing = isPaced && !isNeeded && now - patient.lastAnswerAt < .milliseconds(Self.paceMillis)
+                // An answer without records may come at once, too: of a follower behind, of a tier that is slow.
+                let isAnswered = isNeeded && patient.lastAnswerBytes > 0
+                let isPausing = isPaced && !isAnswered && now - patient.lastAnswerAt < .milliseconds(Self.paceMillis)
                 if isPausing && patient.lastAnswerBytes < usualAnswerBytes { return }
                 if try patient.isReady(now) { send(patient, stands) }
             } else if isNeeded, let needed, !needed.hasAllThereIs, try prompt.isReady(now) {

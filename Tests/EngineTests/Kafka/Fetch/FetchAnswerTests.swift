@@ -245,6 +245,20 @@ struct FetchAnswerTests {
         }
     }
 
+    /// As of records in a slower tier, or of a follower that is behind. Kafka's own plugin for tiers is in none of its releases.
+    @Test func `answers without records, although some are there, are neither an end nor asked for without a pause`() throws {
+        let start = ContinuousClock.now
+        let broker = try ScriptedBroker(logs: [0: .init([.init(numbers: 0..<5)])]) { request in
+            guard request.call == .fetch, ContinuousClock.now - start < .milliseconds(300) else { return .usual }
+            var log = ScriptedBroker.Log()
+            log.end = 5
+            return .body(ScriptedBroker.fetched([(0, log)], version: request.version))
+        }
+        let result = try readScripted(broker, 0, 5, timeoutMillis: 5000)
+        #expect(result.failure == nil && result.seen == HostileBrokerTests.numbers(0, 5))
+        #expect(broker.count(.fetch) < 100)
+    }
+
     @Test func `a partition that metadata do not list is missing`() throws {
         // Version 8 of Metadata has no ids: an unknown topic that stays unknown is missing.
         let broker = try ScriptedBroker(logs: [:])
