@@ -64,7 +64,7 @@ let package = Package(
             name: "Simulation", dependencies: ["Driver", "Engine", "Wire", "Sluice", "Jobs"], path: "Tests/Simulation",
             swiftSettings: settings),
         .executableTarget(name: "simulate", dependencies: ["Simulation"], path: "Tests/Simulate", swiftSettings: settings),
-        .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulation", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "EngineTests", dependencies: ["Engine", "Jobs", "CAvro", "CXXHash", "CZstd", "Fuzzing", "TestSupport"],
             swiftSettings: settings),

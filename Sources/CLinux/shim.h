@@ -68,3 +68,68 @@ static inline uint32_t sluice_crc32c_one(uint32_t crc, const uint8_t *bytes, siz
 static inline void sluice_crc32c_three(
     uint32_t *first, uint32_t *second, uint32_t *third, const uint8_t *bytes, size_t block) {}
 #endif
+
+// A semaphore that is waited for by the clock that nobody sets. `sem_timedwait`, and with it every timed wait of Dispatch and
+// Foundation, ends by the wall clock: one that is under way when that goes back two hours lasts two hours.
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+typedef struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int64_t count;
+} sluice_signal;
+
+static inline sluice_signal *sluice_signal_make(void) {
+    sluice_signal *made = (sluice_signal *)malloc(sizeof(sluice_signal));
+    if (!made) abort();
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&made->lock, NULL);
+    pthread_cond_init(&made->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    made->count = 0;
+    return made;
+}
+
+static inline void sluice_signal_end(sluice_signal *signal) {
+    pthread_cond_destroy(&signal->changed);
+    pthread_mutex_destroy(&signal->lock);
+    free(signal);
+}
+
+static inline void sluice_signal_give(sluice_signal *signal) {
+    pthread_mutex_lock(&signal->lock);
+    signal->count += 1;
+    pthread_cond_signal(&signal->changed);
+    pthread_mutex_unlock(&signal->lock);
+}
+
+// 1 when one was taken, 0 after so many nanoseconds; less than 0 waits for ever.
+static inline int sluice_signal_take(sluice_signal *signal, int64_t nanos) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    if (nanos > 0) {
+        until.tv_sec += nanos / 1000000000;
+        until.tv_nsec += nanos % 1000000000;
+        if (until.tv_nsec >= 1000000000) {
+            until.tv_sec += 1;
+            until.tv_nsec -= 1000000000;
+        }
+    }
+    pthread_mutex_lock(&signal->lock);
+    while (signal->count == 0) {
+        if (nanos < 0) {
+            pthread_cond_wait(&signal->changed, &signal->lock);
+        } else if (nanos == 0 || pthread_cond_timedwait(&signal->changed, &signal->lock, &until) == ETIMEDOUT) {
+            break;
+        }
+    }
+    int taken = signal->count > 0;
+    if (taken) signal->count -= 1;
+    pthread_mutex_unlock(&signal->lock);
+    return taken;
+}

@@ -5,7 +5,6 @@
 // Start order: listen, then take up jobs. Stop order: jobs drain, loops end, the server goes last, so that workers find
 // their driver until the last batch is sealed.
 
-import Dispatch
 import Engine
 import Foundation
 import Synchronization
@@ -21,26 +20,26 @@ package final class DriverProcess: Sendable {
 
     /// Something done again and again on a thread of its own.
     private final class Repeating: Sendable {
-        private let ends = DispatchSemaphore(value: 0)
-        private let isOver = DispatchSemaphore(value: 0)
+        private let ends = SteadySignal()
+        private let isOver = SteadySignal()
 
         init(_ name: String, everyMillis: Int, _ body: @escaping @Sendable () -> Void) {
             let thread = Thread { [ends, isOver] in
-                while ends.wait(timeout: .now() + .milliseconds(everyMillis)) == .timedOut { body() }
-                isOver.signal()
+                while !ends.take(withinMillis: everyMillis) { body() }
+                isOver.give()
             }
             thread.name = name
             thread.stackSize = 1 << 20
             thread.start()
         }
 
-        deinit { ends.signal() }
+        deinit { ends.give() }
 
         /// Returns when the last run is over.
         func stop() {
-            ends.signal()
-            isOver.wait()
-            isOver.signal()
+            ends.give()
+            isOver.take()
+            isOver.give()
         }
     }
 

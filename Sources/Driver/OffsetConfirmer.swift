@@ -6,7 +6,6 @@
 // looks at a lag looks by the second, and fifty commits a second cost broker and driver more than they say. `drain` sends
 // what is left, so that a job that stopped cleanly shows no lag of its own.
 
-import Dispatch
 import Engine
 import Foundation
 import Synchronization
@@ -29,7 +28,7 @@ final class OffsetConfirmer: Sendable {
     private let pending = Mutex(Pending())
     private let thread = WorkThread("offsets to Kafka")
     /// Ends a pause before its time.
-    private let hurry = DispatchSemaphore(value: 0)
+    private let hurry = SteadySignal()
 
     init(queries: OffsetQueries, group: String) {
         self.queries = queries
@@ -48,20 +47,20 @@ final class OffsetConfirmer: Sendable {
         let pause = Duration.milliseconds(ConfirmPace.pauseMillis(partitions: offsets.count))
         let rest = lastSent.withLock { $0 } + pause - .now
         thread.put { [self] in
-            if rest > .zero { _ = hurry.wait(timeout: .now() + .microseconds(Int(rest / .microseconds(1)))) }
+            if rest > .zero { _ = hurry.take(within: rest) }
             send()
         }
     }
 
     /// Returns when everything confirmed so far was sent or failed.
     func drain() {
-        let isSent = DispatchSemaphore(value: 0)
-        hurry.signal()
+        let isSent = SteadySignal()
+        hurry.give()
         thread.put { [self] in
             send()
-            isSent.signal()
+            isSent.give()
         }
-        isSent.wait()
+        isSent.take()
     }
 
     private func send() {

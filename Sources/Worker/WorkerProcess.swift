@@ -7,7 +7,6 @@
 // It survives nothing and needs to: whatever it held is made again elsewhere. A driver that forgot it (restart, lease
 // of silence) answers a heartbeat with `known: false`, and the worker registers again under a new id.
 
-import Dispatch
 import Engine
 import Foundation
 import Synchronization
@@ -49,7 +48,7 @@ package final class WorkerProcess: Sendable {
     private let driver: HTTPDriverLink
     private let server: HTTPServer
     private let leaving = Mutex(false)
-    private let wake = DispatchSemaphore(value: 0)
+    private let wake = SteadySignal()
 
     package init(options: WorkerOptions, jobs: JobDefinitions) throws {
         self.options = options
@@ -70,7 +69,7 @@ package final class WorkerProcess: Sendable {
     /// Asks the worker to finish what it runs and to leave; safe from a signal's dispatch source.
     package func leave() {
         leaving.withLock { $0 = true }
-        wake.signal()
+        wake.give()
     }
 
     /// Serves until asked to leave. Throws when the driver is away for longer than allowed, or refuses this worker.
@@ -90,7 +89,7 @@ package final class WorkerProcess: Sendable {
                 }
             case .wait(let millis):
                 node.tidy(idleMillis: Int(options.consumerIdleMillis))
-                _ = wake.wait(timeout: .now() + .milliseconds(Int(millis)))
+                _ = wake.take(withinMillis: Int(millis))
                 answer = .waited
             case .leave: return
             case .end(let reason): throw reason

@@ -46,6 +46,17 @@ import Testing
         }
     }
 
+    /// Timed waits of Dispatch and Foundation end by the wall clock, which somebody may set back: `SteadySignal` does not.
+    @Test func `whoever waits for a time waits by the clock that nobody sets`() throws {
+        for folder in ["Engine", "Wire", "Driver", "Worker", "Sluice/Cluster", "Sluice/Commands"] {
+            for file in try Self.files("Sources/" + folder, ".swift") {
+                for word in [".wait(timeout:", ".wait(until: Date", "NSCondition", "asyncAfter", "Timer("] {
+                    #expect(!file.text.contains(word), "\(file.name) has \(word)")
+                }
+            }
+        }
+    }
+
     @Test func `every script is executable, strict, and explains itself`() throws {
         for name in ["setup", "build", "test", "lint", "quickstart", "fuzz", "simulate"] {
             let path = Self.root.appending(path: "scripts/" + name).path

@@ -5,7 +5,6 @@
 // When changing it: a refusal changes nothing, so whatever can refuse comes before the drain; a drained loop is never turned
 // round, another one is started.
 
-import Dispatch
 import Engine
 import Foundation
 import Synchronization
@@ -68,27 +67,27 @@ package final class JobRuns: Sendable {
     package final class JobRun: Sendable {
         package let name: String
         package let control = JobControl()
-        private let ended = DispatchGroup()
-        private let outcome = Mutex<Failure?>(nil)
+        private let ended = SteadySignal()
+        private let outcome = Mutex<(isOver: Bool, failure: Failure?)>((false, nil))
 
-        init(name: String) {
-            self.name = name
-            ended.enter()
-        }
+        init(name: String) { self.name = name }
 
         func finish(_ reason: Failure?) {
-            outcome.withLock { $0 = reason }
-            ended.leave()
+            outcome.withLock { $0 = (true, reason) }
+            ended.give()
         }
 
         /// Waits for the loop to end; returns why it failed, if it did. Nil result after `timeoutMillis` means it runs on.
         package func wait(timeoutMillis: Int? = nil) -> (hasEnded: Bool, failure: Failure?) {
+            let now = outcome.withLock { $0 }
+            if now.isOver { return now }
             if let timeoutMillis {
-                guard ended.wait(timeout: .now() + .milliseconds(timeoutMillis)) == .success else { return (false, nil) }
+                if timeoutMillis > 0 { _ = ended.isGiven(withinMillis: timeoutMillis) }
             } else {
-                ended.wait()
+                ended.take()
+                ended.give()
             }
-            return (true, outcome.withLock { $0 })
+            return outcome.withLock { $0 }
         }
     }
 

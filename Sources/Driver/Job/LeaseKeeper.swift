@@ -99,34 +99,14 @@ final class LeaseKeeper: Sendable {
     }
 
     /// Set once; waiting for it is how the thread sleeps.
-    private final class Flag: @unchecked Sendable {
-        private let condition = NSCondition()
-        private var value = false
+    private final class Flag: Sendable {
+        private let signal = SteadySignal()
 
-        var isSet: Bool {
-            condition.lock()
-            defer { condition.unlock() }
-            return value
-        }
+        var isSet: Bool { signal.isGiven(withinMillis: 0) }
 
-        func set() {
-            condition.lock()
-            value = true
-            condition.broadcast()
-            condition.unlock()
-        }
+        func set() { signal.give() }
 
         /// True when it is set, false after the time.
-        func wait(millis: Int) -> Bool {
-            condition.lock()
-            defer { condition.unlock() }
-            let until = steadyMillis() + Int64(millis)
-            while !value {
-                let left = until - steadyMillis()
-                if left <= 0 { return false }
-                _ = condition.wait(until: Date(timeIntervalSinceNow: Double(min(left, 250)) / 1000))
-            }
-            return true
-        }
+        func wait(millis: Int) -> Bool { signal.isGiven(withinMillis: millis) }
     }
 }

@@ -8,7 +8,6 @@
 // Only backends of our own user that stand in the way of the one that waits are looked at. When the process wakes up, its
 // connection is gone: it computes nothing anew under an epoch that is not its own any more.
 
-import Dispatch
 import Foundation
 
 enum PostgresUnblocker {
@@ -21,17 +20,17 @@ enum PostgresUnblocker {
 
     /// Does `body`, in which the backend `pid` may wait for locks; looks each second, over a connection of its own.
     static func whileWaiting<Answer>(_ pid: Int64, at url: String, _ body: () throws -> Answer) rethrows -> Answer {
-        let ends = DispatchSemaphore(value: 0)
-        let isOver = DispatchSemaphore(value: 0)
+        let ends = SteadySignal()
+        let isOver = SteadySignal()
         let thread = Thread {
-            while ends.wait(timeout: .now() + .seconds(1)) == .timedOut { look(pid, url) }
-            isOver.signal()
+            while !ends.take(withinMillis: 1000) { look(pid, url) }
+            isOver.give()
         }
         thread.name = "locks of the sink"
         thread.start()
         defer {
-            ends.signal()
-            isOver.wait()
+            ends.give()
+            isOver.take()
         }
         return try body()
     }

@@ -5,22 +5,21 @@
 // looking comes first: a queue that was not emptied does not ring again.
 
 import CRdKafka
-import Dispatch
 import Synchronization
 
 package final class ArrivalBell: Sendable {
     private let isRung = Atomic(false)
-    private let signal = DispatchSemaphore(value: 0)
+    private let signal = SteadySignal()
 
     package init() {}
 
     package func ring() {
-        if !isRung.exchange(true, ordering: .acquiringAndReleasing) { signal.signal() }
+        if !isRung.exchange(true, ordering: .acquiringAndReleasing) { signal.give() }
     }
 
     /// Returns when it rings or has rung since the last wait; false when it did not within `millis`.
     package func wait(millis: Int) -> Bool {
-        guard signal.wait(timeout: .now() + .milliseconds(millis)) == .success else { return false }
+        guard signal.take(withinMillis: millis) else { return false }
         isRung.store(false, ordering: .releasing)
         return true
     }

@@ -29,7 +29,6 @@
 // may be called on the handle while an earlier call is under way.
 
 import CRdKafka
-import Dispatch
 import Glibc
 
 /// This producer must be dropped; whether its last transaction was committed has to be looked up.
@@ -375,16 +374,16 @@ final class PartitionTransactions: @unchecked Sendable {
 /// The answer of a call on another thread: an error of librdkafka's, which is the taker's, or none.
 private final class CallAnswer: @unchecked Sendable {
     private var error: OpaquePointer?
-    private let given = DispatchSemaphore(value: 0)
+    private let given = SteadySignal()
 
     deinit { if let error { rd_kafka_error_destroy(error) } }
 
     func give(_ error: OpaquePointer?) {
         self.error = error
-        given.signal()
+        given.give()
     }
 
-    func isThere(withinMillis: Int) -> Bool { given.wait(timeout: .now() + .milliseconds(withinMillis)) == .success }
+    func isThere(withinMillis: Int) -> Bool { given.take(withinMillis: withinMillis) }
 
     func take() -> OpaquePointer? {
         defer { error = nil }

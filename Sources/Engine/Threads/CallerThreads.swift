@@ -4,7 +4,6 @@
 // do for a while ends. So a call begins at once as long as there is room, and what hangs costs at most `most` threads,
 // whoever made it hang. Nobody waits here for a result: a call puts it where its caller looks.
 
-import Dispatch
 import Foundation
 import Synchronization
 
@@ -19,7 +18,7 @@ package final class CallerThreads: Sendable {
     private let most: Int
     private let restMillis: Int
     private let state = Mutex(State())
-    private let count = DispatchSemaphore(value: 0)
+    private let count = SteadySignal()
 
     package init(_ name: String, most: Int, restMillis: Int = 30_000) {
         precondition(most > 0)
@@ -38,7 +37,7 @@ package final class CallerThreads: Sendable {
             state.threads += 1
             return true
         }
-        count.signal()
+        count.give()
         if starts { start() }
     }
 
@@ -63,7 +62,7 @@ package final class CallerThreads: Sendable {
     private func next() -> (@Sendable () -> Void)? {
         state.withLock { $0.resting += 1 }
         while true {
-            let isSignalled = count.wait(timeout: .now() + .milliseconds(restMillis)) == .success
+            let isSignalled = count.take(withinMillis: restMillis)
             let (call, ends) = state.withLock { state -> ((@Sendable () -> Void)?, Bool) in
                 // A signal that came too late for the wait is another's to take: looking at the list is enough.
                 if !state.waiting.isEmpty, isSignalled {

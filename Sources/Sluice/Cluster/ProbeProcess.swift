@@ -7,7 +7,6 @@
 //
 // The tasks run as a replay does: nothing of them is kept, no state and no sink is touched.
 
-import Dispatch
 import Engine
 import Foundation
 import Synchronization
@@ -35,9 +34,9 @@ enum ProbeProcess {
             // Named places of crash tests are the worker's; a trace of the trap that is looked for would only take time.
             environment: environment.merging([SettingsSource.probeVariable: "1", "SLUICE_TEST_FAILPOINT": "", "SWIFT_BACKTRACE": "enable=no"]) { $1 })
         let isTooLong = Mutex(false)
-        let isOver = DispatchSemaphore(value: 0)
+        let isOver = SteadySignal()
         let limit = Thread {
-            guard isOver.wait(timeout: .now() + .seconds(limitSeconds)) == .timedOut else { return }
+            if isOver.take(withinMillis: limitSeconds * 1000) { return }
             isTooLong.withLock { $0 = true }
             kill(child.pid, SIGKILL)
         }
@@ -45,7 +44,7 @@ enum ProbeProcess {
         limit.start()
         let isSent = child.send(Array("\(body.count)\n".utf8) + body)
         let status = child.wait()
-        isOver.signal()
+        isOver.give()
         if status == 0 { return ProbeReply() }
         guard isSent, status > 128, !isTooLong.withLock({ $0 }) else {
             throw Failure(

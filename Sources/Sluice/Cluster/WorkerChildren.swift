@@ -3,7 +3,6 @@
 // A worker that dies is replaced at once, but not for ever: more than `maxRestarts` deaths within a minute are a fault
 // that restarting does not mend, and the run goes on with the workers that are left, or stops when none is.
 
-import Dispatch
 import Engine
 import Foundation
 import Synchronization
@@ -15,13 +14,15 @@ final class WorkerChildren: Sendable {
         var children: [ChildProcess] = []
         var deathsMillis: [Int64] = []
         var isEnding = false
+        /// That wait for a child.
+        var threads = 0
     }
 
     private let state = Mutex(State())
     private let path: String
     private let arguments: [String]
     private let environment: [String: String]
-    private let ended = DispatchGroup()
+    private let ended = SteadySignal()
     private let noneLeft: @Sendable (Failure) -> Void
 
     /// - Parameter noneLeft: called when the last worker has died and is not started again.
@@ -39,11 +40,11 @@ final class WorkerChildren: Sendable {
     private func startOne() throws {
         let child = try ChildProcess(path, arguments, environment: environment)
         state.withLock { $0.children.append(child) }
-        ended.enter()
+        state.withLock { $0.threads += 1 }
         let thread = Thread { [self] in
             let status = child.wait()
-            defer { ended.leave() }
-            let now = Int64(DispatchTime.now().uptimeNanoseconds / 1_000_000)
+            defer { leave() }
+            let now = steadyMillis()
             let again = state.withLock { state in
                 state.children.removeAll { $0.pid == child.pid }
                 guard !state.isEnding else { return false }
@@ -81,9 +82,19 @@ final class WorkerChildren: Sendable {
             return state.children
         }
         for child in children { child.terminate() }
-        if ended.wait(timeout: .now() + 5) == .timedOut {
+        if state.withLock({ $0.threads == 0 }) { return }
+        if !ended.take(withinMillis: 5000) {
             for child in state.withLock({ $0.children }) { kill(child.pid, SIGKILL) }
-            ended.wait()
+            ended.take()
         }
+    }
+
+    /// One that waited for a child is over; the last one says so.
+    private func leave() {
+        let isLast = state.withLock { state in
+            state.threads -= 1
+            return state.threads == 0 && state.isEnding
+        }
+        if isLast { ended.give() }
     }
 }

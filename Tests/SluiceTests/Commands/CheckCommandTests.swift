@@ -25,7 +25,8 @@ struct CheckCommandTests {
         """
 
     @Test func `a text that fits says what it reads and writes`() throws {
-        let shown = try check(tables + "CREATE MATERIALIZED VIEW per AS SELECT campaign, count(*) AS n FROM views WHERE user_id = ${who} GROUP BY campaign;", "--value", "who=me", "--plan")
+        let shown = try check(
+            tables + "CREATE MATERIALIZED VIEW per AS SELECT campaign, count(*) AS n FROM views WHERE user_id = ${who} GROUP BY campaign;", "--value", "who=me", "--plan")
         #expect(shown.status == 0, "\(shown)")
         #expect(shown.output.contains("input") && shown.output.contains("campaign text, n int8"), "\(shown.output)")
         #expect(shown.output.contains("aggregate") && shown.output.contains("scan views"), "\(shown.output)")

@@ -4,19 +4,18 @@
 // connection, Metadata, look-ups) is an inquiry; the reader looks whether it is answered. Nobody has to wait for one: an
 // inquiry that nobody holds any more ends by its own deadlines.
 
-import Dispatch
 import Synchronization
 
 package final class Inquiry<Answer: Sendable>: Sendable {
     private let result = Mutex<Result<Answer, any Error>?>(nil)
-    private let done = DispatchSemaphore(value: 0)
+    private let done = SteadySignal()
 
     /// - Parameter finished: called on the inquiry's thread when the answer is there.
     package init(_ finished: (@Sendable () -> Void)? = nil, _ body: @escaping @Sendable () throws -> Answer) {
         InquiryThreads.shared.run { [self] in
             let answer = Result { try body() }
             result.withLock { $0 = answer }
-            done.signal()
+            done.give()
             finished?()
         }
     }
@@ -26,7 +25,7 @@ package final class Inquiry<Answer: Sendable>: Sendable {
 
     /// Returns when it is answered, or after so many milliseconds.
     package func wait(millis: Int) {
-        if done.wait(timeout: .now() + .milliseconds(millis)) == .success { done.signal() }
+        _ = done.isGiven(withinMillis: millis)
     }
 }
 
