@@ -205,4 +205,40 @@ import Values
         #expect(results[0].datum(0) == .text("ab") && results[0].datum(1) == .text("x"))
         #expect(results[0].extra === column.extra)
     }
+
+    /// apache/datafusion#8909: the branch was computed while the plan was simplified.
+    @Test func `a constant branch that fails and is never taken does no harm`() throws {
+        let failing = try build.call("/", [number(42), number(0)], at: 9)
+        let value = try build.choose(subject: number(1), [.init(condition: number(2), value: failing)], otherwise: nil, at: 0)
+        let (values, errors) = run(value)
+        #expect(values == [.null] && errors.isEmpty)
+    }
+
+    private func moment(_ text: String, add: String? = nil, trunc: String? = nil) throws -> String? {
+        let zoned = ExpressionBuilder(context: EvaluationContext(zone: try Zone.named("US/Pacific")))
+        var value = try zoned.cast(zoned.literal(text), to: .timestamptz, at: 0)
+        if let add { value = try zoned.call("+", [value, zoned.cast(zoned.literal(add), to: .interval, at: 0)], at: 0) }
+        if let trunc { value = try zoned.call("date_trunc", [zoned.literal(trunc), value], at: 0) }
+        return TypeText.text(run(try zoned.call("extract", [zoned.literal("epoch"), value], at: 0)).values[0], as: .numeric)
+    }
+
+    /// risingwavelabs/risingwave#12072 and #13201: both hours became the later one.
+    @Test func `the hour that comes twice keeps its offset when it is cut or moved by minutes`() throws {
+        #expect(try moment("2023-11-05 01:40:00-07", trunc: "hour") == "1699171200.000000")
+        #expect(try moment("2023-11-05 01:40:00-08", trunc: "hour") == "1699174800.000000")
+        #expect(try moment("2023-11-05 01:40:00-07", add: "5 minutes") == "1699173900.000000")
+    }
+
+    @Test func `a bin or a moment beyond all times is a row error`() throws {
+        let stamps = Vector.flat([try TypeText.read("4713-11-24 00:00 BC", as: .timestamp, context: EvaluationContext())], .timestamp, pool: pool)
+        let bin = try build.call(
+            "date_bin",
+            [build.cast(build.literal("100000000 days"), to: .interval, at: 0), .column(0, .timestamp), build.cast(build.literal("294246-01-01"), to: .timestamp, at: 0)], at: 0)
+        #expect(run(bin, stamps).errors.map(\.fault.sqlState) == ["22008"])
+        let spans = Vector.flat([.interval(Interval(micros: .max)), .interval(Interval(micros: .min))], .interval, pool: pool)
+        let shifted = try build.call("timezone", [.column(0, .interval), build.cast(build.literal("2026-01-01"), to: .timestamp, at: 0)], at: 0)
+        #expect(run(shifted, spans).errors.map(\.fault.sqlState) == ["22008", "22008"])
+        let rounded = try build.cast(.column(0, .interval), to: .interval, modifier: .fraction(0), at: 0)
+        #expect(run(rounded, spans).errors.map(\.fault.sqlState) == ["22008", "22008"])
+    }
 }

@@ -48,6 +48,9 @@ extension Casts {
         guard digits < 6 else { return micros }
         let unit = Int64(Numeric.power(6 - Int(max(digits, 0))))
         let (rest, base) = (micros % unit, micros - micros % unit)
-        return rest.magnitude * 2 >= unit.magnitude ? base + (rest < 0 ? -unit : unit) : base
+        guard rest.magnitude * 2 >= unit.magnitude else { return base }
+        let (sum, isOver) = base.addingReportingOverflow(rest < 0 ? -unit : unit)
+        guard !isOver else { throw .intervalRange }
+        return sum
     }
 }

@@ -29,7 +29,9 @@ extension FunctionTable {
                 let seconds = a[6].float(row)
                 guard seconds.isFinite, seconds.magnitude < 9e12 else { throw .intervalRange }
                 let time = a[4].word(row) * Calendar.microsPerHour + a[5].word(row) * Calendar.microsPerMinute
-                return Interval(months: m, days: d, micros: time + Int64((seconds * 1e6).rounded(.toNearestOrEven)))
+                let (micros, isOver) = time.addingReportingOverflow(Int64((seconds * 1e6).rounded(.toNearestOrEven)))
+                guard !isOver else { throw .intervalRange }
+                return Interval(months: m, days: d, micros: micros)
             }
         }
     }

@@ -178,7 +178,10 @@ enum TimeBins {
         guard length > 0 else { throw .timestampRangeOfStride }
         let (distance, isFar) = value.subtractingReportingOverflow(origin)
         guard !isFar else { throw .intervalRange }
-        return try Calendar.timestamp(origin + Calendar.floorDivide(distance, length) * length)
+        // The bin of a time near the first one may begin before all of them.
+        let start = Int128(origin) + Int128(Calendar.floorDivide(distance, length)) * Int128(length)
+        guard let fit = Int64(exactly: start) else { throw .timestampRange }
+        return try Calendar.timestamp(fit)
     }
 }
 

@@ -11,10 +11,10 @@ extension FunctionTable {
             call.map { (name: Bytes, a: Int64) throws(RowFault) in try zones.find(name).local(a) }
         }
         add("timezone", [.interval, .timestamp], .timestamptz, fails: true) {
-            $0.map { (offset: Interval, a: Int64) throws(RowFault) in try Calendar.timestamp(a - (try ZoneLookup.micros(offset))) }
+            $0.map { (offset: Interval, a: Int64) throws(RowFault) in try ZoneLookup.shifted(a, by: offset, -1) }
         }
         add("timezone", [.interval, .timestamptz], .timestamp, fails: true) {
-            $0.map { (offset: Interval, a: Int64) throws(RowFault) in try Calendar.timestamp(a + (try ZoneLookup.micros(offset))) }
+            $0.map { (offset: Interval, a: Int64) throws(RowFault) in try ZoneLookup.shifted(a, by: offset, 1) }
         }
     }
 }
@@ -33,9 +33,11 @@ struct ZoneLookup {
         return found
     }
 
-    /// An interval as an offset east of UTC; whole seconds count.
-    static func micros(_ offset: Interval) throws(RowFault) -> Int64 {
+    /// A time moved by an offset from UTC, of which whole seconds count.
+    static func shifted(_ micros: Int64, by offset: Interval, _ sign: Int64) throws(RowFault) -> Int64 {
         guard offset.months == 0, offset.days == 0 else { throw .parameter("interval time zone must not include months or days") }
-        return offset.micros / Calendar.microsPerSecond * Calendar.microsPerSecond
+        let (sum, isOver) = micros.addingReportingOverflow(sign * (offset.micros / Calendar.microsPerSecond * Calendar.microsPerSecond))
+        guard !isOver else { throw .timestampRange }
+        return try Calendar.timestamp(sum)
     }
 }
