@@ -51,7 +51,8 @@ let package = Package(
         .target(name: "Worker", dependencies: ["Engine", "Wire"], swiftSettings: settings),
         .target(name: "Jobs", dependencies: ["Engine"], swiftSettings: settings),
         .target(
-            name: "Sluice", dependencies: ["Engine", "Wire", "Driver", "Worker", "CYaml"], swiftSettings: settings),
+            name: "Sluice",
+            dependencies: ["Engine", "Wire", "Driver", "Worker", "SQLBinding", "SQLSyntax", "Values", "CYaml"], swiftSettings: settings),
         .executableTarget(name: "CLI", dependencies: ["Sluice", "Jobs"], swiftSettings: settings),
 
         .target(

@@ -2,13 +2,15 @@
 //
 //   event times asked for    [from ............ to)        rounded outwards to window bounds
 //   offsets read             out of the live job's log:
-//       from   the newest batch whose watermark after it was at or before from - lateness; Kafka's earliest offset where
-//              the log does not reach so far back
+//       from   the newest batch up to which every record read was older than from - lateness, by the greatest event time that
+//              the log tells with each batch; Kafka's earliest offset where it does not reach so far back. The watermark would
+//              not do: it follows the slowest partition, and one that ran ahead was read in earlier batches. Rows of earlier
+//              builds tell the watermark alone
 //       until  before the first batch whose watermark before it was at `to` or past it; the live position where there is none.
 //              Batches behind it that had late rows are read, too: history that was loaded later is in them
 //
 // Records are never left out for the times that Kafka stamped on them: stamps stray from event times by hours, and a topic may
-// stamp when it stores. They only help to start earlier, where partitions were read unevenly. What is written are windows wholly
+// stamp when it stores. They only help to start earlier. What is written are windows wholly
 // inside `[from, to)` that the live job has closed; a `to` past the live watermark is refused unless the rows go to another
 // sink. A range that holds nothing is an error: nobody asks for nothing.
 
@@ -111,7 +113,8 @@ package struct BackfillReach: Sendable {
     }
 
     package mutating func add(_ span: LoggedSpan) {
-        if let after = span.watermarkAfterMillis, after <= fromMillis {
+        let isOlder = span.newestEventMillis.map { $0 < fromMillis } ?? span.watermarkAfterMillis.map { $0 <= fromMillis } ?? false
+        if isOlder {
             // All before it is older. A job that went back begins here again.
             firstBatch = span.batch
             endBatch = nil

@@ -5,7 +5,7 @@
 //   a partition ends before our position                -> asked again after a pause, then other: truncated, or made again
 //   a leader's epoch is below one that we read, no id   -> asked again after a pause, then other
 //   the id is equal                                     -> same
-//   no id (an old broker, an old client)                -> unknown: the tails decide where they are looked at
+//   no id (an old broker, an old client)                -> unknown: the tail of a partition decides (`tail`)
 //
 // It is asked before a batch seals, at most once a second. An answer that is no longer ours stops the job before that
 // seal; what was DONE since the last equal answer may have been read from the other topic and is named as suspect. A
@@ -83,8 +83,16 @@ package struct SourceIdentity: Sendable {
         return .same
     }
 
-    /// Tails that were read for want of an id: an equal content of each is as good as an equal id.
-    package mutating func tailsAreEqual() { lastEqual = lastDone }
+    /// A record that was read for want of an id: equal content is as good as an equal id, other content proves another topic.
+    package mutating func tail(of position: PartitionPosition, isEqual: Bool) -> Failure? {
+        if isEqual {
+            lastEqual = lastDone
+            return nil
+        }
+        return changed(
+            "\(position.topicPartition) holds another record at \(position.tailOffset ?? 0) than the log remembers",
+            "the topic was deleted and made again, or truncated and written anew")
+    }
 
     private func doubt(
         _ answer: SourceAnswer, _ positions: [PartitionPosition], _ reached: [TopicPartition: Int64]

@@ -40,6 +40,9 @@ package final class WorkerPool: Sendable {
         state.withLock { $0.local.append(Worker(id: id, url: url, slots: slots, link: link, isHere: true)) }
     }
 
+    /// Whether tasks run in the driver's own process.
+    package var isLocal: Bool { state.withLock { !$0.local.isEmpty } }
+
     package func register(_ request: RegisterWorker) throws -> Registered {
         let link = connect(request.url)
         // One that hears nobody would be given tasks, lose them, come back, and be given tasks.

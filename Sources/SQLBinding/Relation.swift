@@ -178,6 +178,7 @@ extension BoundExpression {
         case .call(let overload, let arguments, _):
             overload.canFail || !Self.comparisons.contains(overload.name) || arguments.contains { $0.isNullable(over: columns) }
         case .and, .or, .not: parts.contains { $0.isNullable(over: columns) }
+        case .among(let value, let members): value.isNullable(over: columns) || members.contains(where: \.isNull)
         case .nullWhere: true
         case .choose(let branches, let otherwise):
             otherwise?.isNullable(over: columns) ?? true || branches.contains { $0.value.isNullable(over: columns) }
@@ -216,6 +217,7 @@ extension BoundExpression {
         case .not(let inner): return .not(again(inner))
         case .test(let inner, let test): return .test(again(inner), test)
         case .distinct(let left, let right): return .distinct(again(left), again(right))
+        case .among(let value, let members): return .among(again(value), members)
         case .nullWhere(let condition, let value): return .nullWhere(again(condition), value: again(value))
         case .choose(let branches, let otherwise):
             return .choose(branches.map { Branch(condition: again($0.condition), value: again($0.value)) }, otherwise: otherwise.map(again))

@@ -76,6 +76,8 @@ extension BoundExpression {
         case .not(let inner): return "not(\(inner.text))"
         case .test(let inner, let test): return "\(test)(\(inner.text))"
         case .distinct(let left, let right): return "(\(left.text) distinct from \(right.text))"
+        case .among(let value, let members):
+            return "(\(value.text) in (\(members.map { BoundExpression.constant($0, value.type).text }.joined(separator: ", "))))"
         case .nullWhere(let condition, let value): return "nullWhere(\(condition.text), \(value.text))"
         case .choose(let branches, let otherwise):
             return "case(\(branches.map { "\($0.condition.text): \($0.value.text)" }.joined(separator: ", "))\(otherwise.map { ", else \($0.text)" } ?? ""))"

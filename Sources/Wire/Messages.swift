@@ -133,6 +133,8 @@ package struct BatchContext: Codable, Sendable, Hashable {
     package var rehashFrom: Int?
     package var lookups: [String: String]
     package var output: BatchPlan.OutputMode
+    /// So many ranges of rejected, and of late, offsets a task reports; the others go into a file.
+    package var listedRanges: Int
     /// Which try at the batch this is, rising with each; a try that was given up is cancelled by it.
     package var run: Int64
 
@@ -147,6 +149,7 @@ package struct BatchContext: Codable, Sendable, Hashable {
         rehashFrom = plan.kind == .rehash ? plan.stateBefore?.keyGroups ?? plan.keyGroups : nil
         lookups = plan.lookups
         output = plan.output ?? .changes
+        listedRanges = plan.listedRanges / max(1, plan.ranges.count)
         self.run = run
     }
 }
@@ -269,12 +272,14 @@ package struct RunTasks: JobMessage {
     /// Stage 0, when all of it is in this request: the only task of the next stage, run at once if all of these succeed.
     /// What it fetches and from whom is known when they have, so its `sources` are empty.
     package var onward: TaskSpec?
+    /// A probe: tasks of the next stage, to be run in the same process on what these have made there; their `sources` are empty.
+    package var merges: [TaskSpec]?
     /// Stage 0: all of the batch's ranges are in this request, because it is too small to be shared out.
     package var isWhole: Bool
     /// With `isWhole`: records come all the time, so fetches may gather and the next cut will ask what has arrived.
     package var isSteady: Bool
 
-    private enum CodingKeys: CodingKey { case context, stage, tasks, holders, replay, returnRows, onward, isWhole, isSteady }
+    private enum CodingKeys: CodingKey { case context, stage, tasks, holders, replay, returnRows, onward, merges, isWhole, isSteady }
 
     package init(
         job: JobSpec, context: BatchContext, stage: Int, tasks: [TaskSpec], holders: BlockHolders? = nil,

@@ -16,7 +16,9 @@ package struct TaskReport: Codable, Sendable {
     package var rejected: Int64 = 0
     package var rejectedRanges: [OffsetRange] = []
     package var lateRanges: [OffsetRange] = []
-    /// Offsets that are in no range, because there are too many ranges.
+    /// Files with the ranges of rejected and of late offsets that are not listed here.
+    package var offsetFiles: [OffsetFile] = []
+    /// Offsets that are in no range and no file.
     package var rejectedUnlisted: Int64 = 0
     package var lateUnlisted: Int64 = 0
     package var quarantine: [QuarantinedRecord] = []
@@ -52,7 +54,7 @@ package struct TaskReport: Codable, Sendable {
         case records, bytes, rowsIn, late, unmatched, rejected, rejectedRanges, lateRanges, quarantine
         case maxEventTimeMillis, tailOffset, tailHash, destinations, blockBytes, sinkPart, rowsOut, digest, state
         case inlineState, stateRows, stateBytes, millis, rows, leaderEpoch, tombstones
-        case rejectedUnlisted, lateUnlisted, rejectExample, schemaIDs
+        case rejectedUnlisted, lateUnlisted, rejectExample, schemaIDs, offsetFiles
     }
 
     package init(from decoder: any Decoder) throws {
@@ -84,6 +86,7 @@ package struct TaskReport: Codable, Sendable {
         tombstones = try values.decodeIfPresent(Int64.self, forKey: .tombstones) ?? 0
         rejectedUnlisted = try values.decodeIfPresent(Int64.self, forKey: .rejectedUnlisted) ?? 0
         lateUnlisted = try values.decodeIfPresent(Int64.self, forKey: .lateUnlisted) ?? 0
+        offsetFiles = try values.decodeIfPresent([OffsetFile].self, forKey: .offsetFiles) ?? []
         rejectExample = try values.decodeIfPresent(RejectExample.self, forKey: .rejectExample)
         schemaIDs = try values.decodeIfPresent([UInt32].self, forKey: .schemaIDs) ?? []
     }
@@ -117,6 +120,7 @@ package struct TaskReport: Codable, Sendable {
         if tombstones != 0 { try values.encode(tombstones, forKey: .tombstones) }
         if rejectedUnlisted != 0 { try values.encode(rejectedUnlisted, forKey: .rejectedUnlisted) }
         if lateUnlisted != 0 { try values.encode(lateUnlisted, forKey: .lateUnlisted) }
+        if !offsetFiles.isEmpty { try values.encode(offsetFiles, forKey: .offsetFiles) }
         try values.encodeIfPresent(rejectExample, forKey: .rejectExample)
         if !schemaIDs.isEmpty { try values.encode(schemaIDs, forKey: .schemaIDs) }
     }

@@ -54,7 +54,11 @@ final class JobRuntime: Sendable {
                     why: "its digest is not \(wanted)", now: "check the catalog's disk")
             }
             let table = try lookup.build(from: bytes)
-            tables.withLock { $0[key] = table }
+            // An earlier content is fetched again by whoever finishes an earlier plan.
+            tables.withLock { tables in
+                tables = tables.filter { !$0.key.hasPrefix(lookup.name + "\u{0}") }
+                tables[key] = table
+            }
             result[lookup.name] = table
         }
         return result

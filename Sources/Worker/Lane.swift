@@ -41,6 +41,9 @@ package final class Lane: Sendable {
         if isFree { leave() }
     }
 
+    /// Whether somebody waits for the lane, or something was put in.
+    package var isWaitedFor: Bool { state.withLock { !$0.waiting.isEmpty || !$0.put.isEmpty } }
+
     /// Does what was put in, then hands the lane to the next who waits.
     private func leave() {
         while true {

@@ -1,7 +1,8 @@
-// One slot of a worker: its lane, and what its tasks keep between batches.
+// One slot of a worker: its lanes, and what its tasks keep between batches.
 //
-// Consumers, decoders, sink connections and warm state belong to one slot and are touched inside its lane only; that is
-// the reason for `@unchecked Sendable`. All of it can be thrown away at any time: `forget` and `closeIdle` do.
+// Consumers, decoders and warm state belong to one slot and are touched inside its lane only, sink connections inside its
+// sealing lane; that is the reason for `@unchecked Sendable`. There are two so that a batch's first records are taken while the
+// batch before it is sealed (`readOn`). All of it can be thrown away at any time: `forget` and `closeIdle` do.
 
 import Engine
 import Foundation
@@ -12,6 +13,7 @@ final class Slot: @unchecked Sendable {
     /// Slots of this worker; they share its fetch budget.
     private let slotCount: Int
     let lane = Lane()
+    let sealing = Lane()
     /// For requests that keep several slots busy at once: the caller's own thread is in one of them.
     let thread: WorkThread
     private var readers: [JobID: (reader: any RecordReader, bell: ArrivalBell?, usedAt: ContinuousClock.Instant)] = [:]
@@ -46,6 +48,20 @@ final class Slot: @unchecked Sendable {
         guard let known = readers[jobID], known.bell === bell else { return nil }
         readers[jobID]?.usedAt = .now
         return try known.reader.arrived(positions, most: most)
+    }
+
+    private static let readingOn = CallerThreads("read on", most: 16, restMillis: 2_000)
+
+    /// Fetches what comes next for a job, as far as it may wait here, until somebody wants the lane. Called inside it.
+    func readOn(_ jobID: JobID) {
+        guard let reader = readers[jobID]?.reader, (try? reader.prefetch(waitMillis: 0)) == true else { return }
+        Self.readingOn.run { [self] in
+            lane.perform {
+                guard let reader = readers[jobID]?.reader else { return }
+                // What goes wrong is found, and told, by the next range that is read.
+                while !lane.isWaitedFor, (try? reader.prefetch(waitMillis: 1)) == true {}
+            }
+        }
     }
 
     /// After a failed read the consumer's position is not trusted any more.
@@ -123,18 +139,26 @@ final class Slot: @unchecked Sendable {
     // MARK: giving up
 
     /// Things that are kept for jobs.
-    var keptCount: Int { readers.count + decoders.count + sinks.count + states.values.reduce(0) { $0 + $1.count } }
+    var keptCount: Int {
+        lane.perform { readers.count + decoders.count + states.values.reduce(0) { $0 + $1.count } } + sealing.perform { sinks.count }
+    }
 
     func forget(_ jobID: JobID) {
-        closeReader(jobID)
-        closeSink(jobID)
-        decoders[jobID] = nil
-        states[jobID] = nil
+        lane.put { [self] in
+            closeReader(jobID)
+            decoders[jobID] = nil
+            states[jobID] = nil
+        }
+        sealing.put { [self] in closeSink(jobID) }
     }
 
     func closeIdle(olderThanMillis idleMillis: Int) {
         let limit = ContinuousClock.now - .milliseconds(idleMillis)
-        for (jobID, entry) in readers where entry.usedAt < limit { closeReader(jobID) }
-        for (jobID, entry) in sinks where entry.usedAt < limit { closeSink(jobID) }
+        lane.put { [self] in
+            for (jobID, entry) in readers where entry.usedAt < limit { closeReader(jobID) }
+        }
+        sealing.put { [self] in
+            for (jobID, entry) in sinks where entry.usedAt < limit { closeSink(jobID) }
+        }
     }
 }

@@ -51,12 +51,14 @@ package struct RejectCollector {
     package private(set) var bytesLeft: Int
     package private(set) var offsets: OffsetRanges
 
-    /// - Parameter bytesLeft: of the batch's bound, what the tasks before this one left.
-    package init(range: OffsetRange, limits: QuarantineLimits, bytesLeft: Int) {
+    /// - Parameters:
+    ///   - bytesLeft: of the batch's bound, what the tasks before this one left.
+    ///   - listed: so many ranges of offsets are reported; the others go into a file.
+    package init(range: OffsetRange, limits: QuarantineLimits, bytesLeft: Int, listed: Int) {
         self.range = range
         self.limits = limits
         self.bytesLeft = bytesLeft
-        offsets = OffsetRanges(of: range)
+        offsets = OffsetRanges(of: range, limit: listed)
     }
 
     mutating func add(_ rejected: [RejectedRecord], of records: UnsafeBufferPointer<RawRecord>) {

@@ -100,8 +100,8 @@ struct TaskRunner {
         let ids = decoder as? AvroDecoder
         _ = ids?.takeSchemaIDs()
         var rejects = RejectCollector(
-            range: range, limits: runtime.settings.quarantine, bytesLeft: quarantineBytes)
-        var late = OffsetRanges(of: range)
+            range: range, limits: runtime.settings.quarantine, bytesLeft: quarantineBytes, listed: request.context.listedRanges)
+        var late = OffsetRanges(of: range, limit: request.context.listedRanges)
         var report = TaskReport()
         let excluded = task.excluded ?? []
         let skipped = task.only.map { OffsetRange.subtracting($0, from: [range]) } ?? []
@@ -145,13 +145,11 @@ struct TaskRunner {
         report.bytes = result.bytes
         report.rowsIn = Int64(finished.rowsIn)
         report.late = Int64(finished.late)
-        report.lateRanges = late.ranges
-        report.lateUnlisted = late.unlisted
+        (report.lateRanges, report.lateUnlisted) = list(late, .late, of: range, task, in: &report)
         report.unmatched = Int64(finished.unmatched)
         report.maxEventTimeMillis = finished.maxEventTimeMillis
         report.rejected = rejects.count
-        report.rejectedRanges = rejects.offsets.ranges
-        report.rejectedUnlisted = rejects.offsets.unlisted
+        (report.rejectedRanges, report.rejectedUnlisted) = list(rejects.offsets, .rejected, of: range, task, in: &report)
         report.rejectExample = rejects.example
         report.tombstones = rejects.tombstones
         report.schemaIDs = ids?.takeSchemaIDs() ?? []
@@ -173,6 +171,25 @@ struct TaskRunner {
             try finishOutput(finished.output, part: sinkPart(range), task: task, report: &report, holdRows: holdRows)
         }
         return report
+    }
+
+    /// What a report lists of `offsets`; the ranges beyond go into a file. Without a place for it they are counted, and the job says so.
+    private func list(
+        _ offsets: OffsetRanges, _ content: OffsetFile.Content, of range: OffsetRange, _ task: TaskSpec, in report: inout TaskReport
+    ) -> (ranges: [OffsetRange], unlisted: Int64) {
+        guard !offsets.rest.isEmpty, !request.replay else { return (offsets.ranges, offsets.unlisted) }
+        do {
+            let file = try OffsetFile.write(
+                content, offsets.rest, of: range, jobID: request.job.jobID, batch: request.context.batch,
+                mark: "\(request.context.epoch)-\(task.attempt)", to: StateStore(address: runtime.settings.state))
+            if let file { report.offsetFiles.append(file) }
+            return (offsets.ranges, offsets.unlisted)
+        } catch {
+            let why = failure(error)
+            Log.warning(
+                "offsets not written", [("job", request.job.name), ("batch.id", "\(request.context.batch)"), ("what", why.what), ("why", why.why)])
+            return (offsets.ranges, offsets.unlisted.plus(offsets.rest.offsets))
+        }
     }
 
     /// The sink part of a job without an exchange is its Kafka partition: stable whatever is read (protocol 1).
@@ -231,10 +248,12 @@ struct TaskRunner {
     private func loadState(_ groups: Range<Int>, _ entries: [StateManifest.Entry]) throws -> WarmState {
         let jobID = request.job.jobID
         let keyGroups = request.context.keyGroups
-        if !request.replay, !isRehash, let warm = slot.state(jobID, groups), warm.keyGroups == keyGroups,
-            warm.advance(to: entries)
-        {
-            return warm
+        let known = slot.state(jobID, groups)
+        let use = StateUse.decide(
+            known?.kept, wanted: entries, groups: groups, keyGroups: keyGroups, isReplay: request.replay, isRehash: isRehash)
+        if let known, use != .fromFiles {
+            if use == .withPending { known.takePending(to: entries) }
+            return known
         }
         let state = KeyedState(graph: runtime.graph, keyGroups: keyGroups)
         let store = try StateStore(address: runtime.settings.state)

@@ -66,6 +66,13 @@ package final class WorkerNode: WorkerLink {
         set { ownURL.withLock { $0 = newValue } }
     }
 
+    private let known = Mutex(false)
+    /// Whether a driver has this worker on its list, as of the last time it answered.
+    package var isKnown: Bool {
+        get { known.withLock { $0 } }
+        set { known.withLock { $0 = newValue } }
+    }
+
     /// Whether other hosts can fetch blocks here: a worker on loopback serves only its own.
     private var isReachedFromElsewhere: Bool {
         let url = self.url
@@ -166,7 +173,7 @@ package final class WorkerNode: WorkerLink {
     private func run(_ request: RunTasks, _ runtime: JobRuntime) -> [TaskResult] {
         let bySlot = shared.withLock { $0.desk.slots(for: request.tasks, of: request.job.jobID) }
         let results = Mutex<[TaskResult]>([])
-        onSlots(bySlot) { slot, tasks in
+        onSlots(bySlot, \.lane) { slot, tasks in
             let done = self.runTasks(tasks, of: request, runtime: runtime, on: slot)
             results.withLock { $0 += done }
         }
@@ -206,7 +213,7 @@ package final class WorkerNode: WorkerLink {
         // A job of which nothing is held here gets no plan and no connection either.
         guard !bySlot.isEmpty else { return SealTasksReply(results: results.withLock { $0.sorted { $0.part < $1.part } }) }
         let runtime = try runtime(request.job) { _ in [] }
-        onSlots(bySlot) { slot, parts in
+        onSlots(bySlot, \.sealing) { slot, parts in
             let sealed = slot.seal(
                 runtime: runtime, batch: request.batch, epoch: request.epoch,
                 parts: parts.map { ($0, $1) })
@@ -251,7 +258,7 @@ package final class WorkerNode: WorkerLink {
     /// Lets go of what nobody claims any more, and closes consumers and connections that nothing has used for `idleMillis`.
     package func tidy(idleMillis: Int) {
         decide { $0.expire(nowMillis: steadyMillis()) }
-        for slot in slots { slot.lane.put { slot.closeIdle(olderThanMillis: idleMillis) } }
+        for slot in slots { slot.closeIdle(olderThanMillis: idleMillis) }
     }
 
     // MARK: inside
@@ -272,7 +279,7 @@ package final class WorkerNode: WorkerLink {
                 shared.runtimes[jobID] = nil
                 shared.bells[jobID] = nil
             }
-            for slot in slots { slot.lane.put { slot.forget(jobID) } }
+            for slot in slots { slot.forget(jobID) }
         case .closeReaders(let jobID, let first):
             for slot in slots[first...] { slot.lane.put { slot.closeReader(jobID) } }
         }
@@ -304,23 +311,23 @@ package final class WorkerNode: WorkerLink {
     /// What a job keeps here now, for tests and metrics.
     package var kept: (jobs: Int, plans: Int, inSlots: Int) {
         let (isEmpty, plans) = shared.withLock { ($0.desk.jobCount, $0.runtimes.count + $0.bells.count) }
-        return (isEmpty, plans, slots.reduce(0) { sum, slot in sum + slot.lane.perform { slot.keptCount } })
+        return (isEmpty, plans, slots.reduce(0) { $0 + $1.keptCount })
     }
 
     /// The first slot's work is done on the caller's thread, the others' on their own, side by side.
-    private func onSlots<Work>(_ bySlot: [Int: [Work]], _ body: @escaping (Slot, [Work]) -> Void) {
+    private func onSlots<Work>(_ bySlot: [Int: [Work]], _ lane: KeyPath<Slot, Lane>, _ body: @escaping (Slot, [Work]) -> Void) {
         let works = bySlot.sorted { $0.key < $1.key }
         let group = DispatchGroup()
         for (number, work) in works.dropFirst() {
             let slot = slots[number]
-            let job = UncheckedWork { body(slot, work) }
+            let job = UncheckedWork { slot[keyPath: lane].perform { body(slot, work) } }
             group.enter()
             slot.thread.put {
-                slot.lane.perform(job.run)
+                job.run()
                 group.leave()
             }
         }
-        if let (number, work) = works.first { slots[number].lane.perform { body(slots[number], work) } }
+        if let (number, work) = works.first { slots[number][keyPath: lane].perform { body(slots[number], work) } }
         group.wait()
     }
 
@@ -338,10 +345,12 @@ package final class WorkerNode: WorkerLink {
                 return try peers.block(id, at: workerURL)
             },
             isCancelled: { [self] in isCancelled(request) }, compressesBlocks: isReachedFromElsewhere)
-        return runner.run(
+        let results = runner.run(
             tasks,
             keepBlock: { [self] id, bytes in try blocks.put(id, bytes) },
             holdRows: { [self] key, chunks, digest, slot in try held.put(key, chunks, digest: digest, slot: slot) })
+        if request.stage == 0, !request.replay { slot.readOn(request.job.jobID) }
+        return results
     }
 }
 

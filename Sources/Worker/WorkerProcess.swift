@@ -76,49 +76,41 @@ package final class WorkerProcess: Sendable {
     /// Serves until asked to leave. Throws when the driver is away for longer than allowed, or refuses this worker.
     package func run() throws {
         defer { server.stop() }
-        var id: String?
-        var awaySinceMillis: Int64?
-        var pauseMillis: Int64 = 20
+        var membership = WorkerMembership(driverURL: options.driverURL, timeoutMillis: options.driverTimeoutMillis)
         while true {
             let isLeaving = leaving.withLock { $0 }
-            do {
-                if let known = id {
-                    let reply = try driver.heartbeat(known, Heartbeat(leaving: isLeaving))
-                    if !reply.known { id = nil }
+            let answer: WorkerMembership.Answer
+            switch membership.step(isLeaving: isLeaving, runningRequests: node.runningRequests) {
+            case .register: answer = asked { try register() }
+            case .heartbeat(let id, let isLeaving):
+                answer = asked {
+                    let reply = try driver.heartbeat(id, Heartbeat(leaving: isLeaving))
                     node.claimed(reply.jobs)
+                    return .heartbeat(isKnown: reply.known, leaving: isLeaving)
                 }
-                if id == nil && !isLeaving {
-                    let registered = try driver.register(
-                        RegisterWorker(
-                            url: node.url, slots: options.slots, build: options.build, pid: getpid(),
-                            host: ProcessInfo.processInfo.hostName, bootID: ""))
-                    id = registered.workerID
-                    Log.info("registered", [("worker.id", registered.workerID), ("driver", options.driverURL), ("url", node.url)])
-                }
-                awaySinceMillis = nil
-                pauseMillis = 20
-            } catch {
-                let reason = failure(error)
-                // Also when the driver is there and does not reach this worker: that may pass.
-                guard reason.code == .driverUnreachable || reason.code == .workerUnreachable else { throw reason }
-                let now = steadyMillis()
-                let since = awaySinceMillis ?? now
-                awaySinceMillis = since
-                if isLeaving { return }
-                guard now - since < options.driverTimeoutMillis else {
-                    throw Failure(
-                        .driverUnreachable, "the driver at \(options.driverURL) is gone",
-                        why: "it did not answer for \(formatDuration(options.driverTimeoutMillis)): \(reason.why)",
-                        now: "start the driver, then this worker again; nothing is lost")
-                }
-                pauseMillis = min(pauseMillis * 2, 2000)
-                _ = wake.wait(timeout: .now() + .milliseconds(Int(pauseMillis)))
-                continue
+            case .wait(let millis):
+                node.tidy(idleMillis: Int(options.consumerIdleMillis))
+                _ = wake.wait(timeout: .now() + .milliseconds(Int(millis)))
+                answer = .waited
+            case .leave: return
+            case .end(let reason): throw reason
             }
-            if isLeaving && node.runningRequests == 0 { return }
-            node.tidy(idleMillis: Int(options.consumerIdleMillis))
-            _ = wake.wait(timeout: .now() + .milliseconds(isLeaving ? 50 : 1000))
+            membership.take(answer, isLeaving: leaving.withLock { $0 }, nowMillis: steadyMillis())
+            node.isKnown = membership.isMember
         }
+    }
+
+    private func register() throws -> WorkerMembership.Answer {
+        let registered = try driver.register(
+            RegisterWorker(
+                url: node.url, slots: options.slots, build: options.build, pid: getpid(), host: ProcessInfo.processInfo.hostName,
+                bootID: ""))
+        Log.info("registered", [("worker.id", registered.workerID), ("driver", options.driverURL), ("url", node.url)])
+        return .registered(id: registered.workerID)
+    }
+
+    private func asked(_ body: () throws -> WorkerMembership.Answer) -> WorkerMembership.Answer {
+        do { return try body() } catch { return .failed(failure(error)) }
     }
 }
 
@@ -128,7 +120,8 @@ enum WorkerRoutes {
         do {
             switch (request.method, request.path) {
             case ("GET", "/v1/health"): return .text("ok\n")
-            case ("GET", "/v1/ready"): return .text("ready\n")
+            case ("GET", "/v1/ready"):
+                return node.isKnown ? .text("ready\n") : .text("no driver knows this worker\n", status: 503)
             case ("GET", "/metrics"): return .text(metrics(node))
             case ("POST", "/v1/tasks/run"): return .json(try node.run(JobLine.message(RunTasks.self, in: request.body)))
             case ("POST", "/v1/tasks/probe"): return .json(try node.probe(JobLine.message(RunTasks.self, in: request.body)))

@@ -41,6 +41,20 @@ private let log = [
         #expect(found.truncated.isEmpty)
     }
 
+    @Test func `a partition that ran ahead of the watermark is read from where its records of the span begin`() throws {
+        // Partition 0 was read to its end by the first batch, the watermark followed partition 1.
+        var uneven = [
+            span(1, [(0, 0, 40), (1, 0, 2)], nil, 100), span(2, [(1, 2, 5)], 100, 200), span(3, [(1, 5, 7)], 200, 300), span(4, [(1, 7, 9)], 300, 400),
+        ]
+        for index in uneven.indices { uneven[index].newestEventMillis = 410 }
+        #expect(ranges(try plan(220, 290, log: uneven)) == ["t/0 [0, 40)", "t/1 [0, 7)"])
+        // Read evenly, the span is read and little else.
+        var even = log
+        for (index, newest) in [110, 209, 310, 410].enumerated() { even[index].newestEventMillis = Int64(newest) }
+        #expect(ranges(try plan(220, 290, log: even)) == ["t/0 [10, 30)", "t/1 [5, 9)"])
+        #expect(ranges(try plan(210, 290, log: even)) == ["t/0 [0, 30)", "t/1 [0, 9)"])
+    }
+
     @Test func `a record that is stamped an hour ahead does not end the reading`() throws {
         // Stamps are asked for the beginning only, and a late one does not move it.
         let found = try plan(220, 290, stamped: [place(0): 40, place(1): 9])

@@ -63,4 +63,15 @@ private let away = Failure(.brokerUnreachable, "away", why: "made so", now: "wai
         hunt.probed(.unknown(away))
         #expect(hunt.step == .nothing(reason: away))
     }
+
+    @Test func `where reading nothing is fatal it is the state, and no record is named`() {
+        var hunt = CrashHunt([piece(0, 0, 4)], hasControl: true)
+        #expect(hunt.step == .probe([]))
+        hunt.probed(.died)
+        guard case .nothing(let reason?) = hunt.step else { return #expect(Bool(false), "\(hunt.step)") }
+        #expect(reason.what.contains("state"))
+        var other = CrashHunt([piece(0, 0, 4)], hasControl: true)
+        other.probed(.passed)
+        #expect(other.step == .probe([piece(0, 0, 4)]))
+    }
 }

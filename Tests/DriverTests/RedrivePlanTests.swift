@@ -21,6 +21,10 @@ import Testing
         return BatchRecord(plan: plan, state: .done, outcome: outcome, plannedAtMillis: 0, doneAtMillis: 0)
     }
 
+    private func open(_ log: [BatchRecord], only batch: BatchNumber? = nil, files: [String: [OffsetRange]] = [:]) -> [OffsetRange] {
+        RedrivePlan.open(log, only: batch) { files[$0.name] ?? [] }
+    }
+
     private let starts = [TopicPartition(topic: "t", partition: 0): Int64(0), TopicPartition(topic: "t", partition: 1): 0]
 
     @Test func `what a redrive passed is closed, what it rejected again is open`() {
@@ -28,11 +32,20 @@ import Testing
             batch(1, rejected: [range(0, 3, 5), range(1, 7, 8)]), batch(2, rejected: [range(0, 20, 21)]),
             batch(3, kind: .redrive, only: [range(0, 3, 5), range(1, 7, 8)], rejected: [range(0, 4, 5)]),
         ]
-        #expect(RedrivePlan.open(log) == [range(0, 4, 5), range(0, 20, 21)])
-        #expect(RedrivePlan.open(log, only: 2) == [range(0, 20, 21)])
-        // Of what batch 1 rejected nothing is open by its own word; the redrive's rejection is of batch 3.
-        #expect(RedrivePlan.open(log, only: 1) == [])
-        #expect(RedrivePlan.open(log, only: 3) == [range(0, 4, 5)])
+        #expect(open(log) == [range(0, 4, 5), range(0, 20, 21)])
+        #expect(open(log, only: 2) == [range(0, 20, 21)])
+        // What a redrive rejects again is of the batch that met it first, and of the redrive.
+        #expect(open(log, only: 1) == [range(0, 4, 5)])
+        #expect(open(log, only: 3) == [range(0, 4, 5)])
+    }
+
+    @Test func `offsets that stand in a file are open like the others, those of late records are not`() {
+        var log = [batch(1, rejected: [range(0, 3, 5)]), batch(2, kind: .redrive, only: [range(0, 9, 10)], rejected: [])]
+        log[0].outcome?.offsetFiles = [.rejected, .late].map {
+            OffsetFile(content: $0, topic: "t", partition: 0, name: $0.rawValue, offsets: 3, ranges: 2, digest: "")
+        }
+        let files = ["rejected": [range(0, 7, 8), range(0, 9, 11)], "late": [range(0, 100, 101)]]
+        #expect(open(log, files: files) == [range(0, 3, 5), range(0, 7, 8), range(0, 10, 11)])
     }
 
     @Test func `records that are far apart are not read in one range, and no batch has two ranges of a partition`() {

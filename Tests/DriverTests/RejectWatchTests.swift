@@ -132,6 +132,11 @@ private let now: Int64 = 1_772_366_400_000
         #expect(outcome.lateUnlisted == nil && outcome.tombstones == 60)
     }
 
+    @Test func `each of more partitions than a row of the log has ranges may name one`() {
+        let (outcome, _) = outcome(Array(0..<1500), records: 1, bytes: 1, bound: 1000)
+        #expect(outcome.rejectedRanges.count == 1500 && outcome.rejectedUnlisted == 1500 * 7)
+    }
+
     @Test func `hostile offsets and times neither trap nor wrap`() {
         let tracker = WatermarkTracker(latenessMillis: 60_000)
         func partition(_ number: Int32) -> TopicPartition { TopicPartition(topic: "t", partition: number) }

@@ -52,8 +52,12 @@ private let positions = [
         var old = SourceIdentity(topic: "t", topicID: nil, lastDone: 7)
         old.batchDone(8)
         #expect(old.answered(answer(nil, [100, 0]), positions: positions, nowMillis: 0) == .unknown)
-        old.tailsAreEqual()
+        #expect(old.tail(of: positions[0], isEqual: true) == nil)
         #expect(old.suspects == nil)
+        // Batch 9 was sealed since; the record that the log remembers is not there.
+        old.batchDone(9)
+        let failure = old.tail(of: positions[0], isEqual: false)
+        #expect(failure?.code == .topicRecreated && failure?.now.contains("batch 9 was DONE since") == true, "\(String(describing: failure))")
     }
 
     @Test func `an end before what was read stops only when it is said twice`() throws {

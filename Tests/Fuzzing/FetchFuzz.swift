@@ -16,7 +16,7 @@ private final class FuzzReceiver: FetchAnswerReceiver {
 
     init(_ shop: FetchShop) { self.shop = shop }
 
-    func recordsCome(of partition: FetchedPartition) -> FetchBuffer? { shop.buffers.take(min(partition.recordBytes, 4096)) }
+    func recordsCome(of partition: FetchedPartition) -> FetchBuffer? { shop.takeForAnswer(partition.recordBytes, usual: 4096) }
 
     func partitionCame(_ partition: FetchedPartition, records: FetchBuffer?) {
         stand.came(partition, records, isolation: .readCommitted, shop)
@@ -27,7 +27,7 @@ private final class FuzzReceiver: FetchAnswerReceiver {
 
 final class FetchFuzz: FuzzSubject {
     private static let mostUnpackedBytes = 1 << 20
-    private let receiver = FuzzReceiver(FetchShop(keptBytes: 4 << 20, mostUnpackedBytes: mostUnpackedBytes, checksCRC: false))
+    private let receiver = FuzzReceiver(FetchShop(answerBytes: 4 << 20, extraBytes: 4 << 20, mostUnpackedBytes: mostUnpackedBytes, checksCRC: false))
     private let parser = FetchAnswerParser()
     private let room = UnsafeMutableBufferPointer<RawRecord>.allocate(capacity: 64)
     private var sum: UInt64 = 0
@@ -54,6 +54,7 @@ final class FetchFuzz: FuzzSubject {
                 try parser.received(count, receiver)
             }
         } catch is WireError {
+            if let half = parser.abandon() { receiver.shop.put(half) }
             // What came whole before is read all the same.
         } catch {
             return .defect("the parser throws \(error)")

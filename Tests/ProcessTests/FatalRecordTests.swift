@@ -88,4 +88,46 @@ import Testing
         try harness.sluice("jobs", "stop", "campaign-views", "--driver", cluster.url)
         try harness.expectExact()
     }
+
+    /// One record in `count` whose group ends whoever merges it.
+    private func sendViews(_ harness: JobHarness, count: Int, fatal: Int) throws {
+        try "ad_id,campaign_id\na,c\nb,fatal-group\n".write(toFile: harness.directory.file("ads.csv"), atomically: true, encoding: .utf8)
+        let producer = try KafkaProducer(KafkaConfiguration(bootstrap: harness.bootstrap))
+        for number in 0..<count {
+            for partition: Int32 in [0, 1] {
+                let ad = number == fatal && partition == 0 ? "b" : "a"
+                try producer.send(
+                    topic: harness.topic, partition: partition,
+                    text: #"{"user_id":"u","page_id":"p","ad_id":"\#(ad)","ad_type":"mail","event_type":"view","event_time":1772366400000,"ip_address":"1.1.1.1"}"#)
+            }
+        }
+        try producer.flush()
+    }
+
+    @Test func `a record that is fatal only where its group is merged is found and left out, too`() throws {
+        let harness = try JobHarness(partitions: 2)
+        let trap = ["SLUICE_TEST_TRAP_MERGE": "fatal-"]
+        // A state from before, which every probe loads.
+        try sendViews(harness, count: 20, fatal: -1)
+        try harness.run(workers: 2, format: "json", environment: trap)
+        try sendViews(harness, count: 200, fatal: 77)
+        let result = try harness.run(workers: 2, format: "json", environment: trap)
+        #expect(result.output.contains("1 rejected"), "\(result.output)\(result.errors)")
+        #expect(result.errors.contains("\(harness.topic)/0 offset 97"), "\(result.errors)")
+        #expect(try harness.rows("SELECT views FROM campaign_views") == [[.int(439)]])
+        try harness.expectWhole()
+    }
+
+    @Test func `in one process a fatal record is found by the third start`() throws {
+        let harness = try JobHarness(partitions: 2)
+        try send(harness, count: 300, fatal: [123])
+        for _ in 0..<2 {
+            let died = try harness.run("purchases", workers: 0, format: "json", environment: Self.trap, expecting: nil)
+            #expect(died.status != 0)
+        }
+        let found = try harness.run("purchases", workers: 0, format: "json", environment: Self.trap)
+        #expect(found.errors.contains("looking for a record that ends workers") && found.errors.contains("\(harness.topic)/0 offset 123"), "\(found.errors)")
+        #expect(try harness.count("SELECT count(*) FROM purchases") == 599)
+        try harness.expectWhole("purchases")
+    }
 }

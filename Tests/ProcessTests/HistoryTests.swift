@@ -111,14 +111,69 @@ import Testing
         try json.write(toFile: harness.directory.file("delete.json"), atomically: true, encoding: .utf8)
         _ = try KafkaFixture.shared().run("delete-records", ["--offset-json-file", harness.directory.file("delete.json")])
         let args = ["backfill", "campaign-views", "--from", "2026-03-01T12:02:00Z", "--to", "2026-03-01T12:05:00Z"]
+        // A plan computes here, and leaves nothing of itself in catalog, sink or state.
+        func traces() throws -> [Int64] {
+            let catalog = try openDatabase("sqlite:" + harness.directory.file(".sluice/catalog.db"))
+            defer { catalog.close() }
+            guard case .int(let jobs)? = try catalog.execute("SELECT count(*) FROM sluice_registry").first?.first else { return [] }
+            return try [jobs] + ["sluice_jobs", "sluice_claims", "sluice_ledger"].map { try harness.count("SELECT count(*) FROM \($0)") }
+        }
+        let before = try traces()
         let plan = try SluiceProcess.run(args + ["--plan"], in: harness.directory.path)
         #expect(plan.output.contains("would shrink"), "\(plan.output)\(plan.errors)")
+        #expect(try traces() == before)
         let refused = try SluiceProcess.run(args, in: harness.directory.path)
         #expect(refused.status == 1 && refused.errors.contains("--allow-shrink"), "\(refused.errors)")
         #expect(try harness.campaignViews() == live)
         let allowed = try SluiceProcess.run(args + ["--allow-shrink"], in: harness.directory.path)
         #expect(allowed.status == 0, "\(allowed.errors)")
         #expect(try harness.campaignViews() != live)
+        // In the sink neither the one that was refused nor the one that ended is known any more.
+        #expect(try Array(traces().dropFirst()) == Array(before.dropFirst()))
+    }
+
+    @Test(TestBroker.needsReal) func `a backfill over partitions that were read unevenly gives every row`() throws {
+        let harness = try JobHarness(partitions: 2)
+        try "ad_id,campaign_id\na,c\n".write(toFile: harness.directory.file("ads.csv"), atomically: true, encoding: .utf8)
+        let producer = try KafkaProducer(KafkaConfiguration(bootstrap: harness.bootstrap))
+        // An hour of each; the first partition is read by the first batch, the other one by twenty. Stamps tell nothing.
+        for (partition, count) in [(Int32(0), 120), (1, 6000)] {
+            for number in 0..<count {
+                let time = 1_772_366_400_000 + Int64(number) * 3_600_000 / Int64(count)
+                try producer.send(
+                    topic: harness.topic, partition: partition,
+                    text: #"{"user_id":"u","page_id":"p","ad_id":"a","ad_type":"mail","event_type":"view","event_time":\#(time),"ip_address":"1.1.1.1"}"#,
+                    timestampMillis: 1000)
+            }
+        }
+        try producer.flush()
+        try harness.run(workers: 1, format: "json", extra: ["--max-batch-records", "300"])
+        let args = ["backfill", "campaign-views", "--from", "2026-03-01T12:30:00Z", "--to", "2026-03-01T12:40:00Z", "--sink", "sqlite:again.db"]
+        let result = try SluiceProcess.run(args, in: harness.directory.path)
+        #expect(result.status == 0, "\(result.errors)")
+        let database = try openDatabase("sqlite:" + harness.directory.file("again.db"))
+        defer { database.close() }
+        let again = try database.execute("SELECT window_start, views FROM campaign_views ORDER BY 1")
+        let span = "window_start >= '2026-03-01T12:30:00.000Z' AND window_start < '2026-03-01T12:40:00.000Z'"
+        #expect(try again == harness.rows("SELECT window_start, views FROM campaign_views WHERE \(span) ORDER BY 1"))
+        let views = again.reduce(Int64(0)) { if case .int(let count) = $1[1] { $0 + count } else { $0 } }
+        #expect(again.count == 60 && views == 1020, "\(views) views in \(again.count) windows")
+    }
+
+    @Test(TestBroker.needsReal) func `a backfill that was killed leaves nothing behind when the next one starts`() throws {
+        let harness = try JobHarness(partitions: 2)
+        try harness.generate(events: 20_000, extra: ["--start", Self.start, "--span", "10m"])
+        try harness.run(workers: 1, extra: ["--set", "state_inline=0"])
+        func folders() throws -> Int { try FileManager.default.contentsOfDirectory(atPath: harness.directory.file(".sluice/state")).count }
+        let args = ["backfill", "campaign-views", "--from", "2026-03-01T12:02:00Z", "--to", "2026-03-01T12:05:00Z", "--max-batch-records", "2000"]
+        let killed = try SluiceProcess.run(args, in: harness.directory.path, environment: ["SLUICE_TEST_FAILPOINT": "done@2"])
+        #expect(killed.status != 0)
+        #expect(try folders() == 2)
+        let whole = try SluiceProcess.run(args, in: harness.directory.path)
+        #expect(whole.status == 0, "\(whole.errors)")
+        #expect(try folders() == 1 && harness.count("SELECT count(*) FROM sluice_jobs") == 1)
+        #expect(try harness.sluice("jobs").output.contains("the process of backfill"))
+        try harness.expectExact()
     }
 
     @Test func `records that cannot be decoded are kept apart with their coordinates and the stream goes on`() throws {

@@ -16,14 +16,20 @@ final class JobHarness: Sendable {
     let sink: String
     /// Variables that every process gets.
     let environment: [String: String]
+    /// Who reads; nil for whoever a job gets by itself.
+    let reader: ReaderKind?
+
+    /// `SLUICE_TEST_READER=librdkafka swift test --filter ProcessTests` runs every job of these tests with that reader.
+    static let usualReader = ProcessInfo.processInfo.environment["SLUICE_TEST_READER"].flatMap(ReaderKind.init)
 
     /// - Parameter sink: an address; the default is the directory's own SQLite file.
     /// - Parameter bootstrap: of another Kafka than the shared one; then with a topic of it.
     init(
         partitions: Int = 4, sink: String? = nil, topic: String? = nil, bootstrap: String? = nil,
-        environment: [String: String] = [:]
+        environment: [String: String] = [:], reader: ReaderKind? = usualReader
     ) throws {
         self.environment = environment
+        self.reader = reader
         directory = try TemporaryDirectory("sluice-job")
         self.bootstrap = try bootstrap ?? TestBroker.bootstrap()
         self.partitions = partitions
@@ -49,7 +55,8 @@ final class JobHarness: Sendable {
         extra: [String] = []
     ) -> [String] {
         ["run", job, "--bootstrap", bootstrap, "--topic", topic, "--format", format, "--sink", sink, "--workers", "\(workers)"]
-            + (job == "purchases" ? [] : ["--ads", "ads.csv"]) + (untilCaughtUp ? ["--until-caught-up"] : []) + extra
+            + (job == "purchases" ? [] : ["--ads", "ads.csv"]) + (untilCaughtUp ? ["--until-caught-up"] : [])
+            + (reader.map { ["--reader", $0.rawValue] } ?? []) + extra
     }
 
     @discardableResult
@@ -75,11 +82,11 @@ final class JobHarness: Sendable {
     }
 
     func start(
-        _ job: String = "campaign-views", workers: Int = 2, untilCaughtUp: Bool = true, extra: [String] = [],
+        _ job: String = "campaign-views", workers: Int = 2, format: String = "avro", untilCaughtUp: Bool = true, extra: [String] = [],
         environment: [String: String] = [:]
     ) throws -> SluiceProcess {
         try SluiceProcess(
-            runArguments(job, workers: workers, untilCaughtUp: untilCaughtUp, extra: extra), in: directory.path,
+            runArguments(job, workers: workers, format: format, untilCaughtUp: untilCaughtUp, extra: extra), in: directory.path,
             environment: self.environment.merging(environment) { $1 })
     }
 
@@ -166,7 +173,7 @@ final class JobHarness: Sendable {
         return text.split(separator: "\n").dropFirst().map(String.init).sorted()
     }
 
-    /// The sink equals the expected answer, and the log has no gap.
+    /// The sink equals the expected answer, the log has no gap, and `fsck` finds no fault.
     func expectExact(_ file: String = "expected.csv", sourceLocation: SourceLocation = #_sourceLocation) throws {
         let expected = try expected(file)
         let found = try campaignViews()
@@ -177,6 +184,8 @@ final class JobHarness: Sendable {
             "missing \(missing.prefix(3)) (\(missing.count)), extra \(extra.prefix(3)) (\(extra.count)), rows \(found.count) of \(expected.count)",
             sourceLocation: sourceLocation)
         try sluice("audit", "campaign-views")
+        let whole = try SluiceProcess.run(["fsck", "campaign-views", "--log-level", "error"], in: directory.path, environment: environment)
+        #expect(whole.status == 0, "\(whole.output)\(whole.errors)", sourceLocation: sourceLocation)
     }
 }
 

@@ -9,6 +9,15 @@ import Testing
         case fileRemoved, tableDropped, tableEmptied, tableMadeAnew, sinkMistyped, ownersRemoved
         var testDescription: String { rawValue }
 
+        /// As `fsck` says it.
+        var fault: String {
+            switch self {
+            case .fileRemoved: "is not there"
+            case .ownersRemoved: "it does not know job"
+            default: words
+            }
+        }
+
         var words: String {
             switch self {
             case .fileRemoved, .tableDropped: "the table is not there any more"
@@ -42,6 +51,10 @@ import Testing
         case .sinkMistyped: extra = ["--sink", "sqlite:\(harness.directory.path)/snik.db"]
         case .ownersRemoved: try change(file, "DELETE FROM sluice_jobs")
         }
+        if loss != .sinkMistyped {
+            let faults = try harness.sluice("fsck", "campaign-views", expecting: 1).output
+            #expect(faults.contains("fault  sink") && faults.contains(loss.fault), "\(faults)")
+        }
         let refused = try harness.run(workers: 0, extra: extra, expecting: 1)
         #expect(refused.errors.contains(loss.words) && refused.errors.contains("sluice repair campaign-views"), "\(refused.errors)")
         #expect(!FileManager.default.fileExists(atPath: harness.directory.file("snik.db")))
@@ -74,6 +87,7 @@ import Testing
         try harness.generate(events: 2000)
         try harness.run(workers: 0)
         try older.write(to: URL(fileURLWithPath: file))
+        #expect(try harness.sluice("fsck", "campaign-views", expecting: 1).output.contains("it lacks rows of batches 2 to 2"))
         let whole = try harness.run(workers: 0)
         #expect(whole.errors.contains("written again"), "\(whole.errors)")
         try harness.expectWhole(deep: true)

@@ -85,4 +85,37 @@ import Testing
         #expect(try harness.count("SELECT count(*) FROM purchases") > before + refused - 1)
         #expect(try harness.sluice("redrive", "purchases").output.contains("no rejected record"))
     }
+
+    @Test func `every offset of a batch of which each second record is bad is listed, in a file beyond a thousand ranges, and redriven`() throws {
+        let harness = try JobHarness(partitions: 2)
+        let producer = try KafkaProducer(KafkaConfiguration(bootstrap: harness.bootstrap))
+        let now = wallMillis()
+        for partition: Int32 in [0, 1] {
+            for number in 0..<3000 {
+                let time = number % 2 == 0 ? now - 1000 : now + 1_800_000
+                try producer.send(
+                    topic: harness.topic, partition: partition,
+                    text: #"{"user_id":"u","page_id":"p","ad_id":"a","ad_type":"mail","event_type":"purchase","event_time":\#(time),"ip_address":"1.1.1.1"}"#)
+            }
+        }
+        try producer.flush()
+        try harness.run("purchases", workers: 2, format: "json", extra: strict)
+        #expect(try harness.count("SELECT count(*) FROM purchases") == 3000)
+        let listed = try harness.sluice("quarantine", "purchases", "--offsets", "rejected", "--json").output
+        #expect(listed.split(separator: "\n").count == 3000)
+        #expect(listed.contains("\"from\":2999,") && listed.contains("\"from\":1,") && !listed.contains("\"from\":2,"))
+        #expect(try count(harness, "SELECT max(length(outcome)) FROM sluice_batches") < 60_000)
+        try harness.expectWhole("purchases")
+        // What the log names and nobody has any more is a fault by name.
+        let folder = harness.directory.file(".sluice/state/") + (try FileManager.default.contentsOfDirectory(atPath: harness.directory.file(".sluice/state")))[0]
+        let name = try #require(try FileManager.default.contentsOfDirectory(atPath: folder).first { $0.hasPrefix("r") })
+        try FileManager.default.moveItem(atPath: folder + "/" + name, toPath: folder + "/aside")
+        #expect(try harness.sluice("fsck", "purchases", expecting: 1).output.contains(name))
+        #expect(try harness.sluice("redrive", "purchases", expecting: 1).errors.contains(name))
+        try FileManager.default.moveItem(atPath: folder + "/aside", toPath: folder + "/" + name)
+        let passed = try harness.sluice("redrive", "purchases", "--workers", "0", "--with", "max_future=1h")
+        #expect(passed.output.contains("3,000 passed, 0 rejected again"), "\(passed.output)")
+        #expect(try harness.count("SELECT count(*) FROM purchases") == 6000)
+        #expect(try harness.sluice("redrive", "purchases", "--with", "max_future=1h").output.contains("no rejected record"))
+    }
 }

@@ -111,4 +111,60 @@ struct SinkOutageTests {
         #expect(job.wait().status == 0)
         try harness.expectWhole(deep: true)
     }
+
+    @Test func `a driver that stops while the sink of its job is away leaves the job to the next driver, and a pause stays a pause`() throws {
+        let postgres = try PostgresFixture()
+        let harness = try JobHarness(partitions: 2, sink: try postgres.newDatabase())
+        try harness.generate(events: 2000, extra: ["--start", Self.start])
+        let cluster = try Cluster(harness)
+        let worker = try cluster.worker()
+        defer { worker.kill9() }
+        _ = try cluster.submit("campaign-views", ["--set", "ads=\(harness.directory.file("ads.csv"))"])
+        let rows = Int64(try harness.expected().count)
+        #expect(SluiceProcess.eventually { count(harness.sink) == rows }, "\(cluster.driver.errors)")
+        try postgres.stop()
+        try harness.generate(events: 2000, extra: ["--start", "2026-03-02T00:00:00Z"], expected: "more.csv")
+        #expect(SluiceProcess.eventually { cluster.driver.errors.contains("waits for the outside") }, "\(cluster.driver.errors)")
+        // Asked to stop, it does not wait for the sink for ever; the batch stays in the log, and the job is no failure.
+        #expect(cluster.stop().status == 0)
+        #expect(try cluster.state() == "running")
+        let next = try Cluster(harness)
+        let other = try next.worker()
+        defer { other.kill9() }
+        #expect(SluiceProcess.eventually { next.driver.errors.contains("waits for the outside") }, "\(next.driver.errors)")
+        let paused = try harness.sluice("jobs", "pause", "campaign-views", "--wait", "60s")
+        #expect(paused.output.contains("paused"), "\(paused.output)")
+        try postgres.start()
+        try harness.sluice("jobs", "resume", "campaign-views", "--wait", "30s")
+        let all = rows + Int64(try harness.expected("more.csv").count)
+        #expect(SluiceProcess.eventually(timeoutMillis: 60_000) { count(harness.sink) == all }, "\(next.driver.errors)")
+        #expect(next.stop().status == 0)
+        try harness.expectWhole()
+    }
+
+    @Test func `a sink that is put back to an older copy while its job rests gets what it lacks without a new record`() throws {
+        let harness = try JobHarness(partitions: 1)
+        try harness.generate(events: 1000, extra: ["--start", Self.start])
+        try harness.run(workers: 0)
+        let file = harness.directory.file("sink.db")
+        func copy() throws -> Data {
+            let database = try openDatabase("sqlite:" + file)
+            defer { database.close() }
+            try database.executeScript("PRAGMA wal_checkpoint(TRUNCATE)")
+            return try Data(contentsOf: URL(fileURLWithPath: file))
+        }
+        let older = try copy()
+        try harness.generate(events: 1000, extra: ["--start", "2026-03-02T00:00:00Z"], expected: "more.csv")
+        let job = try harness.start(workers: 0, untilCaughtUp: false, extra: ["--interval", "100ms", "--set", "sink_look=1s"])
+        defer { job.kill9() }
+        let all = try harness.expected().count + harness.expected("more.csv").count
+        #expect(SluiceProcess.eventually { (try? harness.campaignViews().count) == all }, "\(job.errors)")
+        _ = try copy()
+        try older.write(to: URL(fileURLWithPath: file))
+        #expect(SluiceProcess.eventually(timeoutMillis: 60_000) { (try? harness.campaignViews().count) == all }, "\(job.errors)")
+        #expect(job.errors.contains("written again"), "\(job.errors)")
+        job.terminate()
+        #expect(job.wait().status == 0)
+        try harness.expectWhole()
+    }
 }

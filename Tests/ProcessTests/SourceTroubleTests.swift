@@ -16,28 +16,56 @@ import Testing
         }
     }
 
+    /// Both readers, each with a job and a topic of its own.
     @Test func `a broker that goes away under a standing job does not end it`() throws {
         let kafka = try KafkaFixture.own()
-        let harness = try JobHarness(partitions: 2, topic: kafka.topic(partitions: 2), bootstrap: kafka.bootstrap)
-        try harness.generate(events: 3000, extra: ["--start", Self.start])
-        let job = try harness.start(workers: 0, untilCaughtUp: false, extra: ["--interval", "100ms"])
-        defer { job.kill9() }
-        let first = try harness.expected().count
-        #expect(SluiceProcess.eventually { (try? harness.campaignViews().count) == first })
+        let worlds = try ReaderKind.allCases.map { kind in
+            let harness = try JobHarness(partitions: 2, topic: kafka.topic(partitions: 2), bootstrap: kafka.bootstrap, reader: kind)
+            try harness.generate(events: 3000, extra: ["--start", Self.start])
+            return (harness: harness, job: try harness.start(workers: 0, untilCaughtUp: false, extra: ["--interval", "100ms"]))
+        }
+        defer { for world in worlds { world.job.kill9() } }
+        for (harness, _) in worlds {
+            let first = try harness.expected().count
+            #expect(SluiceProcess.eventually { (try? harness.campaignViews().count) == first })
+        }
         try kafka.killBroker()
-        // Long enough for some questions to go unanswered.
-        #expect(SluiceProcess.eventually { job.errors.contains("waits for the outside") }, "\(job.errors)")
-        #expect(job.isRunning, "\(job.errors)")
+        for (_, job) in worlds {
+            // Long enough for some questions to go unanswered.
+            #expect(SluiceProcess.eventually { job.errors.contains("waits for the outside") }, "\(job.errors)")
+            #expect(job.isRunning, "\(job.errors)")
+        }
+        // Health tells the truth, and whoever lists the jobs is told, too, by the driver that runs it.
+        let shown = try worlds.map { try $0.harness.sluice("jobs", "show", "campaign-views").output }
+        let addresses = try shown.map { try #require($0.split(whereSeparator: \.isWhitespace).first { $0.hasPrefix("http://") }.map(String.init)) }
+        func ready() throws -> [String] {
+            try addresses.map { try runTool("/usr/bin/curl", ["-s", "-w", " %{http_code}", $0 + "/v1/ready"]).output.replacing("\n", with: "") }
+        }
+        #expect(try ready() == ["1 of 1 jobs wait for the outside 503", "1 of 1 jobs wait for the outside 503"])
+        for (text, (harness, _)) in zip(shown, worlds) {
+            #expect(text.contains("waits for"), "\(text)")
+            #expect(try harness.sluice("jobs").output.contains("campaign-views waits: "))
+        }
         try kafka.startBroker()
-        // The same ads, so that the lookup of the running job knows them.
-        try harness.generate(events: 3000, extra: ["--start", "2026-03-02T00:00:00Z"], expected: "more.csv")
-        let all = try harness.expected("expected.csv").count + harness.expected("more.csv").count
-        #expect(
-            SluiceProcess.eventually(timeoutMillis: 120_000) { (try? harness.campaignViews().count) == all }, "\(job.errors)")
-        job.terminate()
-        let ended = job.wait()
-        #expect(ended.status == 0, "\(ended.errors)")
-        try harness.sluice("audit", "campaign-views")
+        for (harness, job) in worlds {
+            // The same ads, so that the lookup of the running job knows them.
+            try harness.generate(events: 3000, extra: ["--start", "2026-03-02T00:00:00Z"], expected: "more.csv")
+            let all = try harness.expected("expected.csv").count + harness.expected("more.csv").count
+            #expect(
+                SluiceProcess.eventually(timeoutMillis: 120_000) { (try? harness.campaignViews().count) == all }, "\(job.errors)")
+        }
+        #expect(try ready() == ["ready 200", "ready 200"])
+        for (harness, job) in worlds {
+            job.terminate()
+            let ended = job.wait()
+            #expect(ended.status == 0, "\(ended.errors)")
+            try harness.sluice("audit", "campaign-views")
+            // Nobody runs it: the topic is asked.
+            #expect(try harness.sluice("jobs", "--json").output.contains("\"lag_offsets\":0"))
+        }
+        // That it does not answer is said.
+        try kafka.killBroker()
+        #expect(try worlds[0].harness.sluice("jobs").output.contains("Kafka at \(kafka.bootstrap) was not asked"))
     }
 
     @Test func `offsets moved back with Kafka's own tool to the end of an earlier batch are followed, once`() throws {
@@ -46,6 +74,7 @@ import Testing
         try harness.run("purchases", workers: 0, extra: ["--max-batch-records", "2000"])
         let rows = try harness.count("SELECT count(*) FROM purchases")
         try move(harness.topic, job: "purchases", to: [0: 2000])
+        #expect(try harness.sluice("fsck", "purchases", expecting: 1).output.contains("was moved by hand to 2000"))
         let refused = try harness.run("purchases", workers: 0, expecting: 1)
         #expect(refused.errors.contains("moved by hand") && refused.errors.contains("--offsets kafka"), "\(refused.errors)")
         let followed = try harness.run("purchases", workers: 0, extra: ["--offsets", "kafka", "--max-batch-records", "2000"])
@@ -90,33 +119,40 @@ import Testing
 
     @Test func `a topic made again and filled while a standing job rested is not read into its log`() throws {
         let kafka = try KafkaFixture.shared()
-        let harness = try JobHarness(partitions: 1)
-        try harness.generate(events: 2000)
-        let job = try harness.start(workers: 0, untilCaughtUp: false, extra: ["--interval", "5s"])
-        defer { job.kill9() }
-        let expected = try harness.expected().count
-        #expect(SluiceProcess.eventually { (try? harness.campaignViews().count) == expected })
-        let before = try harness.campaignViews()
+        let worlds = try ReaderKind.allCases.map { kind in
+            let harness = try JobHarness(partitions: 1, reader: kind)
+            try harness.generate(events: 2000)
+            return (harness: harness, job: try harness.start(workers: 0, untilCaughtUp: false, extra: ["--interval", "5s"]))
+        }
+        defer { for world in worlds { world.job.kill9() } }
         let admin = try TopicAdmin(kafka.configuration())
-        try admin.deleteTopic(harness.topic)
-        #expect(eventually { (try? admin.createTopic(harness.topic, partitions: 1, replication: 1)) != nil })
-        // Longer than what was read: no end and no offset tells.
-        try harness.generate(events: 5000, seed: 9, extra: ["--start", "2026-03-02T00:00:00Z"], expected: "other.csv")
-        let ended = job.wait()
-        #expect(ended.status == 1, "\(ended.errors)")
-        #expect(
-            ended.errors.contains("deleted and made again") || ended.errors.contains("There is no topic")
-                || ended.errors.contains("made again, or truncated"), "\(ended.errors)")
-        #expect(!ended.errors.contains("--accept-loss"))
-        #expect(try harness.campaignViews() == before)
-        try harness.sluice("audit", "campaign-views")
-        let refused = try harness.run(workers: 0, extra: ["--accept-topic"], expecting: 1)
-        #expect(refused.errors.contains("cannot be accepted"), "\(refused.errors)")
+        var before: [[String]] = []
+        for (harness, _) in worlds {
+            let expected = try harness.expected().count
+            #expect(SluiceProcess.eventually { (try? harness.campaignViews().count) == expected })
+            before.append(try harness.campaignViews())
+            try admin.deleteTopic(harness.topic)
+            #expect(eventually { (try? admin.createTopic(harness.topic, partitions: 1, replication: 1)) != nil })
+            // Longer than what was read: no end and no offset tells.
+            try harness.generate(events: 5000, seed: 9, extra: ["--start", "2026-03-02T00:00:00Z"], expected: "other.csv")
+        }
+        for (index, (harness, job)) in worlds.enumerated() {
+            let ended = job.wait()
+            #expect(ended.status == 1, "\(ended.errors)")
+            #expect(
+                ended.errors.contains("deleted and made again") || ended.errors.contains("There is no topic")
+                    || ended.errors.contains("made again, or truncated"), "\(ended.errors)")
+            #expect(!ended.errors.contains("--accept-loss"))
+            #expect(try harness.campaignViews() == before[index])
+            try harness.sluice("audit", "campaign-views")
+            let refused = try harness.run(workers: 0, extra: ["--accept-topic"], expecting: 1)
+            #expect(refused.errors.contains("cannot be accepted"), "\(refused.errors)")
+        }
     }
 
-    @Test func `rows of a partition that is added while the job runs are on time in it`() throws {
+    @Test(arguments: ReaderKind.allCases) func `rows of a partition that is added while the job runs are on time in it`(_ kind: ReaderKind) throws {
         let kafka = try KafkaFixture.shared()
-        let harness = try JobHarness(partitions: 1)
+        let harness = try JobHarness(partitions: 1, reader: kind)
         let ad = "ad-1"
         try "ad_id,campaign_id\n\(ad),c1\n".write(toFile: harness.directory.file("ads.csv"), atomically: true, encoding: .utf8)
         func send(_ partition: Int32, seconds: Int) throws {
@@ -194,6 +230,8 @@ import Testing
         let shown = try harness.sluice("offsets", "campaign-views")
         #expect(shown.output.contains("lag 0"), "\(shown.output)")
         #expect(shown.output.contains("300 offsets are hidden behind an open transaction since"), "\(shown.output)")
+        let listed = try harness.sluice("jobs").output
+        #expect(listed.contains("campaign-views: 300 offsets are hidden behind an open transaction since"), "\(listed)")
         let doctor = try harness.sluice("doctor", "--bootstrap", harness.bootstrap, "--topic", harness.topic, expecting: nil)
         #expect(doctor.output.contains("300 offsets in 1 partition are hidden") && !doctor.output.contains("nothing is wrong"), "\(doctor.output)")
         try producer.abortTransaction()

@@ -66,4 +66,24 @@ import Testing
         try harness.expectExact()
         try harness.expectWhole()
     }
+
+    @Test func `a place that is not mounted, of which the mount point is there, is waited for, and nothing is written into it`() throws {
+        let harness = try JobHarness()
+        try harness.generate(events: 20_000)
+        let extra = ["--set", "state=file:place", "--set", "state_inline=0", "--set", "lateness=30d", "--max-batch-records", "7000"]
+        try harness.run(workers: 1, extra: extra)
+        let place = harness.directory.file("place")
+        try FileManager.default.moveItem(atPath: place, toPath: place + "-away")
+        try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: false)
+        try harness.generate(events: 2000, seed: 2, expected: "more.csv")
+        let run = try harness.start(workers: 1, extra: extra)
+        #expect(SluiceProcess.eventually { run.errors.contains("holds nothing of job") }, "\(run.errors)")
+        #expect(run.isRunning, "\(run.errors)")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: place) == [])
+        try FileManager.default.removeItem(atPath: place)
+        try FileManager.default.moveItem(atPath: place + "-away", toPath: place)
+        let result = run.wait()
+        #expect(result.status == 0, "\(result.errors)")
+        try harness.expectWhole(deep: true)
+    }
 }

@@ -203,7 +203,7 @@ final class MadeDriver {
                 return .done
             }
         case .checkSource: call(kafkaUp) { .done }
-        case .checkState, .renewSink, .housekeep, .setState, .expectWorkers: call(catalogUp) { .done }
+        case .checkState, .renewSink, .housekeep, .lookAtLookups, .lookAtSink, .setState, .expectWorkers: call(catalogUp) { .done }
         case .ends(let known, let discovers):
             call(kafkaUp) {
                 let new = discovers ? world.kafka.partitions.filter { !known.contains($0) } : []

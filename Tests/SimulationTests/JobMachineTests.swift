@@ -86,7 +86,7 @@ struct JobMachineTests {
             case .ends: return .success(.ends([partition: 100], found: [:]))
             case .log: return .success(.log(log))
             case .run, .repair, .finish, .writeAgain, .startAt, .arrived: return .failure(Failure(.internal, "not played", why: "", now: ""))
-            case .checkState, .expectWorkers, .checkSource, .rest, .renewSink, .housekeep, .setState: return .success(.done)
+            case .checkState, .expectWorkers, .checkSource, .rest, .renewSink, .housekeep, .lookAtLookups, .lookAtSink, .setState: return .success(.done)
             }
         }
 
@@ -151,5 +151,28 @@ struct JobMachineTests {
         #expect(carriedOut != nil)
         let kind: BatchKind = isRepair ? .repair : .redrive
         #expect(life.appended.map(\.kind) == [kind, kind] && Set(life.appended.map(\.batch)).count == 1)
+    }
+
+    /// What the machine does when its batch has waited for the sink as long as it may.
+    private func endAfterWaiting(_ wish: JobWish) throws -> (state: JobState, reason: Failure?)? {
+        var life = try Life(position: 0) { $0.untilCaughtUp = true }
+        _ = life.live(until: isRun)
+        life.machine.hear(wish)
+        life.machine.answer(
+            .success(.ran(RanBatch(result: .failure(Self.away), partsWithRows: [], homes: TaskPlacement(), sinkWasSilent: true, isOutwaited: true))),
+            life.moment)
+        guard case .setState(let state, let reason)? = life.live(until: { if case .setState = $0 { true } else { isRun($0) } }) else { return nil }
+        return (state, reason)
+    }
+
+    @Test func `a sink that was waited for as long as the job waits is not waited for again`() throws {
+        let end = try #require(try endAfterWaiting(.run))
+        #expect(end.state == .failed && end.reason?.code == .databaseUnreachable)
+    }
+
+    @Test(arguments: [JobState.running, .paused, .stopped])
+    func `a job that is drained while the outside is away ends as what it was asked to be`(state: JobState) throws {
+        let end = try #require(try endAfterWaiting(.drain(state)))
+        #expect(end.state == state && end.reason?.code == .databaseUnreachable)
     }
 }

@@ -77,8 +77,9 @@ package final class KafkaFixture: Sendable {
         return result.output
     }
 
-    /// Made-up record times must not expire; the cleaner must not pause, so that compaction can be waited for.
-    private static let settings = ["--set", "log.retention.ms=-1", "--set", "log.cleaner.backoff.ms=100"]
+    /// Made-up record times must not expire; the cleaner must not pause, so that compaction can be waited for; a quota is that of one
+    /// second and not of ten, so that it can be waited for, too.
+    private static let settings = ["log.retention.ms=-1", "log.cleaner.backoff.ms=100", "quota.window.num=2"].flatMap { ["--set", $0] }
 
     private static func findLauncher() -> String? {
         if let home = ProcessInfo.processInfo.environment["SLUICE_KAFKA_HOME"] {
@@ -115,7 +116,8 @@ package final class KafkaFixture: Sendable {
         }
         bootstrap = try String(contentsOfFile: folder + "/bootstrap", encoding: .utf8)
             .trimmingCharacters(in: .whitespacesAndNewlines)
-        admin = try TopicAdmin(KafkaConfiguration(bootstrap: bootstrap))
+        // A thousand partitions take their time on a busy machine.
+        admin = try TopicAdmin(KafkaConfiguration(bootstrap: bootstrap), timeoutMillis: 60_000)
     }
 
     /// Starts the process that outlives us and cleans up.

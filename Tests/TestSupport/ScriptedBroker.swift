@@ -202,6 +202,8 @@ package final class ScriptedBroker: Sendable {
         case .metadata: metadata()
         case .listOffsets: offsets(request)
         case .fetch: fetched(request)
+        case .saslHandshake: Self.letIn(request)
+        case .saslAuthenticate: Self.letIn(request)
         default: nil
         }
     }
@@ -210,12 +212,30 @@ package final class ScriptedBroker: Sendable {
         var bytes = NetworkBytes()
         // Of version 3 it knows nothing; the list is that of version 0.
         bytes.int16(request.version == 0 ? 0 : 35)
-        let known: [(WireCall, Int)] = [(.fetch, 11), (.listOffsets, 5), (.metadata, 8), (.apiVersions, 0)]
+        let known: [(WireCall, Int)] = [
+            (.fetch, 11), (.listOffsets, 5), (.metadata, 8), (.apiVersions, 0), (.saslHandshake, 1), (.saslAuthenticate, 1),
+        ]
         bytes.int32(known.count)
         for (call, newest) in known {
             bytes.int16(Int(call.rawValue))
             bytes.int16(0)
             bytes.int16(newest)
+        }
+        return bytes.bytes
+    }
+
+    /// Takes any login by PLAIN.
+    /// - Parameter lifetimeMillis: how long it lasts; 0 for ever.
+    package static func letIn(_ request: Request, lifetimeMillis: Int64 = 0) -> [UInt8] {
+        var bytes = NetworkBytes()
+        bytes.int16(0)
+        if request.call == .saslHandshake {
+            bytes.int32(1)
+            bytes.text("PLAIN")
+        } else {
+            bytes.int16(-1)
+            bytes.blob([])
+            bytes.int64(lifetimeMillis)
         }
         return bytes.bytes
     }

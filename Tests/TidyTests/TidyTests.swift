@@ -47,7 +47,7 @@ import Testing
     }
 
     @Test func `every script is executable, strict, and explains itself`() throws {
-        for name in ["setup", "build", "test", "lint", "quickstart", "fuzz"] {
+        for name in ["setup", "build", "test", "lint", "quickstart", "fuzz", "simulate"] {
             let path = Self.root.appending(path: "scripts/" + name).path
             #expect(FileManager.default.isExecutableFile(atPath: path), "\(name)")
             let text = try String(contentsOfFile: path, encoding: .utf8)

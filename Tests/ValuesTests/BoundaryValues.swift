@@ -49,7 +49,8 @@ enum BoundaryValues {
                 "0", "1 day", "24 hours", "1 mon", "30 days", "-1 day", "1 year 2 mons 3 days 04:05:06.789", "-1 year -2 mons +3 days -04:05:06.7", "15 minutes",
                 "00:00:00.000001", "1 day -00:00:01", "-2 hours", "100 years", "1 mon -1 day", "35 days 25:00:00",
             ]
-        case .uuid: ["00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a12"]
+        case .uuid:
+            ["00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a12"]
         case .jsonb:
             [
                 "null", "true", "false", "0", "1.0", "1.00", "-12.5e2", "\"abc\"", "\"\"", "[]", "{}", "[1, 2, 3]", "[\"a\", null, {\"b\": [1]}]",

@@ -39,7 +39,7 @@ final class PostgresOracle: Sendable {
             CREATE FUNCTION answer(expression text, zone text) RETURNS text LANGUAGE plpgsql AS $$
             DECLARE result text;
             BEGIN
-              PERFORM set_config('TimeZone', zone, true);
+              PERFORM set_config('TimeZone', zone, true), set_config('DateStyle', 'ISO, MDY', true);
               EXECUTE 'SELECT (' || expression || ')::text' INTO result;
               RETURN coalesce('=' || result, 'N');
             EXCEPTION WHEN OTHERS THEN

@@ -65,6 +65,7 @@ import Wire
         full.rows = [Data([1, 2, 3])]
         (full.leaderEpoch, full.tombstones) = (17, 18)
         (full.rejectedUnlisted, full.lateUnlisted, full.schemaIDs) = (19, 20, [21])
+        full.offsetFiles = [OffsetFile(content: .rejected, topic: "t", partition: 1, name: "n", offsets: 2, ranges: 3, digest: "d")]
         full.rejectExample = RejectExample(partition: 1, offset: 2, reason: .invalidText, timeMillis: 3, head: [4])
         func fields(_ report: TaskReport) -> [String] { Mirror(reflecting: report).children.map { "\($0.label!) \($0.value)" } }
         for (one, other) in zip(fields(full), fields(TaskReport())) { #expect(one != other, "set every field here") }

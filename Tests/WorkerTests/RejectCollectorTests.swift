@@ -8,7 +8,7 @@ private let range = OffsetRange(topic: "t", partition: 2, from: 0, until: 1_000_
 
 private func collect(_ offsets: [Int64], bytes: Int = 10, reason: RejectReason = .framing, left: Int = 1 << 20, records: Int = 100) -> RejectCollector {
     var collector = RejectCollector(
-        range: range, limits: QuarantineLimits(recordsPerPartition: records, bytesPerRecord: 64, bytesPerBatch: 1 << 20), bytesLeft: left)
+        range: range, limits: QuarantineLimits(recordsPerPartition: records, bytesPerRecord: 64, bytesPerBatch: 1 << 20), bytesLeft: left, listed: 1000)
     let payload = [UInt8](repeating: 7, count: bytes)
     payload.withUnsafeBufferPointer { payload in
         for (number, offset) in offsets.enumerated() {
@@ -23,10 +23,10 @@ private func collect(_ offsets: [Int64], bytes: Int = 10, reason: RejectReason =
 struct RejectCollectorTests {
     @Test func `the ranges of a task are bounded, and every offset is counted`() {
         let scattered = collect((0..<50_000).map { $0 * 2 })
-        #expect(scattered.count == 50_000 && scattered.offsets.ranges.count == Limits.listedRanges)
-        #expect(scattered.offsets.unlisted == 50_000 - Int64(Limits.listedRanges))
+        #expect(scattered.count == 50_000 && scattered.offsets.ranges.count == 1000)
+        #expect(scattered.offsets.rest.offsets == 49_000 && scattered.offsets.unlisted == 0)
         let dense = collect((0..<50_000).map { $0 })
-        #expect(dense.offsets.ranges == [OffsetRange(topic: "t", partition: 2, from: 0, until: 50_000)] && dense.offsets.unlisted == 0)
+        #expect(dense.offsets.ranges == [OffsetRange(topic: "t", partition: 2, from: 0, until: 50_000)] && dense.offsets.rest.isEmpty)
         // Within a chunk the decoder's come before the pipeline's.
         #expect(collect([5, 7, 9, 6, 8]).offsets.ranges == [OffsetRange(topic: "t", partition: 2, from: 5, until: 10)])
     }

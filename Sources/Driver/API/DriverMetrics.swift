@@ -4,20 +4,21 @@ import Engine
 import Foundation
 
 enum DriverMetrics {
-    static func page(_ driver: DriverProcess) -> String {
+    static func page(_ runs: JobRuns) -> String {
         var text = ""
         func family(_ name: String, _ type: String, _ help: String, _ samples: [(labels: String, value: String)]) {
             text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
             for sample in samples { text += "\(name)\(sample.labels) \(sample.value)\n" }
         }
-        let jobs = driver.statuses
+        let jobs = runs.statuses
         func perJob(_ value: (JobStatus) -> String?) -> [(labels: String, value: String)] {
             jobs.compactMap { job in value(job.status).map { ("{job=\"\(escape(job.name))\"}", $0) } }
         }
         func seconds(_ millis: Double) -> String { "\(millis / 1000)" }
-        family("sluice_workers", "gauge", "Workers that are there.", [("", "\(driver.pool.available.count)")])
-        family("sluice_uptime_seconds", "gauge", "Seconds since this driver started.", [("", "\(driver.uptimeMillis / 1000)")])
+        family("sluice_workers", "gauge", "Workers that are there.", [("", "\(runs.pool.available.count)")])
+        family("sluice_uptime_seconds", "gauge", "Seconds since this driver started.", [("", "\(runs.uptimeMillis / 1000)")])
         family("sluice_job_up", "gauge", "1 while the job's loop runs.", perJob { $0.state == .running ? "1" : "0" })
+        family("sluice_job_waits", "gauge", "1 while the job waits for the outside.", perJob { $0.waitsFor == nil ? "0" : "1" })
         family("sluice_lag_offsets", "gauge", "Offsets in Kafka that are in no DONE batch yet.", perJob { "\($0.lagOffsets)" })
         family(
             "sluice_invisible_offsets", "gauge", "Offsets that open transactions hide from readers of committed records.",
@@ -35,7 +36,7 @@ enum DriverMetrics {
                     "\(health.partitions.count { $0.retention.isUrgent(nowMillis: health.atMillis) })"
                 }
             })
-        family("sluice_batches_total", "counter", "Batches DONE by this driver.", perJob { "\($0.batchesDone)" })
+        family("sluice_batches_total", "counter", "Batches DONE by this runs.", perJob { "\($0.batchesDone)" })
         family("sluice_rows_in_total", "counter", "Records read by DONE batches.", perJob { "\($0.recordsDone)" })
         family("sluice_rejected_total", "counter", "Records that could not be decoded.", perJob { "\($0.rejectedDone)" })
         family("sluice_tombstones_total", "counter", "Records without a value, passed over.", perJob { "\($0.tombstonesDone)" })

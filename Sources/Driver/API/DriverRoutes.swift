@@ -1,6 +1,6 @@
 // The driver's API: what workers ask, what people and programs ask, on one port.
 //
-//   GET  /v1/health  /v1/ready                open to everybody, say nothing else
+//   GET  /v1/health  /v1/ready                open to everybody: this process answers; its jobs do not wait for the outside
 //   GET  /metrics                             Prometheus text
 //   GET  /v1/jobs    POST /v1/jobs            list, submit
 //   GET  /v1/jobs/NAME                        one job
@@ -15,35 +15,6 @@ import Engine
 import Foundation
 import Wire
 
-package enum JobAction: String, Sendable, CaseIterable { case pause, resume, stop, kill }
-
-package struct SubmitJob: Codable, Sendable {
-    package var definition: String
-    /// Only what the submitter set; the driver adds defaults and its own environment.
-    package var settings: [String: String]
-    package var replace: Bool
-    package var adopt: Bool
-    package var offsets: OffsetsFlag?
-    package var acceptLoss: Bool
-    package var acceptTopic: Bool?
-    package var resetTime: Bool?
-
-    package init(
-        definition: String, settings: [String: String], replace: Bool = false, adopt: Bool = false,
-        offsets: OffsetsFlag? = nil, acceptLoss: Bool = false, acceptTopic: Bool? = nil,
-        resetTime: Bool? = nil
-    ) {
-        self.definition = definition
-        self.settings = settings
-        self.replace = replace
-        self.adopt = adopt
-        self.offsets = offsets
-        self.acceptLoss = acceptLoss
-        self.acceptTopic = acceptTopic
-        self.resetTime = resetTime
-    }
-}
-
 /// A worker as the API lists it.
 package struct WorkerView: Codable, Sendable {
     package var id: String
@@ -55,57 +26,77 @@ package struct WorkerView: Codable, Sendable {
 }
 
 enum DriverRoutes {
-    static func answer(_ request: HTTPRequest, driver: DriverProcess) -> HTTPResponse {
+    static func answer(_ request: HTTPRequest, runs: JobRuns) -> HTTPResponse {
         do {
-            return try route(request, driver: driver)
+            return try route(request, runs: runs)
         } catch {
             return .failure(failure(error))
         }
     }
 
-    private static func route(_ request: HTTPRequest, driver: DriverProcess) throws -> HTTPResponse {
+    private static func route(_ request: HTTPRequest, runs: JobRuns) throws -> HTTPResponse {
         let pieces = request.path.split(separator: "/").map(String.init)
         switch (request.method, pieces.count, pieces.first) {
-        case ("GET", 1, "metrics"): return .text(DriverMetrics.page(driver))
+        case ("GET", 1, "metrics"): return .text(DriverMetrics.page(runs))
         default: break
         }
         guard pieces.first == "v1", pieces.count >= 2 else { return .notFound(request) }
         switch (request.method, pieces[1], pieces.count) {
         case ("GET", "health", 2): return .text("ok\n")
-        case ("GET", "ready", 2): return .text("ready\n")
-        case ("POST", "workers", 2): return .json(try driver.pool.register(request.decode()))
+        case ("GET", "ready", 2): return ready(runs.statuses.map(\.status), catalogAnswers: runs.catalogAnswers)
+        case ("POST", "workers", 2): return .json(try runs.pool.register(request.decode()))
         case ("GET", "workers", 2):
             return .json(
-                driver.pool.members.map {
+                runs.pool.members.map {
                     WorkerView(
                         id: $0.id, url: $0.url, slots: $0.slots, pid: $0.pid, host: $0.host, leaving: $0.leaving)
                 })
         case ("POST", "workers", 4) where pieces[3] == "heartbeat":
             let beat: Heartbeat = try request.decode()
-            return .json(HeartbeatReply(known: driver.pool.heartbeat(pieces[2], leaving: beat.leaving), jobs: driver.claims))
+            return .json(HeartbeatReply(known: runs.pool.heartbeat(pieces[2], leaving: beat.leaving), jobs: runs.claims))
         case ("GET", "lookups", 3):
-            guard let bytes = try driver.catalog.lookup(pieces[2]) else { return .notFound(request) }
+            guard let bytes = try runs.catalog.lookup(pieces[2]) else { return .notFound(request) }
             return .bytes(bytes)
         case ("GET", "state", 4):
-            guard let bytes = try driver.catalog.inlineState(JobID(text: pieces[2]), name: pieces[3]) else {
+            guard let bytes = try runs.catalog.inlineState(JobID(text: pieces[2]), name: pieces[3]) else {
                 return .notFound(request)
             }
             return .bytes(bytes)
-        case ("GET", "jobs", 2): return .json(try JobView.all(of: driver))
+        case ("GET", "jobs", 2): return .json(try JobView.all(of: runs))
         case ("POST", "jobs", 2):
-            let record = try driver.submit(request.decode())
-            return .json(JobView(record, status: driver.run(named: record.name)?.control.status))
+            let record = try runs.submit(request.decode())
+            return .json(JobView(record, status: runs.run(named: record.name)?.control.status))
         case ("GET", "jobs", 3):
-            return .json(try JobView.one(pieces[2], of: driver))
+            return .json(try JobView.one(pieces[2], of: runs))
         case ("GET", "jobs", 4) where pieces[3] == "batches":
-            let record = try JobView.record(pieces[2], driver.catalog)
+            let record = try JobView.record(pieces[2], runs.catalog)
             let last = Int(request.query["last"] ?? "") ?? 20
-            return .json(try driver.catalog.batches(record.jobID, last: min(max(last, 1), 10_000)).map(BatchView.init))
+            return .json(try runs.catalog.batches(record.jobID, last: min(max(last, 1), 10_000)).map(BatchView.init))
         case ("POST", "jobs", 4):
             guard let action = JobAction(rawValue: pieces[3]) else { return .notFound(request) }
-            try driver.act(action, on: pieces[2])
-            return .json(try JobView.one(pieces[2], of: driver))
+            try runs.act(action, on: pieces[2])
+            return .json(try JobView.one(pieces[2], of: runs))
         default: return .notFound(request)
         }
+    }
+
+    /// Before there is a catalog.
+    static func answerAtStart(_ request: HTTPRequest) -> HTTPResponse {
+        switch request.path {
+        case "/v1/health": .text("ok\n")
+        case "/v1/ready": .text("the catalog is not open yet\n", status: 503)
+        default:
+            .failure(
+                Failure(
+                    .driverUnreachable, "the driver is starting", why: "its catalog is not open yet", now: "try again; /v1/ready tells when"))
+        }
+    }
+
+    /// Whether this driver does its work: not while a job of it waits for the outside. Says how many, to whoever asks, and no names.
+    static func ready(_ statuses: [JobStatus], catalogAnswers: Bool) -> HTTPResponse {
+        guard catalogAnswers else { return .text("the catalog does not answer\n", status: 503) }
+        let waiting = statuses.count { $0.waitsFor != nil }
+        if waiting == 0 { return .text("ready\n") }
+        return .text("\(waiting) of \(statuses.count) jobs wait for the outside\n", status: 503)
     }
 }

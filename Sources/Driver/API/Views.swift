@@ -76,6 +76,8 @@ package struct JobView: Codable, Sendable {
     package var lastBatch: BatchNumber?
     package var lastDoneAt: String?
     package var lagOffsets: Int64?
+    /// What it waits for outside, and why.
+    package var waitsFor: String?
     /// Offsets that open transactions hide, and since when.
     package var invisibleOffsets: Int64?
     package var invisibleSince: String?
@@ -99,11 +101,28 @@ package struct JobView: Codable, Sendable {
         let batch = status?.lastBatch ?? last
         lastBatch = batch?.plan.batch
         lastDoneAt = batch?.doneAtMillis.map(formatTime)
+        waitsFor = status?.waitsFor.map { "\($0.what): \($0.why)" }
+        if let health = status?.health { take(health) }
         lagOffsets = status?.lagOffsets
-        invisibleOffsets = status?.health?.invisible
-        invisibleSince = status?.health?.invisibleSinceMillis.map(formatTime)
-        unreadDeletedFrom = status?.health?.deletedFromMillis.map(formatTime)
-        warnings = status?.health?.warnings
+    }
+
+    /// What a look at the topic tells.
+    package mutating func take(_ health: SourceHealth) {
+        lagOffsets = health.partitions.reduce(0) { $0.plus(max(0, $1.lastStable.minus($1.position))) }
+        invisibleOffsets = health.invisible
+        invisibleSince = health.invisibleSinceMillis.map(formatTime)
+        unreadDeletedFrom = health.deletedFromMillis.map(formatTime)
+        warnings = health.warnings
+    }
+
+    /// What the driver that runs the job knows of it beside its row.
+    package mutating func takeLive(_ live: JobView) {
+        waitsFor = live.waitsFor
+        lagOffsets = live.lagOffsets
+        invisibleOffsets = live.invisibleOffsets
+        invisibleSince = live.invisibleSince
+        unreadDeletedFrom = live.unreadDeletedFrom
+        warnings = live.warnings
     }
 
     package static func record(_ name: String, _ catalog: Catalog) throws -> JobRecord {
@@ -117,17 +136,17 @@ package struct JobView: Codable, Sendable {
         return record
     }
 
-    static func all(of driver: DriverProcess) throws -> [JobView] {
-        let statuses = Dictionary(driver.statuses.map { ($0.name, $0.status) }) { $1 }
-        return try driver.catalog.jobs().map { record in
-            JobView(record, status: statuses[record.name], last: try driver.catalog.lastDone(record.jobID))
+    static func all(of runs: JobRuns) throws -> [JobView] {
+        let statuses = Dictionary(runs.statuses.map { ($0.name, $0.status) }) { $1 }
+        return try runs.catalog.jobs().map { record in
+            JobView(record, status: statuses[record.name], last: try runs.catalog.lastDone(record.jobID))
         }
     }
 
-    static func one(_ name: String, of driver: DriverProcess) throws -> JobView {
-        let record = try record(name, driver.catalog)
+    static func one(_ name: String, of runs: JobRuns) throws -> JobView {
+        let record = try record(name, runs.catalog)
         var view = JobView(
-            record, status: driver.run(named: name)?.control.status, last: try driver.catalog.lastDone(record.jobID))
+            record, status: runs.run(named: name)?.control.status, last: try runs.catalog.lastDone(record.jobID))
         view.settings = record.settings.mapValues(maskSecrets)
         return view
     }

@@ -133,8 +133,8 @@ package struct BatchRun: Sendable {
         var stage: Int
         var part: Int
     }
-    /// Workers that died while they ran a task of stage 0, by its part.
-    var deaths: [Int: Int] = [:]
+    /// Workers that died while they ran a task.
+    var deaths: [Place: Int] = [:]
     var hunt: Hunt?
     /// Records that end the process that reads them, as far as they were found.
     package internal(set) var crashing: [OffsetRange] = []
@@ -186,7 +186,8 @@ package struct BatchRun: Sendable {
                     .internal, "batch \(plan.batch) was planned in \(plan.keyGroups) key groups, its state is in \(kept)",
                     why: "a batch that rehashes must stand between them", now: "report this defect; nothing was written"))
         }
-        return carryOut(tracker.start(), members)
+        beginHunt()
+        return carryOut(tracker.start(), members) + probe(members)
     }
 
     package mutating func handle(_ event: Event, _ members: [Member]) -> [Action] {

@@ -32,10 +32,11 @@ package final class BatchRunner {
     private let beforeSeal: () throws -> Void
     private var patience: Patience
     private let isDraining: () -> Bool
-    private let waits: (Patience.Waiting?, Bool) -> Void
+    private let waits: (SinkWait) -> Void
     private let inbox = Inbox<BatchRun.Event>()
     private(set) var run: BatchRun
     private(set) var sinkWasSilent = false
+    private(set) var isOutwaited = false
     private var links: [String: WorkerPool.Worker] = [:]
     /// The last failure that was one worker's own.
     private var trouble: Failure?
@@ -51,13 +52,13 @@ package final class BatchRunner {
     ///   - beforeSeal: throws the reason why nothing of the batch may leave the workers.
     ///   - checkRows: looks at the rows before they may be sealed, with the mode `checkRows`.
     ///   - patience: how long a sink that is away is waited for.
-    ///   - waits: hears what is waited for, and whether that is to be said; nil when it is there again.
+    ///   - waits: hears what is waited for.
     ///   - shouldStop: a reason to give the batch up now (lease lost, job killed), asked while it runs.
     init(
         _ run: BatchRun, pool: WorkerPool, gate: StateGate? = nil, callers: CallerThreads = BatchRunner.callers,
         checkRows: (@Sendable ([Chunk]) throws -> Void)? = nil, beforeSeal: @escaping () throws -> Void = {},
         patience: Patience = Patience(.bounded(DriverLimits.patienceMillis)), isDraining: @escaping () -> Bool = { false },
-        waits: @escaping (Patience.Waiting?, Bool) -> Void = { _, _ in }, shouldStop: @escaping () -> Failure?
+        waits: @escaping (SinkWait) -> Void = { _ in }, shouldStop: @escaping () -> Failure?
     ) {
         self.patience = patience
         self.isDraining = isDraining
@@ -71,7 +72,12 @@ package final class BatchRunner {
         self.shouldStop = shouldStop
     }
 
-    /// Runs the batch to its end. `sealedParts` tells afterwards which parts may hold rows, however it ended.
+    package enum SinkWait: Sendable {
+        case begun(Patience.Waiting, says: Bool)
+        case isBack(afterMillis: Int64)
+    }
+
+    /// Runs the batch to its end. `run.partsWithRows` tells afterwards which parts may hold rows, however it ended.
     package func finish() throws -> Finished {
         let start = ContinuousClock.now
         var actions = run.begin(members())
@@ -137,7 +143,7 @@ package final class BatchRunner {
         }
         if case .sealed(_, _, .success(let reply)) = event {
             for result in reply.results where result.failure == nil {
-                if patience.answered(nowMillis: steadyMillis()) != nil { waits(nil, false) }
+                if let millis = patience.answered(nowMillis: steadyMillis()) { waits(.isBack(afterMillis: millis)) }
                 Failpoint.reach("part-sealed")
             }
         }
@@ -148,9 +154,11 @@ package final class BatchRunner {
     private func rest(_ reason: Failure) {
         sinkWasSilent = true
         switch patience.failed(reason, nowMillis: steadyMillis(), isDraining: isDraining(), spread: .random(in: 0...1)) {
-        case .giveUp(let reason): inbox.put(.stop(reason))
+        case .giveUp(let reason):
+            isOutwaited = true
+            inbox.put(.stop(reason))
         case .tryAgain(let afterMillis, let says):
-            waits(patience.waiting, says)
+            if let waiting = patience.waiting { waits(.begun(waiting, says: says)) }
             callers.run(afterMillis: Int(afterMillis)) { [inbox] in inbox.put(.rested) }
         }
     }

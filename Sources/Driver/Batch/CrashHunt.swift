@@ -1,5 +1,6 @@
 // Which record ends the process that reads it: found by halves, by trying ranges of the batch in a process of its own.
 //
+//   nothing at all dies? (where a batch has a state) -> nothing: it is the state, no record
 //   suspects: what was read twice when a worker died
 //   all of them die again? -> half of them -> ... -> one range -> half of it -> ... -> one offset, which dies alone: found
 //                      no -> nothing: the workers died of something else
@@ -38,6 +39,8 @@ package struct CrashHunt: Sendable, Equatable {
         case nothing(reason: Failure?)
     }
 
+    /// Whether the first probe reads nothing: what dies of that died of no record.
+    private var isControl: Bool
     /// What is suspected, and whether it has died by itself.
     private var suspects: [Piece]
     private var isConvicted = false
@@ -47,19 +50,24 @@ package struct CrashHunt: Sendable, Equatable {
     private var result: Step?
     private static let mostUnknown = 5
 
-    /// - Parameter suspects: not empty, ranges not empty.
-    package init(_ suspects: [Piece]) {
+    /// - Parameters:
+    ///   - suspects: not empty, ranges not empty.
+    ///   - hasControl: the first probe reads nothing.
+    package init(_ suspects: [Piece], hasControl: Bool = false) {
+        isControl = hasControl
         self.suspects = suspects
         asked = suspects
     }
 
-    package var step: Step { result ?? .probe(asked) }
+    package var step: Step { result ?? .probe(isControl ? [] : asked) }
 
     /// Before the next probe, when the last ones could not be made.
     package var pauseMillis: Int { unknown == 0 ? 0 : min(100 << unknown, 2000) }
 
     package mutating func probed(_ answer: Answer) {
         guard result == nil else { return }
+        if isControl, answer == .passed { return isControl = false }
+        if isControl, answer == .died { return result = .nothing(reason: Self.ofState) }
         let isHalf = asked != suspects
         switch answer {
         case .unknown(let reason):
@@ -80,6 +88,10 @@ package struct CrashHunt: Sendable, Equatable {
             asked = Self.halves(suspects).first
         }
     }
+
+    private static let ofState = Failure(
+        .workerUnreachable, "processes die that load the state of the job", why: "one died that read no record",
+        now: "look at the trace of a worker; an earlier state is kept, see `sluice jobs` and docs/trouble.md")
 
     /// Two halves, neither of them empty.
     private static func halves(_ pieces: [Piece]) -> (first: [Piece], second: [Piece]) {

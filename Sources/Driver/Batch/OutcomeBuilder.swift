@@ -112,8 +112,9 @@ package struct OutcomeBuilder: Sendable {
             outcome.late += report.late
             outcome.rejected += report.rejected
             outcome.unmatched += report.unmatched
-            Self.list(report.rejectedRanges, report.rejectedUnlisted, in: &outcome.rejectedRanges, &outcome.rejectedUnlisted)
-            Self.list(report.lateRanges, report.lateUnlisted, in: &outcome.lateRanges, &outcome.lateUnlisted)
+            list(report.rejectedRanges, report.rejectedUnlisted, in: &outcome.rejectedRanges, &outcome.rejectedUnlisted)
+            list(report.lateRanges, report.lateUnlisted, in: &outcome.lateRanges, &outcome.lateUnlisted)
+            if !report.offsetFiles.isEmpty { outcome.offsetFiles = (outcome.offsetFiles ?? []) + report.offsetFiles }
             if report.tombstones > 0 { outcome.tombstones = (outcome.tombstones ?? 0).plus(report.tombstones) }
             quarantine += report.quarantine
             var position =
@@ -133,6 +134,7 @@ package struct OutcomeBuilder: Sendable {
             after[range.topicPartition] = position
             changed.append(position)
         }
+        outcome.newestEventMillis = after.values.compactMap(\.maxEventTimeMillis).max()
         var rowDigest = RowDigest()
         for report in last {
             outcome.rowsOut += report.rowsOut
@@ -167,10 +169,10 @@ package struct OutcomeBuilder: Sendable {
     }
 
     /// Adds ranges as far as a row of the log may name them; what is beyond is counted.
-    private static func list(
+    private func list(
         _ ranges: [OffsetRange], _ unlisted: Int64, in listed: inout [OffsetRange], _ count: inout Int64?
     ) {
-        let room = max(0, Limits.listedRanges - listed.count)
+        let room = max(0, plan.listedRanges - listed.count)
         listed += ranges.prefix(room)
         let beyond = ranges.dropFirst(room).reduce(unlisted) { $0.plus($1.count) }
         if beyond > 0 { count = (count ?? 0).plus(beyond) }

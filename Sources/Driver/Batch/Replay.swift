@@ -26,9 +26,12 @@ package struct ReplayReport: Sendable {
 }
 
 package enum Replay {
+    /// - Parameters:
+    ///   - gate: whom the job may use; nil for all.
+    ///   - shouldStop: a reason to give it up, asked while it runs.
     package static func run(
-        _ batch: BatchNumber, of record: JobRecord, catalog: Catalog, pool: WorkerPool, jobs: JobDefinitions,
-        buildDigest: String, returnRows: Bool
+        _ batch: BatchNumber, of record: JobRecord, catalog: Catalog, pool: WorkerPool, gate: StateGate? = nil, jobs: JobDefinitions,
+        buildDigest: String, returnRows: Bool, shouldStop: @escaping () -> Failure? = { nil }
     ) throws -> ReplayReport {
         guard let logged = try catalog.batch(record.jobID, batch) else {
             throw Failure(
@@ -66,7 +69,7 @@ package enum Replay {
         let run = BatchRun(
             plan: plan, epoch: plan.epoch, spec: job.spec, settings: job.settings, mode: .replay(returnRows: returnRows),
             runNumber: BatchRun.number())
-        let finished = try BatchRunner(run, pool: pool, shouldStop: { nil }).finish()
+        let finished = try BatchRunner(run, pool: pool, gate: gate, shouldStop: shouldStop).finish()
         let result = finished.run.builder.outcome(
             watermark: WatermarkTracker(latenessMillis: job.settings.latenessMillis), positions: [], unread: [])
         return ReplayReport(

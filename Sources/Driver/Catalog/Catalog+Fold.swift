@@ -45,6 +45,12 @@ extension Catalog {
             try foldBatches(jobID, epoch, until: keeping.foldUntil, &report)
         }
         try dropHours(jobID, epoch, before: keeping.dropHoursBefore)
+        if report.foldedBatches > 0 {
+            try write { database in
+                try requireLease(jobID, epoch, in: database)
+                try Self.dropLookups(before: facts.nowMillis - 3_600_000, in: database)
+            }
+        }
         return report
     }
 

@@ -41,15 +41,22 @@ extension Catalog {
                 "DELETE FROM sluice_leases WHERE name = (SELECT name FROM sluice_registry WHERE job_id = $1)",
                 [.text(jobID)])
             try database.execute("DELETE FROM sluice_registry WHERE job_id = $1", [.text(jobID)])
-            try database.execute(
-                """
-                DELETE FROM sluice_lookups WHERE NOT EXISTS (
-                        SELECT 1 FROM sluice_frames WHERE plan LIKE '%' || sluice_lookups.digest || '%')
-                    AND NOT EXISTS (
-                        SELECT 1 FROM sluice_batches WHERE frame IS NULL AND plan LIKE '%' || sluice_lookups.digest || '%')
-                """)
+            try Self.dropLookups(in: database)
         }
         memories.withLock { $0[jobID] = nil }
+    }
+
+    /// Removes lookups that no plan of the log names.
+    /// - Parameter before: only what was stored before then; a plan that names a newer one may be on its way.
+    static func dropLookups(before millis: Int64 = .max, in database: any SQLDatabase) throws {
+        try database.execute(
+            """
+            DELETE FROM sluice_lookups WHERE stored_at_millis < $1
+                AND NOT EXISTS (
+                    SELECT 1 FROM sluice_frames WHERE plan LIKE '%' || sluice_lookups.digest || '%')
+                AND NOT EXISTS (
+                    SELECT 1 FROM sluice_batches WHERE frame IS NULL AND plan LIKE '%' || sluice_lookups.digest || '%')
+            """, [.int(millis)])
     }
 
     /// Gives the job another name, and its lease with it. Needs the lease's epoch; it is held under the new name afterwards.

@@ -251,6 +251,11 @@ extension Catalog {
             where: "b.job_id = $1 AND b.state = 'done' AND (b.rejected > 0 OR b.kind = 'redrive') ORDER BY b.batch", [.text(jobID)])
     }
 
+    /// The batches of which records were late, ascending.
+    package func late(_ jobID: JobID) throws -> [BatchRecord] {
+        try batches(where: "b.job_id = $1 AND b.state = 'done' AND b.late > 0 ORDER BY b.batch", [.text(jobID)])
+    }
+
     private func batches(where condition: String, _ parameters: [SQLValue]) throws -> [BatchRecord] {
         guard case .text(let id)? = parameters.first else { preconditionFailure("the first parameter is the job") }
         let jobID = JobID(text: id)

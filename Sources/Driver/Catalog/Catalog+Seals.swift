@@ -23,6 +23,15 @@ extension Catalog {
         return found.sorted { ($0.sink, $0.part) < ($1.sink, $1.part) }
     }
 
+    /// The same, also out of a log of an earlier build that no start of this one has seen.
+    package func sealsSoFar(_ jobID: JobID) throws -> [SealMark] {
+        let kept = try seals(jobID)
+        guard kept.isEmpty, let last = try lastDone(jobID)?.plan.batch else { return kept }
+        return try batches(jobID, last: Int(clamping: last)).reduce([]) {
+            SealMark.after($0, batch: $1.plan.batch, parts: $1.outcome?.parts ?? [])
+        }
+    }
+
     /// A table that the job has begun in a sink: where it is, and by what its database knows it.
     package struct BegunTable: Sendable, Codable, Equatable {
         package var sink: Int

@@ -10,10 +10,14 @@ package struct LoggedSpan: Sendable, Equatable {
     package var watermarkAfterMillis: Int64?
     /// Rows behind the watermark.
     package var late: Int64
+    /// The greatest event time of any record that was read up to it; nil where the log does not tell.
+    package var newestEventMillis: Int64?
 
     package init(
-        batch: BatchNumber, ranges: [OffsetRange], watermarkBeforeMillis: Int64?, watermarkAfterMillis: Int64?, late: Int64 = 0
+        batch: BatchNumber, ranges: [OffsetRange], watermarkBeforeMillis: Int64?, watermarkAfterMillis: Int64?, late: Int64 = 0,
+        newestEventMillis: Int64? = nil
     ) {
+        self.newestEventMillis = newestEventMillis
         self.batch = batch
         self.ranges = ranges
         self.watermarkBeforeMillis = watermarkBeforeMillis
@@ -21,6 +25,9 @@ package struct LoggedSpan: Sendable, Equatable {
         self.late = late
     }
 }
+
+/// Of an outcome's text no more than this is looked at.
+private struct NewestEvent: Decodable { var newestEventMillis: Int64? }
 
 extension Catalog {
     /// Hands every DONE batch that the log still has one by one, and that moved positions, to `body`, oldest first. Hours that
@@ -33,7 +40,7 @@ extension Catalog {
             let page = try read { database in
                 try database.execute(
                     """
-                    SELECT batch, ranges, watermark_before_millis, watermark_after_millis, late FROM sluice_batches
+                    SELECT batch, ranges, watermark_before_millis, watermark_after_millis, late, outcome FROM sluice_batches
                     WHERE job_id = $1 AND batch > $2 AND state = 'done' AND kind IN (\(Self.moving))
                     ORDER BY batch LIMIT \(pageBatches)
                     """, [.text(jobID), .int(behind)])
@@ -44,7 +51,8 @@ extension Catalog {
                 try body(
                     LoggedSpan(
                         batch: after, ranges: try cells.ranges(), watermarkBeforeMillis: try cells.optionalInt(),
-                        watermarkAfterMillis: try cells.optionalInt(), late: try cells.optionalInt() ?? 0))
+                        watermarkAfterMillis: try cells.optionalInt(), late: try cells.optionalInt() ?? 0,
+                        newestEventMillis: try cells.optionalJSON(NewestEvent.self)?.newestEventMillis))
             }
             if page.count < pageBatches { return }
         }

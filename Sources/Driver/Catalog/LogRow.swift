@@ -212,10 +212,12 @@ struct OutcomeText: Decodable {
     var retries: Int
     var workers: Int
     var timings: BatchTimings
-    var tombstones, refused, nextDueMillis, rejectedUnlisted, lateUnlisted: Int64?
+    var tombstones, refused, nextDueMillis, rejectedUnlisted, lateUnlisted, newestEventMillis: Int64?
+    var offsetFiles: [OffsetFile]?
 
     private enum Key: String, CodingKey {
         case parts, state, rejectedRanges, lateRanges, rejectedUnlisted, lateUnlisted, retries, workers, timings, tombstones, refused, nextDueMillis
+        case offsetFiles, newestEventMillis
     }
 
     init(from decoder: any Decoder) throws {
@@ -229,6 +231,8 @@ struct OutcomeText: Decodable {
         timings = try object.decode(BatchTimings.self, forKey: .timings)
         tombstones = try object.decodeIfPresent(Int64.self, forKey: .tombstones)
         refused = try object.decodeIfPresent(Int64.self, forKey: .refused)
+        newestEventMillis = try object.decodeIfPresent(Int64.self, forKey: .newestEventMillis)
+        offsetFiles = try object.decodeIfPresent([OffsetFile].self, forKey: .offsetFiles)
         rejectedUnlisted = try object.decodeIfPresent(Int64.self, forKey: .rejectedUnlisted)
         lateUnlisted = try object.decodeIfPresent(Int64.self, forKey: .lateUnlisted)
         nextDueMillis = try object.decodeIfPresent(Int64.self, forKey: .nextDueMillis)
@@ -294,6 +298,8 @@ package struct LogRow {
             outcome.timings = text.timings
             outcome.tombstones = text.tombstones
             outcome.refused = text.refused
+            outcome.newestEventMillis = text.newestEventMillis
+            outcome.offsetFiles = text.offsetFiles
             outcome.rejectedUnlisted = text.rejectedUnlisted
             outcome.lateUnlisted = text.lateUnlisted
             outcome.nextDueMillis = text.nextDueMillis

@@ -152,6 +152,7 @@ package func outcomeText(_ outcome: BatchOutcome, past: LogPast?) -> String {
     json.raw("{\"parts\":")
     json.list(outcome.parts) { $0.part($1) }
     if let due = outcome.nextDueMillis { json.field(",\"nextDueMillis\":", due) }
+    if let newest = outcome.newestEventMillis { json.field(",\"newestEventMillis\":", newest) }
     if let refused = outcome.refused { json.field(",\"refused\":", refused) }
     if !outcome.lateRanges.isEmpty {
         json.raw(",\"lateRanges\":")
@@ -161,6 +162,10 @@ package func outcomeText(_ outcome: BatchOutcome, past: LogPast?) -> String {
     if !outcome.rejectedRanges.isEmpty {
         json.raw(",\"rejectedRanges\":")
         json.ranges(outcome.rejectedRanges)
+    }
+    if let files = outcome.offsetFiles {
+        json.raw(",\"offsetFiles\":")
+        json.list(files) { $0.offsetFile($1) }
     }
     if let unlisted = outcome.rejectedUnlisted { json.field(",\"rejectedUnlisted\":", unlisted) }
     if outcome.retries != 0 { json.field(",\"retries\":", outcome.retries) }
@@ -277,6 +282,17 @@ extension JSONText {
     }
 
     /// `PART ROWS DIGEST`, then the sink and the refused rows where there are such.
+    fileprivate mutating func offsetFile(_ file: OffsetFile) {
+        field("{\"content\":", file.content.rawValue)
+        field(",\"digest\":", file.digest)
+        field(",\"name\":", file.name)
+        field(",\"offsets\":", file.offsets)
+        field(",\"partition\":", Int(file.partition))
+        field(",\"ranges\":", file.ranges)
+        field(",\"topic\":", file.topic)
+        raw("}")
+    }
+
     fileprivate mutating func part(_ part: SealedPart) {
         guard !part.digest.contains(" ") else {
             field("{\"digest\":", part.digest)

@@ -62,6 +62,8 @@ package enum JobAsk: Sendable {
     case log
     case rest(millis: Int64)
     case renewSink
+    case lookAtLookups
+    case lookAtSink(seals: [SealMark], last: BatchNumber)
     case housekeep(last: BatchNumber, state: StateManifest?)
     case setState(JobState, Failure?)
 }
@@ -89,12 +91,15 @@ package struct RanBatch: Sendable {
 
     /// Records of the batch that end the process that reads them.
     package var crashing: [OffsetRange]
+    /// The sink was waited for as long as the job waits.
+    package var isOutwaited: Bool
 
     package init(
         result: Result<BatchRunner.Finished, Failure>, partsWithRows: Set<Int>, homes: TaskPlacement, sinkWasSilent: Bool = false,
-        crashing: [OffsetRange] = []
+        crashing: [OffsetRange] = [], isOutwaited: Bool = false
     ) {
         self.crashing = crashing
+        self.isOutwaited = isOutwaited
         self.sinkWasSilent = sinkWasSilent
         self.result = result
         self.partsWithRows = partsWithRows

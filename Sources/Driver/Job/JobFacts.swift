@@ -53,12 +53,10 @@ struct JobFacts {
 
     /// What the verdict on the sink is decided by; what could run again is looked up only where a part is behind.
     private func sink(_ sink: any Sink, log: LogStand, starts: [TopicPartition: Int64]) throws -> SinkVerdict.Facts {
-        let identity = SinkIdentity(job: job.record.name, jobID: jobID, epoch: 0, sink: job.graph.sink.name)
-        var facts = SinkVerdict.Facts(
-            job: job.record.name, place: "\(maskedAddress(job.settings.sink)) \(job.graph.sink.name)",
-            begun: try catalog.begunTables(jobID).first, sight: try sink.sight(identity), seals: log.seals,
-            open: log.openPlan?.batch, last: log.lastDone?.plan.batch ?? 0,
-            replacesRows: sinkReplacesRows(address: job.settings.sink, table: job.graph.sink), adopt: options.adopt)
+        var facts = try SinkVerdict.Facts(
+            of: job.record, address: job.settings.sink, table: job.graph.sink, seals: log.seals, open: log.openPlan?.batch,
+            last: log.lastDone?.plan.batch ?? 0, sink, catalog)
+        facts.adopt = options.adopt
         guard let behind = options.repair == nil ? facts.behind : 1 else { return facts }
         let (history, plans) = try catalog.seals(jobID, since: behind, last: facts.last)
         let store = try StateStore(address: job.settings.state)
@@ -103,5 +101,19 @@ struct JobFacts {
             log.restored = try catalog.version(jobID, atOrBefore: target, starts: [:]) { _ in true }
         }
         return log
+    }
+}
+
+extension SinkVerdict.Facts {
+    /// What sink and log say as they are; what could run again is not looked up.
+    package init(
+        of record: JobRecord, address: String, table: SinkTable, seals: [SealMark], open: BatchNumber?, last: BatchNumber, _ sink: any Sink,
+        _ catalog: Catalog
+    ) throws {
+        let identity = SinkIdentity(job: record.name, jobID: record.jobID, epoch: 0, sink: table.name)
+        self.init(
+            job: record.name, place: "\(maskedAddress(address)) \(table.name)", begun: try catalog.begunTables(record.jobID).first,
+            sight: try sink.sight(identity), seals: seals, open: open, last: last,
+            replacesRows: sinkReplacesRows(address: address, table: table))
     }
 }

@@ -27,6 +27,21 @@ extension JobLoop {
         return SinkClaimed(fixedParts: sink.fixedParts, sealed: try sink.sealedBatches(identity), sight: sight)
     }
 
+    /// Compares the sink of a job that rests with its log.
+    func lookAtSink(_ job: RunningJob, _ seals: [SealMark], _ last: BatchNumber) throws {
+        let facts = try withSink { sink in
+            var facts = try SinkVerdict.Facts(
+                of: job.record, address: job.settings.sink, table: job.graph.sink, seals: seals, open: nil, last: last, sink, catalog)
+            if let behind = facts.behind { facts.history = try catalog.seals(job.record.jobID, since: behind, last: last).0 }
+            return facts
+        }
+        switch SinkVerdict.decide(facts) {
+        case .goOn: return
+        case .refuse(let failure): machine.hear(sinkDiffers: "\(failure.what): \(failure.why)")
+        case .begin, .runAgain: machine.hear(sinkDiffers: "the sink is not as the log says")
+        }
+    }
+
     /// Rows that the sink refused once, and that a redrive has just written or refused anew. What stays by accident is
     /// redriven again, and replaces itself.
     func closeRefused(_ batch: FinishedBatch) {
@@ -44,6 +59,7 @@ extension JobLoop {
     }
 
     func delivery() throws -> SinkDelivery {
-        SinkDelivery(record: try job().record, catalog: catalog, pool: pool, jobs: jobs, buildDigest: buildDigest)
+        SinkDelivery(
+            record: try job().record, catalog: catalog, pool: pool, gate: gate, jobs: jobs, buildDigest: buildDigest, shouldStop: shouldStop)
     }
 }

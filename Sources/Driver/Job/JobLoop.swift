@@ -21,9 +21,11 @@ package final class JobLoop {
     var machine: JobMachine
     private var keeper: LeaseKeeper?
     private var source: JobSource?
-    private var gate: StateGate?
+    var gate: StateGate?
     private var heard = JobWish.run
     private var identity: SourceIdentity?
+    private var tailTurn = 0
+    private var lookupFiles: LookupFiles?
     private var bytesPerOffset: Double?
 
     package init(
@@ -145,22 +147,25 @@ package final class JobLoop {
         case .rest(let millis):
             rest(millis)
             return .done
-        case .renewSink, .housekeep:
+        case .renewSink, .housekeep, .lookAtLookups, .lookAtSink:
             carryOutChore(ask)
             return .done
         case .setState(let state, let reason):
             source?.drain()
             try catalog.setJobState(job().record.jobID, epoch: machine.epoch, state: state, reason: reason)
-            dropStateOfBackfill()
+            endBackfill()
             return .done
         }
     }
 
-    /// A backfill is not gone on with: whatever comes next is another one, with state of its own.
-    private func dropStateOfBackfill() {
-        guard let job = machine.running, job.record.kind == .backfill, job.isStateful else { return }
-        do { try StateStore(address: job.settings.state).removeAll(job.record.jobID) } catch {
-            Log.warning("state of a backfill not removed", [("job", name), ("why", failure(error).why)])
+    /// A backfill is not gone on with: whatever comes next is another one, with state and claim of its own.
+    private func endBackfill() {
+        guard let job = machine.running, job.record.kind == .backfill else { return }
+        do {
+            if job.isStateful { try StateStore(address: job.settings.state).removeState(job.record.jobID) }
+            try withSink { try $0.forget(sinkIdentity()) }
+        } catch {
+            Log.warning("a backfill left something behind", [("job", name), ("what", failure(error).what), ("why", failure(error).why)])
         }
     }
 
@@ -209,8 +214,15 @@ package final class JobLoop {
             record.settingsDigest = settings.digest
         }
         try catalog.completeSeals(record.jobID, epoch: machine.epoch)
+        let files =
+            try lookupFiles
+            ?? LookupFiles(jobs.graph(definition: record.definition, settings: record.settings).lookups, job: name) {
+                try catalog.putLookup(digest: $0, bytes: $1)
+            }
+        lookupFiles = files
         var job = try RunningJob(
-            record: record, jobs: jobs, buildDigest: buildDigest, catalog: catalog, backfill: options.backfill)
+            record: record, jobs: jobs, buildDigest: buildDigest, catalog: catalog, backfill: options.backfill, kept: files.digests,
+            earlier: source?.job)
         job.isChanged = isChanged
         source?.drain()
         source = try JobSource(job, control: control)
@@ -243,6 +255,9 @@ package final class JobLoop {
 
     private func runBatch(_ run: BatchRun) -> RanBatch {
         Failpoint.reach("planned")
+        var run = run
+        // In one process nobody outlives a fatal record to count who died of it.
+        if machine.isTriedOften, pool.isLocal { run.suspectAll() }
         let runner = BatchRunner(
             run, pool: pool, gate: gate, checkRows: options.checkRows,
             beforeSeal: { [unowned self] in
@@ -251,20 +266,39 @@ package final class JobLoop {
                     isDoubtful: false)
             },
             patience: machine.freshPatience, isDraining: { [control] in control.wish != .run },
-            waits: { [unowned self] waiting, says in
-                guard let waiting else { return take(.isBack(afterMillis: 0)) }
-                take(.waits(waiting, says: says))
+            waits: { [unowned self] wait in
+                switch wait {
+                case .begun(let waiting, let says): take(.waits(waiting, says: says))
+                case .isBack(let millis): take(.isBack(afterMillis: millis))
+                }
             },
-            shouldStop: { [control, machine] in
-                var asked = machine
-                asked.hear(control.wish)
-                if let reason = control.silence { asked.leaseFellSilent(reason) }
-                return asked.stopReason
-            })
+            shouldStop: shouldStop)
         let result = Result { try runner.finish() }.mapError(failure)
         return RanBatch(
             result: result, partsWithRows: runner.run.partsWithRows, homes: runner.run.homes, sinkWasSilent: runner.sinkWasSilent,
-            crashing: runner.run.crashing)
+            crashing: runner.run.crashing, isOutwaited: runner.isOutwaited)
+    }
+
+    /// A reason to give up what runs, as the machine will see it when it hears of it.
+    var shouldStop: () -> Failure? {
+        { [control, machine] in
+            var asked = machine
+            asked.hear(control.wish)
+            if let reason = control.silence { asked.leaseFellSilent(reason) }
+            return asked.stopReason
+        }
+    }
+
+    /// Without an id a record that the log remembers tells, of one partition after the other.
+    private func checkTail(_ asked: inout SourceIdentity) throws -> Failure? {
+        let known = machine.positions.values.filter { $0.tailHash != nil }.sorted { $0.topicPartition < $1.topicPartition }
+        guard !known.isEmpty else { return nil }
+        tailTurn += 1
+        let position = known[tailTurn % known.count]
+        guard let offset = position.tailOffset,
+            let hash = try TailRecord.hash(required(source).job.settings.kafka, position.topicPartition, offset: offset)
+        else { return nil }
+        return asked.tail(of: position, isEqual: hexadecimal(hash) == position.tailHash)
     }
 
     /// Returns when the topic is known to be the one that was read (protocol 6).
@@ -282,7 +316,10 @@ package final class JobLoop {
             switch asked.answered(
                 answer, positions: Array(machine.positions.values), reached: reached, nowMillis: steadyMillis())
             {
-            case .same, .unknown: return
+            case .same: return
+            case .unknown:
+                if let failure = try checkTail(&asked) { throw failure }
+                return
             case .askAgain(let millis): rest(millis)
             case .other(let failure): throw failure
             }
@@ -310,14 +347,18 @@ package final class JobLoop {
             case .renewSink:
                 try withSink { try $0.renew(sinkIdentity()) }
                 Log.info("sink renewed", [("job", name), ("sink", job.settings.sink)])
+            case .lookAtLookups: try lookAtLookups(job)
+            case .lookAtSink(let seals, let last): try lookAtSink(job, seals, last)
             case .housekeep(let last, let state):
                 let report = try catalog.fold(
                     job.record.jobID, epoch: machine.epoch,
                     LogRetention(job.settings))
                 for finding in report.findings { Log.error("log not folded", [("job", name), ("finding", "\(finding)")]) }
+                let store = try StateStore(address: job.settings.state)
+                store.sweepOffsets(job.record.jobID, upTo: report.foldedUntil)
                 guard job.isStateful else { return }
                 let kept = report.namedFiles.union(state?.fileNames ?? [])
-                try StateStore(address: job.settings.state).sweep(job.record.jobID, upTo: last - 1, kept: kept)
+                store.sweep(job.record.jobID, upTo: last - 1, kept: kept)
             default: break
             }
         } catch {
@@ -325,11 +366,36 @@ package final class JobLoop {
         }
     }
 
+    private func lookAtLookups(_ job: RunningJob) throws {
+        guard var files = lookupFiles else { return }
+        let changes = try files.look(takesIn: job.settings.lookupRefreshMillis > 0, wallMillis: wallMillis()) {
+            try catalog.putLookup(digest: $0, bytes: $1)
+        }
+        lookupFiles = files
+        for change in changes {
+            switch change {
+            case .taken(let lookup, let digest):
+                Log.notice("lookup taken in", [("job", name), ("lookup", lookup), ("digest", digest), ("from batch", "\(machine.lastBatch + 1) or the one after")])
+            case .waits(let lookup, let path):
+                Log.warning(
+                    "lookup file changed",
+                    [("job", name), ("lookup", lookup), ("file", path), ("then", "it takes effect at the next start; with lookup_refresh while the job runs")])
+            case .unreadable(let lookup, let reason):
+                Log.warning(
+                    "lookup file not taken in",
+                    [("job", name), ("lookup", lookup), ("what", reason.what), ("why", reason.why), ("then", "the job goes on with what it has")])
+            }
+        }
+        machine.hear(lookups: files.digests)
+    }
+
     private func take(_ note: JobNote) {
         switch note {
         case .state(let state, let reason):
             control.show {
                 $0.state = state
+                // A job that starts anew or ends waits for nothing.
+                $0.waitsFor = nil
                 if let reason { $0.reason = reason }
             }
         case .epoch(let epoch): control.show { $0.epoch = epoch }
@@ -367,6 +433,7 @@ package final class JobLoop {
     private func report(_ record: BatchRecord, _ tookMillis: Int64, _ isOverrun: Bool) {
         control.show { status in
             status.lastBatch = record
+            status.waitsFor = nil
             status.batchesDone += 1
             guard let outcome = record.outcome else { return }
             status.recordsDone += outcome.rowsIn
@@ -380,7 +447,7 @@ package final class JobLoop {
                 [
                     ("job", name), ("batch.id", "\(record.plan.batch)"), ("rejected_unlisted", "\(outcome.rejectedUnlisted ?? 0)"),
                     ("late_unlisted", "\(outcome.lateUnlisted ?? 0)"),
-                    ("why", "a row of the log names at most \(Limits.listedRanges) ranges"),
+                    ("why", "a row of the log names at most \(record.plan.listedRanges) ranges, and the file for the others could not be written or is full"),
                 ])
         }
         if isOverrun {
@@ -404,5 +471,12 @@ package final class JobLoop {
 }
 
 extension JobAsk {
-    fileprivate var name: String { if case .renewSink = self { "renew the sink" } else { "fold and sweep" } }
+    fileprivate var name: String {
+        switch self {
+        case .renewSink: "renew the sink"
+        case .lookAtLookups: "look at the lookup files"
+        case .lookAtSink: "look at the sink"
+        default: "fold and sweep"
+        }
+    }
 }

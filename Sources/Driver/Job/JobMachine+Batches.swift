@@ -24,12 +24,14 @@ extension JobMachine {
 
     mutating func batchRan(_ ran: RanBatch, _ moment: Moment) {
         placement = ran.homes
+        isTriedOften = false
         if ran.sinkWasSilent { comparesSink = true }
         // A batch that is tried again must find what this try may have sealed.
         sealedBefore = ran.partsWithRows
         switch ran.result {
         case .failure(let reason) where reason.code == .recordCrash && !ran.crashing.isEmpty && stopReason == nil:
             leaveOut(ran.crashing, reason)
+        case .failure(let reason) where ran.isOutwaited && stopReason == nil: outwaited(reason)
         case .failure(let reason): failed(reason, moment)
         case .success(let run): batchSealed(run, moment)
         }
@@ -141,6 +143,7 @@ extension JobMachine {
         planned = nil
         self.finished = nil
         sealedBefore = []
+        sinkSeenMillis = moment.steadyMillis
         foundNothing = false
         hasCompared = false
         passed(moment)
@@ -158,6 +161,15 @@ extension JobMachine {
         if fixedParts != nil, moment.steadyMillis - renewedMillis >= job.settings.sinkRenewMillis {
             renewedMillis = moment.steadyMillis
             chores.append(.renewSink)
+        }
+        if !job.graph.lookups.isEmpty, moment.steadyMillis - lookedUpMillis >= max(job.settings.lookupRefreshMillis, Self.leastLookupMillis) {
+            lookedUpMillis = moment.steadyMillis
+            chores.append(.lookAtLookups)
+        }
+        // Who seals compares; a job that rests would not hear that its sink was put back or lost.
+        if open == nil, wish == .run, moment.steadyMillis - sinkSeenMillis >= job.settings.sinkLookMillis {
+            sinkSeenMillis = moment.steadyMillis
+            chores.append(.lookAtSink(seals: seals, last: lastBatch))
         }
         // A fold reads the batches that are still in the log one by one; fifty batches a second must not pay for that often.
         if lastBatch > 0, (lastBatch % 2000 == 0 && keptMillis != moment.steadyMillis) || moment.steadyMillis - keptMillis > Self.keepMillis {

@@ -95,7 +95,8 @@ extension JobMachine {
             }
             notes += decision.notes
             self.decision = decision
-            phase = .write
+            // Settings are not stored before the place that they name is there.
+            phase = .checkState
         } catch { end(.failed, error) }
     }
 
@@ -104,6 +105,7 @@ extension JobMachine {
         adopt(facts.log)
         positions = decision.positions
         open = decision.openPlan
+        isTriedOften = open.map { epoch - $0.epoch >= Epoch(DriverLimits.deathsBeforeHunt) } ?? false
         sealedBefore = decision.sealedParts
         topicIDs = facts.topicIDs
         decidesAgain = decision.decidesAgain
@@ -127,11 +129,12 @@ extension JobMachine {
         }
         partitionsSeenMillis = moment.steadyMillis
         renewedMillis = moment.steadyMillis
+        sinkSeenMillis = moment.steadyMillis
         notes.append(.positions(sortedPositions))
         notes.append(.ends(facts.ends, areArrived: false))
         self.decision = nil
         self.facts = nil
-        phase = .checkState
+        phase = .expectWorkers
     }
 
     mutating func restore(_ version: KeptVersion) {
@@ -156,6 +159,8 @@ extension JobMachine {
 
     mutating func wroteAgain(_ batch: BatchNumber, _ moment: Moment) {
         passed(moment)
+        // Behind what the sink still lacks an open batch cannot be finished: the next start goes on here.
+        if case .drain(let state) = wish, batch != writesAgain?.upperBound { return end(state, nil) }
         guard let batches = writesAgain, batch < batches.upperBound else {
             if let batches = writesAgain {
                 say(.notice, "the sink has its batches again", [("from", "\(batches.lowerBound)"), ("to", "\(batches.upperBound)")])

@@ -26,7 +26,7 @@ extension JobMachine {
             reason, nowMillis: moment.steadyMillis, isDraining: wish != .run,
             spread: Double(moment.random >> 11) / 9_007_199_254_740_992)
         switch verdict {
-        case .giveUp(let reason): giveUp(reason)
+        case .giveUp(let reason): outwaited(reason)
         case .tryAgain(let pause, let says):
             if let waiting = patience.waiting { notes.append(.waits(waiting, says: says)) }
             resume = Self.resume(phase)
@@ -55,6 +55,13 @@ extension JobMachine {
         case .idle: .idle
         case .log: .log
         }
+    }
+
+    /// The outside was waited for as long as it may be. A job that was asked to rest or whose driver stops meanwhile is not failed by
+    /// it: the next driver, or `resume`, finishes its open batch.
+    mutating func outwaited(_ reason: Failure) {
+        if case .drain(let state) = wish { return end(state, reason) }
+        giveUp(reason)
     }
 
     /// The end for a reason, unless the job takes its lease again.

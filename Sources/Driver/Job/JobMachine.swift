@@ -109,6 +109,10 @@ package struct JobMachine: Sendable {
     var partitionsSeenMillis: Int64 = 0
     var renewedMillis: Int64 = 0
     var keptMillis: Int64 = 0
+    var lookedUpMillis: Int64 = 0
+    var sinkSeenMillis: Int64 = 0
+    /// The open plan was left by two starts before this one.
+    package var isTriedOften = false
     var hasBacklog = false
     var foundNothing = false
     var lookedNanos: Int64 = 0
@@ -121,6 +125,8 @@ package struct JobMachine: Sendable {
     /// The pause between two looks for partitions that were added.
     static let discoverMillis: Int64 = 5000
     static let keepMillis: Int64 = 30_000
+    /// Between two looks at lookup files, at least.
+    static let leastLookupMillis: Int64 = 1000
     /// Kafka is asked this often while a worker tells what arrives.
     static let askAgainMillis: Int64 = 1000
 
@@ -145,6 +151,15 @@ package struct JobMachine: Sendable {
     // MARK: from outside
 
     package mutating func hear(_ clock: CatalogClock) { catalogClock = clock }
+
+    /// The sink is not as the log says: a start decides what can be written again. Heard between two batches only.
+    package mutating func hear(sinkDiffers why: String) {
+        guard hasStarted, open == nil, finished == nil, wish == .run else { return }
+        takeLeaseAgain(why)
+    }
+
+    /// Later plans join with these.
+    package mutating func hear(lookups: [String: String]) { job?.lookups = lookups }
 
     /// What a person asked for. A stronger wish replaces a weaker one: run < drain < kill < lost.
     package mutating func hear(_ wish: JobWish) { if wish.rank > self.wish.rank { self.wish = wish } }
@@ -218,7 +233,7 @@ package struct JobMachine: Sendable {
         case (.facts, .facts(let facts)): decide(facts)
         case (.claimSink, .claimed(let claimed)): sinkClaimed(claimed)
         case (.write, .done): written(moment)
-        case (.checkState, .done): phase = .expectWorkers
+        case (.checkState, .done): phase = .write
         case (.expectWorkers, .done): started(moment)
         case (.ends, .ends(let ends, let found)), (.nextEnds, .ends(let ends, let found)): looked(ends, found, moment)
         case (.arrived, .arrived(let ends)): arrived(ends, moment)

@@ -57,17 +57,22 @@ final class LeaseKeeper: Sendable {
 
     private func keep() {
         var watch = LeaseWatch(now: steadyMillis())
+        var patience = Patience(.standing)
         while !stopped.wait(millis: Self.renewMillis) {
             var isOurs: Bool?
             do {
                 let clock = try catalog.renewedLease(job, holderID: holder.id, epoch: epoch)
                 isOurs = clock != nil
+                _ = patience.answered(nowMillis: steadyMillis())
                 if let clock {
                     control.hearCatalogClock(clock)
                     try hearWishes()
                 }
             } catch {
-                Log.warning("lease not renewed", [("job", job), ("why", failure(error).why)])
+                let reason = failure(error)
+                if case .tryAgain(_, says: true) = patience.failed(reason, nowMillis: steadyMillis()) {
+                    Log.warning("lease not renewed", [("job", job), ("why", reason.why)])
+                }
             }
             if stopped.isSet { return }
             switch watch.renewed(isOurs: isOurs, now: steadyMillis()) {

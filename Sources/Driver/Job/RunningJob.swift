@@ -1,7 +1,8 @@
 // A job as the driver runs it: record, compiled plan, typed settings, and the digests that a plan names.
 //
-// Made once per start. The lookup files are read here, their bytes kept in the catalog by digest, so that workers and
-// later replays get what this start saw (protocol 2). A changed file takes effect at the next start.
+// Made once per start, and again when a lease is taken again: then with the lookups and the schema that the start saw. The bytes of
+// lookup files are kept in the catalog by digest, so that workers and later replays get what a plan names (protocol 2,
+// `LookupFiles`).
 
 import Engine
 import Foundation
@@ -15,42 +16,32 @@ package struct RunningJob: Sendable {
     package let buildDigest: String
     package let settingsDigest: String
     package let schemaDigest: String
-    package let lookups: [String: String]
+    /// Digests by name; later plans may name others (`LookupFiles`).
+    package var lookups: [String: String]
     /// The settings are others than those of the job's row, and take effect with this start.
     package var isChanged = false
 
     package var isStateful: Bool { graph.hasExchange }
     package var group: String { "sluice.\(record.name)" }
 
-    /// - Parameter kept: lookups of a recorded plan, for a replay; nil reads the files as they are now.
+    /// - Parameters:
+    ///   - kept: lookups of a recorded plan or of an earlier start; nil reads the files as they are now.
+    ///   - earlier: the same job as this process started it: its schema stays.
     package init(
         record: JobRecord, jobs: JobDefinitions, buildDigest: String, catalog: Catalog, backfill: BackfillBounds? = nil,
-        kept: [String: String]? = nil
+        kept: [String: String]? = nil, earlier: RunningJob? = nil
     ) throws {
         self.record = record
         self.buildDigest = buildDigest
         settingsDigest = record.settingsDigest
         graph = try jobs.graph(definition: record.definition, settings: record.settings)
         settings = try EngineSettings(record.settings, source: graph.source)
-        let schemaText = try Self.schemaText(record.settings)
+        let schemaText = try earlier.map(\.spec.schemaText) ?? Self.schemaText(record.settings)
         schemaDigest = digest(of: Array((schemaText ?? graph.source.format.rawValue).utf8))
         // The decoder is made once here, so that a schema that does not fit is refused before anything is planned.
         _ = try Formats.makeDecoder(
             format: graph.source.format, schemaText: schemaText, needed: graph.source.neededSchema)
-        var lookups: [String: String] = [:]
-        for lookup in kept == nil ? graph.lookups : [] {
-            guard let data = FileManager.default.contents(atPath: lookup.path) else {
-                throw Failure(
-                    .fileMissing, "lookup file \(lookup.path) is not there", why: "job \(record.name) joins with it",
-                    now: "give its path with --ads, or make it with `sluice generate ad-events --ads \(lookup.path)`")
-            }
-            let bytes = [UInt8](data)
-            _ = try lookup.build(from: bytes)
-            let name = digest(of: bytes)
-            try catalog.putLookup(digest: name, bytes: bytes)
-            lookups[lookup.name] = name
-        }
-        self.lookups = kept ?? lookups
+        lookups = try kept ?? LookupFiles(graph.lookups, job: record.name) { try catalog.putLookup(digest: $0, bytes: $1) }.digests
         spec = JobSpec(
             name: record.name, jobID: record.jobID, definition: record.definition, settings: record.settings,
             planDigest: graph.digest, buildDigest: buildDigest, schemaText: schemaText, lane: record.kind.rawValue,

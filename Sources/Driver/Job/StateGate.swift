@@ -51,7 +51,7 @@ package struct StateReach: Sendable {
     package var isAsking: Bool { workers.values.contains(.asked) }
 }
 
-final class StateGate: Sendable {
+package final class StateGate: Sendable {
     private struct State {
         var reach = StateReach()
         /// The last refusal, while some worker is refused.
@@ -73,10 +73,14 @@ final class StateGate: Sendable {
     /// Makes the place, unless the log says that it must be there.
     /// - Parameter kept: the state that the log has.
     func open(kept: StateManifest?) throws {
-        guard job.isStateful else { return }
         let store = try StateStore(address: job.settings.state)
+        guard job.isStateful else {
+            // Only offsets that a row of the log has no room for go there, and without the place they are counted.
+            do { try store.makeRoot() } catch { Log.info("no place for offsets", [("job", job.record.name), ("why", failure(error).why)]) }
+            return
+        }
         if kept?.entries.contains(where: { $0.files.contains { !$0.inline } }) ?? false {
-            try store.requireRoot()
+            try store.requireFolder(job.record.jobID)
         } else {
             try store.makeRoot()
         }
@@ -105,7 +109,24 @@ final class StateGate: Sendable {
     var refusal: Failure? { state.withLock { $0.refusal } }
 
     private func check(_ worker: WorkerPool.Worker) {
-        let result = Result { try probe(worker) }.mapError(failure)
+        let name = "probe-\(hexadecimal(UInt64.random(in: 0...UInt64.max)))"
+        var store: StateStore?
+        do {
+            store = try StateStore(address: job.settings.state)
+            try store?.put(job.record.jobID, name: name, bytes: Array(name.utf8))
+        } catch {
+            // The driver's own trouble, and no worker's.
+            let reason = failure(error)
+            Log.error("driver does not reach the state", [("job", job.record.name), ("what", reason.what), ("why", reason.why)])
+            return state.withLock { state in
+                state.reach.answered(worker.id, isReached: false, nowMillis: steadyMillis())
+                state.refusal = reason
+            }
+        }
+        defer { store?.remove(job.record.jobID, name: name) }
+        let result = Result {
+            try worker.link.checkState(CheckState(address: job.settings.state, jobID: job.record.jobID, name: name))
+        }.mapError(failure)
         if case .failure(let reason) = result {
             if reason.code == .workerUnreachable {
                 pool.lost(worker.id, reason)
@@ -131,13 +152,5 @@ final class StateGate: Sendable {
                 state.refusal = nil
             }
         }
-    }
-
-    private func probe(_ worker: WorkerPool.Worker) throws {
-        let store = try StateStore(address: job.settings.state)
-        let name = "probe-\(hexadecimal(UInt64.random(in: 0...UInt64.max)))"
-        try store.put(job.record.jobID, name: name, bytes: Array(name.utf8))
-        defer { store.remove(job.record.jobID, name: name) }
-        try worker.link.checkState(CheckState(address: job.settings.state, jobID: job.record.jobID, name: name))
     }
 }

@@ -78,12 +78,29 @@ package struct RedrivePlan: Sendable, Equatable {
     /// - Parameters:
     ///   - batches: done, ascending.
     ///   - only: rejected by this batch; nil for any.
-    package static func open(_ batches: [BatchRecord], only batch: BatchNumber? = nil) -> [OffsetRange] {
+    ///   - ranges: reads a file of offsets.
+    package static func open(
+        _ batches: [BatchRecord], only batch: BatchNumber? = nil, ranges: (OffsetFile) throws -> [OffsetRange]
+    ) rethrows -> [OffsetRange] {
         var open: [OffsetRange] = []
         for logged in batches {
-            if logged.plan.kind == .redrive { open = OffsetRange.subtracting(logged.plan.only ?? logged.plan.ranges, from: open) }
-            if batch == nil || batch == logged.plan.batch { open += logged.outcome?.rejectedRanges ?? [] }
+            if logged.plan.kind == .redrive {
+                // What it rejected again stays what it was: rejected by the batch that met it first.
+                let again = try logged.outcome?.offsets(.rejected, ranges: ranges) ?? []
+                open = OffsetRange.subtracting(OffsetRange.subtracting(again, from: logged.plan.only ?? logged.plan.ranges), from: open)
+            }
+            guard batch == nil || batch == logged.plan.batch, let outcome = logged.outcome else { continue }
+            open += try outcome.offsets(.rejected, ranges: ranges)
         }
         return OffsetRange.joined(open)
+    }
+}
+
+extension BatchOutcome {
+    /// The rejected or the late offsets of a batch, as far as they are listed; not in order.
+    /// - Parameter ranges: reads a file of offsets.
+    package func offsets(_ content: OffsetFile.Content, ranges: (OffsetFile) throws -> [OffsetRange]) rethrows -> [OffsetRange] {
+        let listed = content == .rejected ? rejectedRanges : lateRanges
+        return try listed + (offsetFiles ?? []).filter { $0.content == content }.flatMap { try ranges($0) }
     }
 }

@@ -14,13 +14,17 @@ package struct SinkDelivery {
     let record: JobRecord
     let catalog: Catalog
     let pool: WorkerPool
+    let gate: StateGate?
     let jobs: JobDefinitions
     let buildDigest: String
+    /// A reason to give it up.
+    let shouldStop: () -> Failure?
 
     /// What the batch gave: its parts with rows, proved by the recorded digest.
     private func parts(of batch: BatchNumber) throws -> [SealPart] {
         let report = try Replay.run(
-            batch, of: record, catalog: catalog, pool: pool, jobs: jobs, buildDigest: buildDigest, returnRows: true)
+            batch, of: record, catalog: catalog, pool: pool, gate: gate, jobs: jobs, buildDigest: buildDigest, returnRows: true,
+            shouldStop: shouldStop)
         guard report.isEqual else {
             throw Failure(
                 .digestMismatch, "batch \(batch) of job \(record.name) gives other rows than the log says",

@@ -17,6 +17,12 @@ package struct ConnectionHint: Sendable, Hashable {
 
     private static let known: [(signs: [String], hint: ConnectionHint)] = [
         (
+            ["alert bad certificate", "alert certificate", "alert unknown ca", "alert unsupported certificate"],
+            ConnectionHint(
+                why: "the broker does not take the certificate that this client shows, or it shows none",
+                now: "show one of an authority that the broker trusts: kafka.ssl.certificate.location=FILE and kafka.ssl.key.location=FILE")
+        ),
+        (
             ["possibly due to incorrect security.protocol", "connecting to a SSL listener", "in state APIVERSION_QUERY"],
             ConnectionHint(
                 why: "perhaps that port wants TLS or a login, and this client speaks neither",

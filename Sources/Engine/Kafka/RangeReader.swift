@@ -224,6 +224,9 @@ package final class RangeReader: RecordReader {
         return ends
     }
 
+    /// The library fetches on threads of its own.
+    package func prefetch(waitMillis: Int) -> Bool { false }
+
     // MARK: Reading
 
     /// Delivers the records of the range in order, in chunks of at most `chunkRecords`.
@@ -246,9 +249,7 @@ package final class RangeReader: RecordReader {
         stand.next = nil
         if !stand.hasKept { passage.reachedEnd(at: stand.endSeen) }
 
-        let patience = Duration.milliseconds(timeoutMillis)
-        var deadline = ContinuousClock.now + patience
-        var askAgain = ContinuousClock.now + .seconds(1)
+        var limit = Standstill(millis: timeoutMillis)
         var lastError = RD_KAFKA_RESP_ERR_NO_ERROR
         while !passage.isComplete {
             if cancelled() {
@@ -256,18 +257,17 @@ package final class RangeReader: RecordReader {
                     .taskCancelled, "Reading \(range) was cancelled", why: "its attempt is no longer wanted",
                     now: "nothing")
             }
-            let limit = min(chunkRecords, Int(clamping: range.until - passage.next))
-            let taken = stand.take(.init(rebasing: slots[..<limit]), waitMillis: 20, lingerMillis: 2)
+            let most = min(chunkRecords, Int(clamping: range.until - passage.next))
+            let taken = stand.take(.init(rebasing: slots[..<most]), waitMillis: 20, lingerMillis: 2)
             if taken == 0 {
                 client.poll()
                 let now = ContinuousClock.now
-                if now > deadline {
-                    throw standstill(client, range, passage, timeoutMillis: timeoutMillis, lastError)
+                if limit.isOver(now) {
+                    throw Standstill.failure(
+                        range, at: passage.next, millis: timeoutMillis, connection: client.lastTransportError,
+                        partition: lastError == RD_KAFKA_RESP_ERR_NO_ERROR ? nil : String(cString: rd_kafka_err2str(lastError)))
                 }
-                if now > askAgain {
-                    try checkExists(client, stand.partition)
-                    askAgain = .now + .seconds(5)
-                }
+                if limit.mayAsk(now, pauseMillis: 5_000) { try checkExists(client, stand.partition) }
                 continue
             }
             // Messages from here on are not destroyed with the chunk.
@@ -311,10 +311,7 @@ package final class RangeReader: RecordReader {
                 result.records += Int64(delivered)
                 if let last { result.tail = (last.pointee.offset, Self.hash(last)) }
             }
-            if passage.next > before {
-                deadline = .now + patience
-                askAgain = .now + .seconds(1)
-            }
+            if passage.next > before { limit.moved() }
         }
         stand.next = range.until
         return result
@@ -386,7 +383,7 @@ package final class RangeReader: RecordReader {
     private func checkExists(_ client: KafkaClient, _ partition: TopicPartition) throws {
         do {
             if try client.partitions(of: partition.topic, timeoutMillis: 2_000).contains(partition.partition) { return }
-        } catch let failure as Failure where failure.code != .topicMissing {
+        } catch let failure as Failure where failure.code != .topicMissing && failure.code != .notAllowed {
             return
         }
         throw Failure(
@@ -399,20 +396,6 @@ package final class RangeReader: RecordReader {
         var high: Int64 = -1
         let code = rd_kafka_query_watermark_offsets(client.handle, range.topic, range.partition, &low, &high, 5_000)
         return GoneOffsets.failure(range, held: code == RD_KAFKA_RESP_ERR_NO_ERROR && low <= high ? low..<high : nil)
-    }
-
-    private func standstill(
-        _ client: KafkaClient, _ range: OffsetRange, _ passage: RangePassage, timeoutMillis: Int,
-        _ lastError: rd_kafka_resp_err_t
-    ) -> Failure {
-        var why = "no record or end of partition came for \(formatDuration(Int64(timeoutMillis))) at offset \(passage.next)"
-        if let transport = client.lastTransportError { why += "; the connection's last error: \(transport)" }
-        if lastError != RD_KAFKA_RESP_ERR_NO_ERROR {
-            why += "; the partition's last error: \(String(cString: rd_kafka_err2str(lastError)))"
-        }
-        return Failure(
-            .readTimeout, "Reading \(range) stands still", why: why,
-            now: "nothing, if the brokers come back; else check them, or raise read_timeout")
     }
 
     private static func bytes(_ pointer: UnsafeMutableRawPointer?, _ count: Int) -> [UInt8]? {

@@ -21,6 +21,11 @@ package protocol RecordReader: AnyObject {
     /// - Returns: nil when the partitions do not all stand there, or one has more than that: then the broker knows better.
     func arrived(_ positions: [OffsetRange], most: Int) throws -> [Int64]?
 
+    /// Takes what comes next for the partitions that are followed, while nobody reads; for a reader that has no thread of its own.
+    /// - Parameter waitMillis: how long to wait for something to come, when nothing has.
+    /// - Returns: whether there is more to take: more is known to lie behind what is here, and it may wait here.
+    func prefetch(waitMillis: Int) throws -> Bool
+
     /// Delivers the records of the range in order, in chunks of at most `chunkRecords`. A chunk's records are valid during
     /// the body's call only.
     /// - Parameters:

@@ -28,8 +28,12 @@ package struct EngineSettings: Sendable {
     package let sinkFormat: RecordFormat
     package let sinkSchemaID: Int32
     package let sinkRenewMillis: Int64
+    /// How often a job that rests compares its sink with its log.
+    package let sinkLookMillis: Int64
     /// The share of a keyed table's keys that the job declares to be its own.
     package let sinkKeys: String?
+    /// How often lookup files are looked at to be taken in; 0 for at a start only.
+    package let lookupRefreshMillis: Int64
     package let state: String
     package let from: String
     package let intervalMillis: Int64
@@ -132,7 +136,9 @@ package struct EngineSettings: Sendable {
         sinkFormat = format
         sinkSchemaID = Int32(clamping: try integer("sink_schema_id"))
         sinkRenewMillis = try duration("sink_renew")
+        sinkLookMillis = try duration("sink_look", orMillis: 60_000)
         sinkKeys = values["sink_keys"].flatMap { $0.isEmpty ? nil : $0 }
+        lookupRefreshMillis = try duration("lookup_refresh", orMillis: 0)
         state = try text("state")
         from = try text("from")
         intervalMillis = try duration("interval")

@@ -49,6 +49,16 @@ package enum Failpoint {
         }
     }
 
+    private static let fatalGroup = ProcessInfo.processInfo.environment["SLUICE_TEST_TRAP_MERGE"] ?? ""
+
+    package static func trap(onGroups chunk: Chunk) {
+        if fatalGroup.isEmpty { return }
+        chunk.forEachSelectedRow { row in
+            let isFatal = chunk.columns.contains { column in "\(column.value(row))".contains(fatalGroup) }
+            precondition(!isFatal, "a test wants this group to be fatal")
+        }
+    }
+
     /// Fails as a server does that is gone before it answers.
     package static func loseAnswer(_ name: String) throws {
         guard isHit(name) else { return }

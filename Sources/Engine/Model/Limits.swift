@@ -23,9 +23,13 @@ package enum Limits {
     /// Bytes of one block or state file, unpacked. A larger one is refused.
     package static let blockBytes = 1 << 30
 
-    /// Ranges of rejected, and of late, offsets that one task reports and that one batch's row in the log names. Those beyond are
-    /// counted (`rejectedUnlisted`, `lateUnlisted`), so that a batch in which every second record is bad costs no more.
+    /// Ranges of rejected, and of late, offsets that one batch's row in the log names (at least one a task). Those beyond go into a
+    /// file that it names (`OffsetFile`), so that a batch in which every second record is bad costs the log no more.
     package static let listedRanges = 1000
+
+    /// Bytes of one task's ranges in such a file; two to four make a range. Offsets beyond are counted (`rejectedUnlisted`,
+    /// `lateUnlisted`).
+    package static let packedRangeBytes = 32 << 20
 
     /// Bytes of one answer of a Kafka broker, and of what the client unpacks one compressed batch to where it keeps to a
     /// bound. A larger answer is an error of the read.

@@ -39,6 +39,7 @@ package final class MergePipeline {
                 now: "run driver and workers from the same build")
         }
         if block.selectedCount == 0 { return }
+        Failpoint.trap(onGroups: block)
         try checkRoom(table.byteCount + block.byteCount, "the groups of one part in this batch")
         let keyCount = graph.keySchema.fields.count
         let keys = Array(block.columns[..<keyCount])

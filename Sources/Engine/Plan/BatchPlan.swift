@@ -89,6 +89,9 @@ public struct BatchPlan: Sendable, Codable, Equatable {
     /// The batch goes on where its partitions stand, and they stand behind it afterwards.
     public var movesPositions: Bool { (kind ?? .live).movesPositions }
 
+    /// So many ranges of rejected, and of late, offsets its row in the log names.
+    package var listedRanges: Int { max(Limits.listedRanges, ranges.count) }
+
     /// The first key group of each task of the last stage and, last, the number of key groups: part p owns
     /// `bounds[p] ..< bounds[p + 1]`.
     public static func keyGroupBounds(parts: Int, keyGroups: Int) -> [Int] {
@@ -346,10 +349,14 @@ public struct BatchOutcome: Sendable, Codable, Equatable {
     public var parts: [SealedPart] = []
     public var watermarkAfterMillis: Int64?
     public var state: StateManifest?
+    /// The greatest event time of any record read up to this batch, in milliseconds since 1970; nil where none was told.
+    public var newestEventMillis: Int64?
     /// Offsets of rejected and of late records as ranges.
     public var rejectedRanges: [OffsetRange] = []
     public var lateRanges: [OffsetRange] = []
-    /// Offsets that are in no range, because there are more ranges than a row of the log holds; nil for none.
+    /// Files with the ranges that a row of the log does not hold; nil for none.
+    public var offsetFiles: [OffsetFile]?
+    /// Offsets that are in no range and no file; nil for none.
     public var rejectedUnlisted: Int64?
     public var lateUnlisted: Int64?
     /// Attempts beyond the first.

@@ -1,9 +1,6 @@
 // What a job means, before anybody decides how to run it: a source, operators in the order in which they were written,
 // and where the rows go. A value, made by `JobContext`, turned into a `StageGraph` by `PlanCompiler`.
 
-/// How the records of a topic are written.
-public enum RecordFormat: String, Sendable, Codable, CaseIterable { case avro, json }
-
 /// A topic as a stream of rows.
 public struct StreamSource: Sendable {
     var topic: String
@@ -105,6 +102,13 @@ package struct LookupSpec: Sendable, Hashable {
     package var columns: [String]
     /// The columns that a match adds to the row.
     package var valueColumns: [String] { columns.filter { $0 != keyColumn } }
+
+    package init(name: String, path: String, keyColumn: String, columns: [String]) {
+        self.name = name
+        self.path = path
+        self.keyColumn = keyColumn
+        self.columns = columns
+    }
 }
 
 struct LogicalPlan: Sendable {

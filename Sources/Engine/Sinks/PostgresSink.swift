@@ -72,6 +72,8 @@ package final class PostgresSink: Sink {
         try ledger.closeRefused(identity, batches: batches)
     }
 
+    package func forget(_ identity: SinkIdentity) throws { try database.transaction { try ledger.forget(identity) } }
+
     package func sealedBatches(_ identity: SinkIdentity) throws -> [Int: BatchNumber] { try ledger.sealedBatches(identity) }
 
     package func seal(

@@ -62,6 +62,12 @@ package final class SQLiteSink: Sink {
         try queue.takeTurn { try database.transaction { try ledger(database).closeRefused(identity, batches: batches) } }
     }
 
+    package func forget(_ identity: SinkIdentity) throws {
+        guard FileManager.default.fileExists(atPath: path) else { return }
+        let database = try opened()
+        try queue.takeTurn { try database.transaction { try ledger(database).forget(identity) } }
+    }
+
     package func sealedBatches(_ identity: SinkIdentity) throws -> [Int: BatchNumber] {
         guard FileManager.default.fileExists(atPath: path) else { return [:] }
         return try ledger(opened()).sealedBatches(identity)

@@ -10,29 +10,6 @@
 // Checklist for whoever changes a sink: a zombie repeats equal content or is refused, it never adds; sealing twice
 // changes nothing; another digest for the same batch is `ledgerConflict`; a lower epoch is `staleEpoch`.
 
-/// How a sink makes a repeated write harmless.
-public enum SinkMode: String, Sendable, Codable {
-    /// Same keys, same rows: `INSERT ... ON CONFLICT (key) DO UPDATE`.
-    case keyedUpsert
-    /// Rows are added once, guarded by the ledger; the table has a unique key of source coordinates (`key`), or none.
-    case append
-}
-
-/// The table that a job writes: its columns in order, and its key.
-public struct SinkTable: Sendable, Codable, Hashable {
-    public var name: String
-    public var schema: Schema
-    public var key: [String]
-    public var mode: SinkMode
-
-    public init(name: String, schema: Schema, key: [String], mode: SinkMode) {
-        self.name = name
-        self.schema = schema
-        self.key = key
-        self.mode = mode
-    }
-}
-
 /// Who writes: everything by which a sink recognises a job and its batch.
 public struct SinkIdentity: Sendable, Codable, Hashable {
     /// The job's name, for people and for `sluice_jobs`.
@@ -102,10 +79,13 @@ public protocol Sink: AnyObject {
     func closeRefused(_ identity: SinkIdentity, _ records: [OffsetRange], before batch: BatchNumber) throws
     /// Forgets the refused rows of these batches, whose keys were written anew.
     func closeRefused(_ identity: SinkIdentity, batches: ClosedRange<BatchNumber>) throws
+    /// Takes out what stands there of a job that never comes back: its claim and ledger, no row of its table.
+    func forget(_ identity: SinkIdentity) throws
     func close()
 }
 
 extension Sink {
+    package func forget(_ identity: SinkIdentity) throws {}
     package func refusedRecords(_ identity: SinkIdentity) throws -> [(batch: BatchNumber, record: OffsetRange)] { [] }
     package func closeRefused(_ identity: SinkIdentity, _ records: [OffsetRange], before batch: BatchNumber) throws {}
     package func closeRefused(_ identity: SinkIdentity, batches: ClosedRange<BatchNumber>) throws {}

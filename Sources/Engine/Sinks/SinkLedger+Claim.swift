@@ -218,3 +218,17 @@ extension SinkLedger {
         try database.execute("UPDATE sluice_ledger SET witness = NULL WHERE job_id = $1 AND sink = $2", key(identity))
     }
 }
+
+extension SinkLedger {
+    /// The job's claim and ledger go; whoever of it still writes finds no row, and is refused.
+    func forget(_ identity: SinkIdentity) throws {
+        guard try owner(job: identity.job).isOf(identity.jobID) else { return }
+        for name in ["sluice_ledger", "sluice_claims", "sluice_jobs"] where try hasTable(name) {
+            try database.execute("DELETE FROM \(name) WHERE job_id = $1", [.text(identity.jobID.text)])
+        }
+    }
+}
+
+extension SinkOwner {
+    fileprivate func isOf(_ id: JobID) -> Bool { if case .job(id, _) = self { true } else { false } }
+}

@@ -47,6 +47,14 @@ package struct StateStore: Sendable {
         throw unreachable("the state place \(directory) is not there", "it was made before the first batch, and is not mounted here or was removed")
     }
 
+    /// - Throws: `stateUnreachable` where nothing of the job is there, although it has kept something: what remains of a place that is
+    ///   not mounted is an empty directory.
+    package func requireFolder(_ jobID: JobID) throws {
+        try requireRoot()
+        guard access(folder(jobID), F_OK) != 0 else { return }
+        throw unreachable("the state place \(directory) holds nothing of job \(jobID)", "its files were there, so it is not mounted here or was emptied")
+    }
+
     /// Writes `bytes` durably under `name`.
     package func put(_ jobID: JobID, name: String, bytes: [UInt8]) throws {
         let folder = folder(jobID)
@@ -105,7 +113,7 @@ package struct StateStore: Sendable {
     package func read(_ jobID: JobID, name: String) throws -> [UInt8] {
         let path = folder(jobID) + "/" + name
         guard let data = FileManager.default.contents(atPath: path) else {
-            try requireRoot()
+            try requireFolder(jobID)
             throw Failure(
                 .stateMissing, "state file \(path) is not there", why: "the log names it, the directory does not hold it",
                 now: "check that `state` names the same directory for the driver and every worker")
@@ -119,16 +127,35 @@ package struct StateStore: Sendable {
     /// Deletes files of versions up to `version` that `kept` does not name. Returns how many.
     @discardableResult
     package func sweep(_ jobID: JobID, upTo version: BatchNumber, kept: Set<String>) -> Int {
+        sweep(jobID, prefix: "v", upTo: version, kept: kept)
+    }
+
+    private func sweep(_ jobID: JobID, prefix: String, upTo version: BatchNumber, kept: Set<String>) -> Int {
         let folder = folder(jobID)
         guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else { return 0 }
         var count = 0
         for name in names where !kept.contains(name) {
-            // Names start with `v<version>-`; anything else in the folder is not ours to delete.
-            guard name.hasPrefix("v"), let number = Int64(name.dropFirst().prefix { $0.isNumber }), number <= version
+            // Names start with a letter and the batch's number; anything else in the folder is not ours to delete.
+            guard name.hasPrefix(prefix), let number = Int64(name.dropFirst().prefix { $0.isNumber }), number <= version
             else { continue }
             if unlink(folder + "/" + name) == 0 { count += 1 }
         }
         return count
+    }
+
+    /// Files of offsets begin so, before the number of their batch.
+    package static let offsetPrefix = "r"
+
+    /// Deletes files of offsets of batches up to `batch`. Returns how many.
+    @discardableResult
+    package func sweepOffsets(_ jobID: JobID, upTo batch: BatchNumber) -> Int {
+        sweep(jobID, prefix: Self.offsetPrefix, upTo: batch, kept: [])
+    }
+
+    /// Removes a job's state, and leaves what its log names besides.
+    package func removeState(_ jobID: JobID) {
+        sweep(jobID, upTo: .max, kept: [])
+        rmdir(folder(jobID))
     }
 
     /// Removes everything of a job.

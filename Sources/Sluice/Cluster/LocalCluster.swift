@@ -35,49 +35,54 @@ final class LocalCluster: Sendable {
         set { listener.body.withLock { $0.tell = newValue } }
     }
 
-    /// - Parameter workers: worker processes instead of what the settings say.
+    /// - Parameters:
+    ///   - workers: worker processes instead of what the settings say.
+    ///   - isStanding: a catalog that is away is waited for.
+    ///   - isAsked: `sluice jobs` may ask this process what it knows.
     init(
-        settings: Settings, jobs: JobDefinitions, workers: Int? = nil,
+        settings: Settings, jobs: JobDefinitions, workers: Int? = nil, isStanding: Bool = false, isAsked: Bool = false,
         onBatch: @escaping @Sendable (BatchRecord) -> Void
     ) throws {
         self.jobs = jobs
         let listener = Listener(onBatch)
         self.listener = listener
-        let catalog = try Catalog.open(address: settings.text(.catalog))
-        let secret = SharedSecret.make()
+        let address = settings.text(.catalog)
+        let catalog = try isStanding ? StandingCatalog.open(address) : Catalog.open(address: address)
+        let secret = isAsked ? SharedSecret.forRun(settings) : SharedSecret.make()
         let tls = try TLSFiles(settings)
         let credentials = Credentials(secret: secret, server: tls.server, client: tls.client)
         let values = settings.jobValues
         let settingsDigest = settings.digest
         driver = try DriverProcess(
-            catalog: catalog, jobs: jobs, buildDigest: ThisProgram.buildDigest, listen: "127.0.0.1", port: 0,
+            catalog: { catalog }, jobs: jobs, buildDigest: ThisProgram.buildDigest, listen: "127.0.0.1", port: 0,
             credentials: credentials, workerTimeoutMillis: settings.millis(.workerTimeout), logsEnds: false,
             resolve: { _, _ in (values, settingsDigest) }, onBatch: { listener.tell($0) })
         let count = workers ?? settings.integer(.workers)
         self.workers = count
+        // One slot a process unless asked otherwise: processes are the unit of parallelism here.
+        let slots = settings.origin(of: .slots) == .engine ? 1 : settings.integer(.slots)
+        let arguments = [
+            "worker", "--driver", driver.url, "--slots", "\(slots)", "--exit-with-parent", "--log-format",
+            settings.text(.logFormat), "--log-level", "warning", "--consumer-idle", settings.text(.consumerIdle),
+            "--block-memory", settings.text(.blockMemory),
+        ]
+        let environment = tls.environment.merging([SharedSecret.variable: secret]) { $1 }
         if count == 0 {
             children = nil
             let node = WorkerNode(
                 slots: settings.integer(.slots), jobs: jobs, build: ThisProgram.buildDigest,
                 driver: CatalogLink(catalog: catalog), peers: HTTPBlockLink(client: credentials.makeClient()),
-                blockMemoryBytes: settings.bytes(.blockMemory))
+                blockMemoryBytes: settings.bytes(.blockMemory),
+                prober: { try ProbeProcess.run($0, as: arguments, environment: environment) })
             self.node = node
             driver.pool.addLocal(id: "local", slots: settings.integer(.slots), url: node.url, link: node)
         } else {
             node = nil
             // A certificate that does not name 127.0.0.1 is said here, and not by workers that come and go.
             if tls.server != nil { try driver.checkReachable(credentials) }
-            // One slot a process unless asked otherwise: processes are the unit of parallelism here.
-            let slots = settings.origin(of: .slots) == .engine ? 1 : settings.integer(.slots)
             let children = WorkerChildren(
-                path: ThisProgram.path,
-                arguments: [
-                    "worker", "--driver", driver.url, "--slots", "\(slots)", "--exit-with-parent", "--log-format",
-                    settings.text(.logFormat), "--log-level", "warning", "--consumer-idle", settings.text(.consumerIdle),
-                    "--block-memory", settings.text(.blockMemory),
-                ],
-                environment: tls.environment.merging([SharedSecret.variable: secret]) { $1 },
-                noneLeft: { [driver] in driver.giveUp($0) })
+                path: ThisProgram.path, arguments: arguments, environment: environment,
+                noneLeft: { [driver] in driver.runs.giveUp($0) })
             self.children = children
             try children.start(count)
         }

@@ -1,7 +1,7 @@
 // Tasks in a process of their own, to see whether it survives them: how a record that is fatal is found without costing a
 // worker for each try (protocol 3).
 //
-// The worker starts its own program with its own arguments once more, and a variable that says what it is for. The request
+// The worker starts its own program with a worker's arguments once more, and a variable that says what it is for. The request
 // comes through standard input, which then stays open as the sign that the parent lives. The answer is the exit status: 0, all
 // tasks have a report; a signal, the process did not survive; anything else says nothing, one failed as tasks do.
 //
@@ -15,30 +15,37 @@ import Wire
 import Worker
 
 enum ProbeProcess {
-    static let variable = "SLUICE_PROBE"
     /// A probe reads at most what its batch reads.
     private static let limitSeconds = 600
 
     /// Whether this process was started to try tasks.
-    static var isThis: Bool { !(ProcessInfo.processInfo.environment[variable] ?? "").isEmpty }
+    static var isThis: Bool { !(ProcessInfo.processInfo.environment[SettingsSource.probeVariable] ?? "").isEmpty }
 
     // MARK: the worker
 
-    static func run(_ request: RunTasks) throws -> ProbeReply {
+    /// - Parameters:
+    ///   - arguments: of a worker of the same driver.
+    ///   - environment: what such a worker is given besides.
+    static func run(
+        _ request: RunTasks, as arguments: [String] = Array(CommandLine.arguments.dropFirst()), environment: [String: String] = [:]
+    ) throws -> ProbeReply {
         let body = try JobLine.body(request)
         let child = try ChildProcess(
-            ThisProgram.path, Array(CommandLine.arguments.dropFirst()),
+            ThisProgram.path, arguments,
             // Named places of crash tests are the worker's; a trace of the trap that is looked for would only take time.
-            environment: [variable: "1", "SLUICE_TEST_FAILPOINT": "", "SWIFT_BACKTRACE": "enable=no"])
+            environment: environment.merging([SettingsSource.probeVariable: "1", "SLUICE_TEST_FAILPOINT": "", "SWIFT_BACKTRACE": "enable=no"]) { $1 })
         let isTooLong = Mutex(false)
-        let limit = DispatchWorkItem {
+        let isOver = DispatchSemaphore(value: 0)
+        let limit = Thread {
+            guard isOver.wait(timeout: .now() + .seconds(limitSeconds)) == .timedOut else { return }
             isTooLong.withLock { $0 = true }
             kill(child.pid, SIGKILL)
         }
-        DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(limitSeconds), execute: limit)
+        limit.stackSize = 1 << 20
+        limit.start()
         let isSent = child.send(Array("\(body.count)\n".utf8) + body)
         let status = child.wait()
-        limit.cancel()
+        isOver.signal()
         if status == 0 { return ProbeReply() }
         guard isSent, status > 128, !isTooLong.withLock({ $0 }) else {
             throw Failure(
@@ -60,8 +67,24 @@ enum ProbeProcess {
                 slots: 1, jobs: jobs, build: ThisProgram.buildDigest,
                 driver: HTTPDriverLink(client: client, url: settings.text(.driver)), peers: HTTPBlockLink(client: client),
                 blockMemoryBytes: settings.bytes(.blockMemory))
-            for result in try node.run(request).results {
-                if let reason = result.failure { throw reason }
+            let read = try succeeded(node.run(request))
+            if let merges = request.merges {
+                var merging = request
+                merging.stage = 1
+                merging.merges = nil
+                merging.holders = BlockHolders(urls: [node.url])
+                let made = read.filter { !($0.report?.destinations.isEmpty ?? true) }.sorted { $0.part < $1.part }
+                let last = made.last?.part ?? -1
+                merging.holders?.worker = Array(repeating: 0, count: last + 1)
+                merging.holders?.attempt = Array(repeating: 1, count: last + 1)
+                merging.tasks = merges.map { task in
+                    var task = task
+                    var sources = PartRuns()
+                    for result in made where result.report?.destinations.contains(task.part) ?? false { sources.append(result.part) }
+                    task.sources = sources
+                    return task
+                }
+                _ = try succeeded(node.run(merging))
             }
             return 0
         } catch {
@@ -69,6 +92,13 @@ enum ProbeProcess {
             Log.warning("a probe failed", [("what", reason.what), ("why", reason.why)])
             return 1
         }
+    }
+
+    private static func succeeded(_ reply: RunTasksReply) throws -> [TaskResult] {
+        for result in reply.results {
+            if let reason = result.failure { throw reason }
+        }
+        return reply.results
     }
 
     private static func readRequest() throws -> [UInt8] {

@@ -16,6 +16,15 @@ enum SharedSecret {
         return (0..<4).map { _ in hexadecimal(generator.next()) }.joined()
     }
 
+    /// The secret of the catalog's drivers, by which commands of the same user find out what this process knows; one that nobody else
+    /// knows where that cannot be read or made.
+    static func forRun(_ settings: Settings) -> String {
+        do { return try load(settings, mayMake: true) ?? make() } catch {
+            Log.info("only this process knows its secret", [("why", failure(error).what)])
+            return make()
+        }
+    }
+
     /// Where the driver of this catalog keeps its secret unless a file is named.
     static func path(besideCatalog catalog: String) -> String {
         guard catalog.hasPrefix("sqlite:") else { return ".sluice/secret" }

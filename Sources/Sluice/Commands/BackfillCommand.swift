@@ -106,11 +106,30 @@ enum BackfillCommand {
             try show(plan, live: live, engine: engine, catalog: catalog, terminal: terminal, asJSON: parsed.flag("json"))
         }
         let isDry = parsed.flag("plan")
+        if !isDry { try endAbandoned(of: live, catalog, jobs) }
         // Only deleted input can make a value smaller; without it the plan needs no computing.
         if isDry && (plan.truncated.isEmpty || !writesLiveSink) { return 0 }
         return try compute(
             plan, live: live, values: values, graph: graph, cluster: cluster, parsed: parsed, terminal: terminal,
             checksShrink: writesLiveSink, isDry: isDry)
+    }
+
+    /// Backfills whose process died: nobody goes on with one, so what they kept goes, and their rows say how it ended.
+    private static func endAbandoned(of live: JobRecord, _ catalog: Catalog, _ jobs: JobDefinitions) throws {
+        for record in try catalog.jobs() where record.parentJobID == live.jobID && record.kind == .backfill {
+            guard record.state == .running || record.state == .starting, try catalog.liveHolder(of: record.name) == nil else { continue }
+            let graph = try jobs.graph(definition: record.definition, settings: record.settings)
+            let settings = try EngineSettings(record.settings, source: graph.source)
+            try JobsForgetting.holding(record.name, catalog) { epoch in
+                try StateStore(address: settings.state).removeState(record.jobID)
+                let sink = try openSink(settings, table: graph.sink)
+                defer { sink.close() }
+                try sink.forget(SinkIdentity(job: record.name, jobID: record.jobID, epoch: epoch, sink: graph.sink.name))
+                try catalog.setJobState(
+                    record.jobID, epoch: epoch, state: .failed,
+                    reason: Failure(.taskCancelled, "the process of backfill \(record.name) died", why: "nobody holds its lease", now: "run the backfill again"))
+            }
+        }
     }
 
     private static func show(
@@ -188,7 +207,7 @@ enum BackfillCommand {
         }
         let progress = BatchProgress(terminal: terminal, job: name, asJSON: parsed.flag("json"))
         if !isDry { cluster.onBatch = { progress.batchDone($0) } }
-        let run = cluster.driver.start(record.name, options)
+        let run = cluster.driver.runs.start(record.name, options)
         let signals = Signals { run.control.ask(.kill) }
         defer { signals.cancel() }
         let (_, reason) = run.wait()
@@ -197,6 +216,11 @@ enum BackfillCommand {
                 try terminal.line("would shrink: \(entry.key) \(entry.column) \(entry.stored) -> \(entry.computed)")
             }
             if let reason, reason != dryEnd { throw reason }
+            // It was computed to be looked at, and leaves nothing: the loop has taken claim and state with it.
+            try JobsForgetting.holding(name, catalog) { epoch in
+                try StateStore(address: settings.state).removeAll(record.jobID)
+                try catalog.forgetJob(record.jobID, epoch: epoch)
+            }
             return 0
         }
         if let reason { throw reason }

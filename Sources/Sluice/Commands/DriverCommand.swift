@@ -35,12 +35,11 @@ enum DriverCommand {
         let (host, port) = try ListenAddress.parse(settings.text(.listen))
         try ListenAddress.requireProtection(host, settings)
         let catalogAddress = settings.text(.catalog)
-        let catalog = try Catalog.open(address: catalogAddress)
         let credentials = try Credentials(settings, mayMakeSecret: true)
         let flags = parsed.settingFlags
         let conf = parsed.text(Option.conf.name)
         let driver = try DriverProcess(
-            catalog: catalog, jobs: jobs, buildDigest: ThisProgram.buildDigest, listen: host, port: port, credentials: credentials,
+            catalog: { try StandingCatalog.open(catalogAddress) }, jobs: jobs, buildDigest: ThisProgram.buildDigest, listen: host, port: port, credentials: credentials,
             workerTimeoutMillis: settings.millis(.workerTimeout),
             resolve: { definition, explicit in
                 // What the submitter set is strongest; then this driver's own flags, variables and file.
@@ -64,7 +63,7 @@ enum DriverCommand {
                         ("commit_ms", outcome.timings.commitMillis.map { "\(Int($0))" } ?? "-"),
                     ])
             })
-        try driver.takeUpJobs()
+        try StandingCatalog.patiently(catalogAddress) { try driver.takeUpJobs() }
         driver.watchCatalog()
         try terminal.line("driver listens on \(driver.url), catalog \(AddressPassword.masked(catalogAddress))")
         let stopped = DispatchSemaphore(value: 0)
@@ -73,7 +72,7 @@ enum DriverCommand {
         signals.cancel()
         Log.notice("draining", [])
         driver.stop()
-        catalog.close()
+        driver.catalog.close()
         return 0
     }
 }

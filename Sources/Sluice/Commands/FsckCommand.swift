@@ -159,7 +159,7 @@ private struct JobCheck {
     private mutating func sink() throws -> String {
         let graph = try jobs.graph(definition: record.definition, settings: record.settings)
         let settings = try EngineSettings(record.settings, source: graph.source)
-        let marks = try catalog.seals(record.jobID)
+        let marks = try catalog.sealsSoFar(record.jobID)
         let last = try catalog.lastDone(record.jobID)?.plan.batch ?? 0
         let open = try catalog.openPlan(record.jobID)?.plan.batch
         if let path = settings.sink.hasPrefix("sqlite:") ? String(settings.sink.dropFirst("sqlite:".count)) : nil,
@@ -190,22 +190,37 @@ private struct JobCheck {
                 add("sink", .fault, "it was claimed under epoch \(epoch), the log is at \(lease): this catalog is an older copy", now: "use the newest catalog")
             }
         }
-        let identity = SinkIdentity(job: record.name, jobID: record.jobID, epoch: 0, sink: graph.sink.name)
-        let ledger = try sink.sealedBatches(identity)
-        for (part, batch) in ledger.sorted(by: { $0.key < $1.key }) where batch > last && batch != open {
-            // A running job may have gone on since.
-            let now = max(try catalog.lastDone(record.jobID)?.plan.batch ?? 0, try catalog.openPlan(record.jobID)?.plan.batch ?? 0)
-            guard batch > now else { continue }
-            add("sink", .fault, "part \(part) is written up to batch \(batch), the log ends at \(last): this catalog is an older copy", now: "use the newest catalog")
-        }
-        for mark in marks where mark.sink == 0 {
-            let batch = ledger[mark.part]
-            guard batch.map({ $0 < mark.batch }) ?? !ledger.isEmpty else { continue }
+        guard let facts = try sinkFacts(settings, graph.sink, sink) else { return "a job that runs on: its parts are sealed while they are looked at" }
+        switch SinkVerdict.decide(facts) {
+        case .goOn, .begin: break
+        case .runAgain(let batches):
             add(
-                "sink", .fault, "part \(mark.part) is written up to batch \(batch.map { "\($0)" } ?? "none"), the log says \(mark.batch)",
-                now: "`sluice repair \(record.name)` writes what it lacks")
+                "sink", .fault, "it lacks rows of batches \(batches.lowerBound) to \(batches.upperBound)",
+                now: "`sluice repair \(record.name)`, or the job's next start, writes them again")
+        case .refuse(let failure): add("sink", .fault, "\(failure.what): \(failure.why)", now: failure.now)
         }
-        return "\(ledger.count) part\(ledger.count == 1 ? "" : "s"), as the log says"
+        let parts = facts.sight?.parts.count ?? 0
+        return "\(parts) part\(parts == 1 ? "" : "s"), ledger, table and newest rows as the log says"
+    }
+
+    /// What the verdict of a start is decided by; nil for a job that goes on between the looks at log and sink.
+    private func sinkFacts(_ settings: EngineSettings, _ table: SinkTable, _ sink: any Sink) throws -> SinkVerdict.Facts? {
+        func stand() throws -> [BatchNumber] {
+            [try catalog.lastDone(record.jobID)?.plan.batch ?? 0, try catalog.openPlan(record.jobID)?.plan.batch ?? 0]
+        }
+        for _ in 0..<20 {
+            let before = try stand()
+            var facts = try SinkVerdict.Facts(
+                of: record, address: settings.sink, table: table, seals: try catalog.sealsSoFar(record.jobID),
+                open: before[1] > 0 ? before[1] : nil, last: before[0], sink, catalog)
+            if let behind = facts.behind {
+                facts.history = try catalog.seals(record.jobID, since: behind, last: facts.last).0
+                facts.canRunFrom = 1
+            }
+            if try stand() == before { return facts }
+            Thread.sleep(forTimeInterval: 0.05)
+        }
+        return nil
     }
 
     // MARK: state
@@ -225,6 +240,15 @@ private struct JobCheck {
                 add("state", .fault, "\(failure.what): \(failure.why)", now: "restore \(address) from a backup, or go back to a kept version with --offsets kafka")
             }
         }
+        for logged in try catalog.rejecting(record.jobID) + catalog.late(record.jobID) {
+            for file in logged.outcome?.offsetFiles ?? [] where seen.insert(file.name).inserted {
+                do {
+                    _ = try file.read(record.jobID, from: store)
+                } catch let failure as Failure where failure.code == .stateMissing || failure.code == .stateUnreachable {
+                    add("state", .fault, "\(failure.what): \(failure.why)", now: "restore \(address) from a backup; else redrive knows these offsets no more")
+                }
+            }
+        }
         return seen.isEmpty ? "no files" : "\(seen.count) files, each with its digest"
     }
 
@@ -233,7 +257,7 @@ private struct JobCheck {
     private mutating func topic(_ settings: EngineSettings, _ queries: OffsetQueries) throws -> String {
         let positions = try catalog.positions(record.jobID).filter { $0.topic == settings.topic }
         guard !positions.isEmpty else { return "nothing was read yet" }
-        let mend = "nothing here can mend it: run the job under another --name, or restore the topic"
+        let mend = "run the job under another --name, or restore the topic; if it is the old one on another cluster start with --accept-topic"
         if let id = try queries.topicID(of: settings.topic), let known = try catalog.lastDone(record.jobID)?.plan.topicIDs[settings.topic], known != id {
             add("topic", .fault, "\(settings.topic) was recreated: its id is \(id), the log read \(known)", now: mend)
             return ""
@@ -269,13 +293,22 @@ private struct JobCheck {
         let committed = try queries.committed(group: group, places, patienceMillis: 5000)
         for position in positions {
             let place = TopicPartition(topic: position.topic, partition: position.partition)
-            guard let offset = committed[place]?.offset, offset > position.position else { continue }
+            guard let entry = committed[place] else { continue }
+            let offset = entry.offset
+            // Our own commits may lag behind the log; Kafka's tools erase the mark by which they are known.
+            let isOurs = RecoveryPlan.Committed(offset: offset, metadata: entry.metadata, isRecorded: false).isOurs
+            if offset < position.position, !isOurs {
+                add(
+                    "group", .fault, "\(group) was moved by hand to \(offset) in \(place), the log stands at \(position.position)",
+                    now: "start the job with --offsets log to go on where the log stands, or with --offsets kafka to go where the group stands")
+            }
+            guard offset > position.position else { continue }
             let now = try catalog.positions(record.jobID).first { $0.topic == place.topic && $0.partition == place.partition }
             guard offset > now?.position ?? 0 else { continue }
             add(
                 "group", .fault, "\(group) stands at \(offset) in \(place), the log at \(position.position)",
                 now: "start the job with --offsets log to go on where the log stands, or with --offsets kafka to go where the group stands")
         }
-        return "\(committed.count) positions, none beyond the log"
+        return "\(committed.count) positions, none beyond the log or moved by hand"
     }
 }

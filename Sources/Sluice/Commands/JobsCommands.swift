@@ -1,7 +1,7 @@
 // `sluice jobs` and `sluice jobs show|pause|resume|stop|kill NAME`.
 //
 // By default they read and write the catalog: what a person wants of a job is a row, and the driver that holds the job's
-// lease reads it each second, wherever it runs. With --driver they go through that driver's API instead, and need its
+// lease reads it each second, wherever it runs; what only that driver knows, it is asked (`JobLook.swift`). With --driver they go through that driver's API instead, and need its
 // secret. A job that nobody runs has no driver to follow a wish, so its state is set here (`JobWishes.swift`).
 
 import Driver
@@ -34,7 +34,11 @@ enum JobsCommands {
 
     private static let list = Command(
         "jobs", .jobs, summary: "list all jobs",
-        about: "Lists the jobs of the catalog (or, with --driver, of that driver): their state and how far they are.",
+        about: """
+            Lists the jobs of the catalog (or, with --driver, of that driver): their state, how far they are, what they wait for, what \
+            their topics hide behind open transactions, and what Kafka is about to delete unread. The drivers that run them are asked; \
+            of a job that nobody runs, its topic is.
+            """,
         options: [.json], settingFlags: .some(settingKeys),
         examples: [
             Command.Example("sluice jobs", "the jobs of .sluice/catalog.db"),
@@ -42,7 +46,7 @@ enum JobsCommands {
         ],
         run: { parsed, terminal in
             let settings = try parsed.settings()
-            let views = try JobSource(settings).all()
+            let (views, notes) = try JobSource(settings).all()
             if parsed.flag("json") {
                 for view in views { try terminal.json(view) }
                 return 0
@@ -64,8 +68,10 @@ enum JobsCommands {
             try terminal.table(table)
             for view in views {
                 if let what = view.what { try terminal.line("\(view.job): \(what)") }
+                if let waits = view.waitsFor { try terminal.line("\(view.job) waits: \(waits)") }
                 for warning in view.warnings ?? [] { try terminal.line("\(view.job): \(warning)") }
             }
+            for note in notes { try terminal.line(note) }
             return 0
         })
 
@@ -77,7 +83,7 @@ enum JobsCommands {
         run: { parsed, terminal in
             let settings = try parsed.settings()
             let source = try JobSource(settings)
-            let view = try source.one(parsed.required("NAME"))
+            let (view, notes) = try source.one(parsed.required("NAME"))
             if parsed.flag("json") {
                 try terminal.json(view)
                 return 0
@@ -88,6 +94,7 @@ enum JobsCommands {
             ]
             if let holder = try source.holder(of: view.job) { rows.append(("run by", holder)) }
             if let batch = view.lastBatch { rows.append(("last batch", "\(batch), done at \(view.lastDoneAt ?? "-")")) }
+            if let waits = view.waitsFor { rows.append(("waits for", waits)) }
             if let lag = view.lagOffsets { rows.append(("lag", grouped(lag))) }
             if let from = view.unreadDeletedFrom { rows.append(("unread deleted from", from)) }
             for warning in view.warnings ?? [] { rows.append(("topic", warning)) }
@@ -97,6 +104,7 @@ enum JobsCommands {
             var table = Table([.text("job"), .text(view.job)])
             for (title, text) in rows.dropFirst() { table.add([title, text]) }
             try terminal.table(table)
+            for note in notes { try terminal.line(note) }
             guard let values = view.settings, !values.isEmpty else { return 0 }
             try terminal.line()
             var list = Table([.text("setting"), .text("value")])
@@ -143,16 +151,25 @@ struct JobSource {
 
     static func isDriverNamed(_ settings: Settings) -> Bool { settings.origin(of: .driver) != .engine }
 
-    func all() throws -> [JobView] {
-        if let client { return try client.get("/v1/jobs") }
+    /// - Returns: the jobs, and what could not be learned of them, a line each.
+    func all() throws -> (views: [JobView], notes: [String]) {
+        if let client { return (try client.get("/v1/jobs"), []) }
         return try inCatalog { catalog in
-            try catalog.jobs().map { JobView($0, status: nil, last: try catalog.lastDone($0.jobID)) }
+            var look = JobLook(catalog, settings)
+            let views = try catalog.jobs().map { try look.view($0) }
+            return (views, look.notes)
         }
     }
 
-    func one(_ name: String) throws -> JobView {
-        if let client { return try client.get("/v1/jobs/\(name)") }
-        return try inCatalog { try Self.view(name, $0) }
+    func one(_ name: String) throws -> (view: JobView, notes: [String]) {
+        if let client { return (try client.get("/v1/jobs/\(name)"), []) }
+        return try inCatalog { catalog in
+            var look = JobLook(catalog, settings)
+            let record = try JobView.record(name, catalog)
+            var view = try look.view(record)
+            view.settings = Self.shown(record)
+            return (view, look.notes)
+        }
     }
 
     /// Who runs the job, as the catalog's lease says it; nil through the API, which is that driver.
@@ -167,9 +184,11 @@ struct JobSource {
     static func view(_ name: String, _ catalog: Catalog) throws -> JobView {
         let record = try JobView.record(name, catalog)
         var view = JobView(record, status: nil, last: try catalog.lastDone(record.jobID))
-        view.settings = record.settings.mapValues { AddressPassword.masked($0) }
+        view.settings = shown(record)
         return view
     }
+
+    private static func shown(_ record: JobRecord) -> [String: String] { record.settings.mapValues { AddressPassword.masked($0) } }
 
     private func inCatalog<Result>(_ body: (Catalog) throws -> Result) throws -> Result {
         let catalog = try ExistingCatalog.open(settings)

@@ -228,7 +228,7 @@ enum JobsForgetting {
     }
 
     /// Runs `body` under the job's lease; gives it back when that fails.
-    private static func holding(_ name: String, _ catalog: Catalog, _ body: (Epoch) throws -> Void) throws {
+    static func holding(_ name: String, _ catalog: Catalog, _ body: (Epoch) throws -> Void) throws {
         let holder = LeaseHolder.thisProcess(id: UUID().uuidString, address: "")
         switch try catalog.acquireLease(name, holder: holder, leaseMillis: 60_000) {
         case .held(let other, _): throw held(name, other)

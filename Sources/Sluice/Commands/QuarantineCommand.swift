@@ -21,6 +21,7 @@ enum QuarantineCommand {
         positionals: [OneJob.positional],
         options: [
             Option("batch", .integer(1...Int64.max), help: "only of this batch"),
+            Option("offsets", .choice(["rejected", "late"]), help: "all such offsets as ranges, instead of the records that are kept"),
             Option("limit", .integer(1...100_000), fallback: "50", help: "how many to show"),
             Option(flag: "forget", help: "erase the bytes instead of showing them"),
             Option(flag: "plan", help: "with --forget: say what would be erased, and erase nothing"),
@@ -30,6 +31,7 @@ enum QuarantineCommand {
         examples: [
             Command.Example("sluice quarantine campaign-views --limit 5", "the five newest"),
             Command.Example("sluice quarantine campaign-views --batch 3 --json", "those of batch 3, with all their bytes"),
+            Command.Example("sluice quarantine campaign-views --offsets rejected", "which offsets were rejected, every one of them"),
             Command.Example("sluice quarantine campaign-views --forget", "erase all bytes; offsets and reasons stay"),
         ],
         run: run)
@@ -79,8 +81,49 @@ enum QuarantineCommand {
         return 0
     }
 
+    private struct RangeLine: Encodable {
+        var batch: BatchNumber
+        var topic: String
+        var partition: Int32
+        var from: Int64
+        var until: Int64
+    }
+
+    /// Batch by batch out of the log and the files that it names; those of folded batches are gone.
+    private static func showOffsets(_ content: OffsetFile.Content, _ parsed: ParsedArguments, _ terminal: Terminal) throws -> Int32 {
+        try OneJob.look(parsed, terminal) { catalog, record, settings in
+            let batch = parsed.integer("batch").map { BatchNumber($0) }
+            let store = try StateStore(address: record.settings["state"] ?? settings.text(.state))
+            let isJSON = parsed.flag("json")
+            var table = Table([.number("batch"), .text("partition"), .number("from"), .number("until")])
+            var (offsets, unlisted) = (Int64(0), Int64(0))
+            for logged in try content == .rejected ? catalog.rejecting(record.jobID) : catalog.late(record.jobID) {
+                guard batch == nil || batch == logged.plan.batch, let outcome = logged.outcome else { continue }
+                unlisted += (content == .rejected ? outcome.rejectedUnlisted : outcome.lateUnlisted) ?? 0
+                for range in OffsetRange.joined(try outcome.offsets(content) { try $0.read(record.jobID, from: store) }) {
+                    offsets += range.count
+                    if isJSON {
+                        try terminal.json(
+                            RangeLine(
+                                batch: logged.plan.batch, topic: range.topic, partition: range.partition, from: range.from, until: range.until))
+                    } else {
+                        table.add(["\(logged.plan.batch)", "\(range.topic)/\(range.partition)", "\(range.from)", "\(range.until)"])
+                    }
+                }
+            }
+            if isJSON { return 0 }
+            if offsets > 0 { try terminal.table(table) }
+            try terminal.line("\(grouped(offsets)) offsets of job \(record.name) are \(content.rawValue)")
+            if unlisted > 0 { try terminal.line("\(grouped(unlisted)) more were \(content.rawValue) where no file could take them") }
+            return 0
+        }
+    }
+
     private static func run(_ parsed: ParsedArguments, _ terminal: Terminal) throws -> Int32 {
         if parsed.flag("forget") { return try forget(parsed, terminal) }
+        if let content = parsed.text("offsets").flatMap({ OffsetFile.Content(rawValue: $0) }) {
+            return try showOffsets(content, parsed, terminal)
+        }
         return try OneJob.look(parsed, terminal) { catalog, record, _ in
             let batch = parsed.integer("batch").map { BatchNumber($0) }
             let limit = parsed.integer("limit") ?? 50

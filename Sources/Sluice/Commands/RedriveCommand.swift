@@ -45,6 +45,8 @@ enum RedriveCommand {
         var gone: Int64
         /// Rejected records that the log names nowhere, because there were too many.
         var unlisted: Int64
+        /// With `--reason`: rejected records of which nothing says for what reason, and which are left out.
+        var ofNoReason: Int64?
         /// Missing with `--plan`.
         var passed: Int64?
         var rejected: Int64?
@@ -52,19 +54,31 @@ enum RedriveCommand {
         var rowsOut: Int64?
     }
 
+    private struct Found {
+        var plan: RedrivePlan
+        var unlisted: Int64
+        /// Rejected records left out because nothing says for what reason.
+        var ofNoReason: Int64
+    }
+
     /// The job's open records, as far as the options choose them.
     private static func open(
         _ parsed: ParsedArguments, _ record: JobRecord, _ catalog: Catalog, _ jobs: JobDefinitions
-    ) throws -> (plan: RedrivePlan, unlisted: Int64) {
+    ) throws -> Found {
         let batch = parsed.integer("batch").map { BatchNumber($0) }
         // What a redrive has planned and not finished is its own.
         let planned = try catalog.openPlan(record.jobID)?.plan
         let basis = try planned?.batch ?? catalog.lastDone(record.jobID)?.plan.batch ?? 0
         let log = try catalog.rejecting(record.jobID)
-        var open = RedrivePlan.open(log, only: batch)
         let graph = try jobs.graph(definition: record.definition, settings: record.settings)
         let settings = try EngineSettings(record.settings, source: graph.source)
+        let store = try StateStore(address: settings.state)
+        var open = try RedrivePlan.open(log, only: batch) { try $0.read(record.jobID, from: store) }
+        var unknown = Int64(0)
         if let reason = parsed.text("reason").flatMap({ RejectReason(rawValue: $0) }) {
+            // The reason of a record is known where the quarantine keeps it; of the others only that they were rejected.
+            let kept = try catalog.quarantinedPlaces(record.jobID, batch: batch)
+            unknown = OffsetRange.subtracting(kept, from: open).reduce(0) { $0 + $1.count }
             open = try catalog.quarantinedPlaces(record.jobID, batch: batch, reason: reason)
         } else {
             open += try catalog.quarantinedPlaces(record.jobID, batch: batch)
@@ -81,7 +95,7 @@ enum RedriveCommand {
         let starts = places.isEmpty ? [:] : try queries.starts(places)
         let unlisted = log.filter { batch == nil || $0.plan.batch == batch }.reduce(Int64(0)) { $0.plus($1.outcome?.rejectedUnlisted ?? 0) }
         if planned?.kind == .redrive { open = OffsetRange.subtracting(planned?.only ?? [], from: open) }
-        return (RedrivePlan(open: open, starts: starts, basis: basis), unlisted)
+        return Found(plan: RedrivePlan(open: open, starts: starts, basis: basis), unlisted: unlisted, ofNoReason: unknown)
     }
 
     private static func run(_ parsed: ParsedArguments, _ terminal: Terminal, _ jobs: JobDefinitions) throws -> Int32 {
@@ -93,9 +107,11 @@ enum RedriveCommand {
         defer { cluster.end() }
         let catalog = cluster.driver.catalog
         let record = try JobView.record(parsed.required(OneJob.positional.name), catalog)
-        let (plan, unlisted) = try open(parsed, record, catalog, jobs)
+        let found = try open(parsed, record, catalog, jobs)
+        let plan = found.plan
         var line = Line(
-            job: record.name, records: plan.records, batches: plan.steps.count, gone: plan.goneRecords, unlisted: unlisted)
+            job: record.name, records: plan.records, batches: plan.steps.count, gone: plan.goneRecords, unlisted: found.unlisted,
+            ofNoReason: found.ofNoReason > 0 ? found.ofNoReason : nil)
         let with = try parsed.text("with").map { try changed(record.settings, by: $0) }
         let isOpen = try catalog.openPlan(record.jobID)?.plan.kind == .redrive
         if !isPlan, !plan.steps.isEmpty || isOpen {
@@ -130,9 +146,9 @@ enum RedriveCommand {
         options.expectedWorkers = cluster.workers
         options.settings = with
         options.once = with?.values.filter { record.settings[$0.key] != $0.value }
-        let signals = Signals { cluster.driver.run(named: record.name)?.control.ask(.drain(.stopped)) }
+        let signals = Signals { cluster.driver.runs.run(named: record.name)?.control.ask(.drain(.stopped)) }
         defer { signals.cancel() }
-        if let failure = cluster.driver.start(record.name, options).wait().failure { throw failure }
+        if let failure = cluster.driver.runs.start(record.name, options).wait().failure { throw failure }
     }
 
     /// By these a job knows its log, its topic, its state and its rows: with another one it would be another job.
@@ -174,6 +190,9 @@ enum RedriveCommand {
         }
         if line.gone > 0 { words.append("\(grouped(line.gone)) more are deleted in Kafka; what quarantine keeps of them stays there") }
         if line.unlisted > 0 { words.append("\(grouped(line.unlisted)) more were rejected where a batch had too many to list each") }
+        if let count = line.ofNoReason {
+            words.append("\(grouped(count)) more are left out: quarantine keeps no record of them that would say for what reason; without --reason they are processed")
+        }
         return words
     }
 }

@@ -67,7 +67,8 @@ enum RunCommand {
 
         var options = startOptions(parsed)
         options.untilCaughtUp = parsed.flag("until-caught-up")
-        let session = try LocalCluster(settings: settings, jobs: jobs, onBatch: { _ in })
+        let session = try LocalCluster(
+            settings: settings, jobs: jobs, isStanding: !options.untilCaughtUp, isAsked: true, onBatch: { _ in })
         defer { session.end() }
         return try follow(
             session, definition: definition, settings: settings, options: options, terminal: terminal,
@@ -80,7 +81,7 @@ enum RunCommand {
         asJSON: Bool
     ) throws -> Int32 {
         let driver = session.driver
-        let record = try driver.register(definition: definition, explicit: [:])
+        let record = try driver.runs.register(definition: definition, explicit: [:])
         var options = options
         options.settings = (settings.jobValues, settings.digest)
         options.expectedWorkers = session.workers
@@ -88,9 +89,9 @@ enum RunCommand {
         let progress = BatchProgress(terminal: terminal, job: record.name, asJSON: asJSON)
         session.onBatch = { progress.batchDone($0) }
         let name = record.name
-        let signals = Signals { driver.run(named: name)?.control.ask(.drain(.stopped)) }
+        let signals = Signals { driver.runs.run(named: name)?.control.ask(.drain(.stopped)) }
         defer { signals.cancel() }
-        let run = driver.start(record.name, options)
+        let run = driver.runs.start(record.name, options)
         while true {
             let (hasEnded, failure) = run.wait(timeoutMillis: 100)
             progress.tick(run.control.status)

@@ -152,6 +152,14 @@ extension SettingKey {
         "state_keep_time", .places, .duration(upTo(days: 3650)), fallback: "24h",
         what: "age up to which the state of old batches is kept",
         why: "This or state_keep, whichever is reached first; the state in use is always kept.")
+    package static let sinkLook = SettingKey(
+        "sink_look", .places, .duration(upTo(days: 365, from: 1000)), fallback: "1m",
+        what: "how often a job without new records compares its sink with its log",
+        why: "A sink that was lost or put back to an older copy is then found at rest, too.")
+    package static let lookupRefresh = SettingKey(
+        "lookup_refresh", .places, .duration(upTo(days: 365)), fallback: "0ms",
+        what: "how often lookup files are looked at while a job runs; 0 is at its start only",
+        why: "A changed file is then joined with from the next plan on, which names its digest.")
     package static let logKeep = SettingKey(
         "log_keep", .places, .duration(upTo(days: 36_500, from: 60_000)), fallback: "30d",
         what: "age up to which single batches are kept in the log",
@@ -266,7 +274,7 @@ extension SettingTable {
         .interval, .poll, .maxBatchRecords, .patience,
         .maxRejectedShare, .maxRejectedMin, .maxRejectedBatches, .onCrash, .quarantineRecords, .quarantineRecordBytes, .quarantineBatchBytes,
         .quarantineKeep,
-        .sink, .sinkTable, .sinkKeys, .sinkFormat, .sinkSchemaID, .sinkRenew, .catalog, .state, .stateInline, .stateKeep,
+        .sink, .sinkTable, .sinkKeys, .sinkFormat, .sinkSchemaID, .sinkRenew, .sinkLook, .catalog, .state, .stateInline, .stateKeep, .lookupRefresh,
         .stateKeepTime, .logKeep, .logBytes,
         .bootstrap, .isolation, .readTimeout, .fetchBudget, .reader, .consumerIdle, .kafka,
         .workers, .slots, .blockMemory, .keyGroups, .driver, .workerTimeout, .driverTimeout,

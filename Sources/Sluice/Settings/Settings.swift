@@ -156,7 +156,7 @@ package struct Settings: Sendable {
     /// Variables with our prefix that are no settings: the file to read, a shared secret handed to child processes, and
     /// whatever tests use.
     private static func isForeign(_ variable: String) -> Bool {
-        variable == SettingsSource.fileVariable || variable == "SLUICE_SECRET" || variable == ProbeProcess.variable || variable.hasPrefix("SLUICE_TEST_")
+        variable == SettingsSource.fileVariable || variable == "SLUICE_SECRET" || variable == SettingsSource.probeVariable || variable.hasPrefix("SLUICE_TEST_")
     }
 
     private static func unknownVariable(_ variable: String, table: SettingTable) -> Failure {

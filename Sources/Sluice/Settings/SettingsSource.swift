@@ -9,6 +9,8 @@ import Foundation
 package enum SettingsSource {
     package static let defaultPath = "conf/sluice.yaml"
     package static let fileVariable = "SLUICE_CONF"
+    /// Says to a worker's program that it was started to try tasks (`ProbeProcess`).
+    package static let probeVariable = "SLUICE_PROBE"
 
     package static func load(
         flags: [Settings.Flag], confPath: String?, jobDefaults: [String: String] = [:],

@@ -21,6 +21,8 @@ public indirect enum BoundExpression: Hashable, Sendable {
     case test(BoundExpression, Test)
     /// IS DISTINCT FROM; both sides have one type.
     case distinct(BoundExpression, BoundExpression)
+    /// IN over constants of the value's type.
+    case among(BoundExpression, [Datum])
     /// NULL where the condition is true, else the value.
     case nullWhere(BoundExpression, value: BoundExpression)
     /// CASE: the first branch whose condition is true; NULL without one.
@@ -47,7 +49,7 @@ public indirect enum BoundExpression: Hashable, Sendable {
         switch self {
         case .column(_, let type), .constant(_, let type): type
         case .call(let overload, _, _): overload.result
-        case .and, .or, .not, .test, .distinct: .bool
+        case .and, .or, .not, .test, .distinct, .among: .bool
         case .nullWhere(_, let value): value.type
         case .choose(let branches, _): branches[0].value.type
         case .coalesce(let items), .extreme(_, let items): items[0].type
@@ -60,7 +62,7 @@ public indirect enum BoundExpression: Hashable, Sendable {
         case .column, .constant: []
         case .call(_, let arguments, _): arguments
         case .and(let left, let right), .or(let left, let right), .distinct(let left, let right): [left, right]
-        case .not(let inner), .test(let inner, _): [inner]
+        case .not(let inner), .test(let inner, _), .among(let inner, _): [inner]
         case .nullWhere(let condition, let value): [condition, value]
         case .choose(let branches, let otherwise): branches.flatMap { [$0.condition, $0.value] } + (otherwise.map { [$0] } ?? [])
         case .coalesce(let items), .extreme(_, let items): items

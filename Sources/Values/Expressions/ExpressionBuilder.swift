@@ -38,6 +38,7 @@ public struct ExpressionBuilder: Sendable {
             if arguments.count == 1, table.overloads(name).isEmpty, let type = try? SQLType.named(name) {
                 return try cast(arguments[0], to: type, at: position)
             }
+            if name == "||", let texts = try asTexts(arguments, at: position) { return try call(name, texts, at: position) }
             let overload = try table.resolve(name: name, arguments: arguments.map(\.type))
             var sides: [BoundExpression] = []
             for (place, argument) in arguments.enumerated() {
@@ -51,6 +52,22 @@ public struct ExpressionBuilder: Sendable {
         } catch {
             throw error.at(position)
         }
+    }
+
+    /// `||` of a text and a value of another type takes the value's text, as PostgreSQL's `anynonarray` lines do; nil where it means
+    /// something else.
+    private func asTexts(_ sides: [BoundExpression], at position: Int) throws(BindError) -> [BoundExpression]? {
+        guard sides.count == 2 else { return nil }
+        let types = sides.map(\.type)
+        guard types[0] != types[1], types.contains(.text), !types.contains(.unknown) else {
+            // A literal beside a number is a text; beside bytea and jsonb it is one of these.
+            guard types.contains(.unknown), let other = types.first(where: { $0 != .unknown }), ![.text, .bytea, .jsonb].contains(other), other.category != .array else {
+                return nil
+            }
+            return [try cast(sides[0], to: .text, at: position), try cast(sides[1], to: .text, at: position)]
+        }
+        if types.contains(where: { $0.category == .array || $0.category == .composite }) { return nil }
+        return [try cast(sides[0], to: .text, at: position), try cast(sides[1], to: .text, at: position)]
     }
 
     /// CAST(value AS type) and `value::type`.
@@ -215,10 +232,22 @@ public struct ExpressionBuilder: Sendable {
         if let type = try? TypeRules.common(sides.map(\.type), in: "IN") {
             sides = []
             for side in [value] + items { sides.append(try coerce(side, to: type, context: .implicit, at: position)) }
+            let constants = sides.dropFirst().compactMap { constant($0) }
+            if constants.count == items.count && constants.count > 2 { return .among(sides[0], constants) }
         }
         var equals: [BoundExpression] = []
         for item in sides.dropFirst() { equals.append(try call("=", [sides[0], item], at: position)) }
         return try or(equals, at: position)
+    }
+
+    /// The value of an expression without columns; nil for others, and where it fails.
+    public func constant(_ expression: BoundExpression) -> Datum? {
+        if case .constant(let value, _) = expression { return value }
+        guard expression.isConstant else { return nil }
+        let errors = RowErrors()
+        var results: [Vector] = []
+        Program([expression], context: context, pool: BufferPool()).run([], count: 1, .all(1), into: &results, errors: errors)
+        return errors.list.isEmpty ? results[0].datum(0) : nil
     }
 
     /// `value BETWEEN low AND high`.

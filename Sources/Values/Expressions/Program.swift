@@ -49,13 +49,12 @@ public final class Program {
         shared = compiler.shared
     }
 
-    /// For what is known to be one step already, without folding: the compiler's own use.
-    init(unfolded expression: BoundExpression, context: EvaluationContext, pool: BufferPool) {
+    /// For one step over constants: the compiler's own use.
+    init(_ step: Step, context: EvaluationContext, pool: BufferPool) {
         self.pool = pool
         self.context = context
-        var compiler = ProgramCompiler(context: context, pool: pool, folds: false)
-        roots = [compiler.step(expression)]
-        shared = compiler.shared
+        roots = [step]
+        shared = []
     }
 
     /// Computes every expression.
@@ -159,6 +158,7 @@ public final class Program {
         case .not: return negate(evaluate(step.parts[0], rows), rows)
         case .test(let test): return tested(evaluate(step.parts[0], rows), test, rows)
         case .distinct: return distinct(step, rows)
+        case .among(let members): return members.look(evaluate(step.parts[0], rows), rows.selection, count: rowCount, pool: pool)
         case .nullWhere: return nullWhere(step, rows)
         case .choose(let hasOtherwise): return choose(step, hasOtherwise, rows)
         case .coalesce: return coalesce(step, rows)
@@ -217,6 +217,7 @@ final class Step {
         case and, or, not
         case test(BoundExpression.Test)
         case distinct, nullWhere, coalesce
+        case among(Members)
         case choose(hasOtherwise: Bool)
         case extreme(BoundExpression.Extreme)
     }
@@ -226,6 +227,7 @@ final class Step {
     let parts: [Step]
     /// Whether some row may fail in it or below.
     let canFail: Bool
+    var isConstant: Bool { if case .constant = operation { true } else { false } }
     /// In how many places it stands.
     var uses = 1
     /// What it gave in this run, and for which selection.

@@ -22,15 +22,18 @@ public struct FunctionTable: Sendable {
         table.addIntervals()
         table.addZones()
         table.addJSON()
+        table.addJSONChanges()
+        table.addRefusals()
         return table
     }()
 
     private var byName: [String: [Overload]] = [:]
 
     /// Every line, by name and types.
-    public var all: [Overload] { byName.keys.sorted().flatMap { byName[$0]! } }
+    public var all: [Overload] { byName.keys.sorted().flatMap { byName[$0]! }.filter { $0.refusal == nil } }
 
-    public var names: [String] { byName.keys.sorted() }
+    /// The names of what can be called.
+    public var names: [String] { byName.keys.filter { name in byName[name]!.contains { $0.refusal == nil } }.sorted() }
 
     public func overloads(_ name: String) -> [Overload] { byName[name] ?? [] }
 
@@ -48,7 +51,9 @@ public struct FunctionTable: Sendable {
                 now: "the nearest names are \(NearName.list(name, of: names))")
         }
         switch Resolution(candidates: candidates, types: arguments).answer(isOperator: candidates[0].isOperator) {
-        case .one(let overload): return overload
+        case .one(let overload):
+            guard let instead = overload.refusal else { return overload }
+            throw BindError("\(overload.signature) is not supported", why: "it is not there yet", now: instead)
         case .none:
             throw BindError(
                 "there is no \(Self.call(name, arguments))", why: "no overload of \(name) takes these types",
@@ -67,6 +72,22 @@ public struct FunctionTable: Sendable {
     private static func list(_ overloads: [Overload]) -> String {
         let shown = overloads.prefix(8).map(\.signature).joined(separator: ", ")
         return overloads.count > 8 ? shown + ", ..." : shown
+    }
+
+    /// Adds a line that PostgreSQL has and we do not: it is found, so that no other line is taken in its place, and refused.
+    private mutating func refuse(_ name: String, _ arguments: [SQLType], _ result: SQLType, _ instead: String) {
+        add(name, arguments, result) { _ in preconditionFailure("\(name) was refused when it was bound") }
+        byName[name]![byName[name]!.count - 1].refusal = instead
+    }
+
+    private mutating func addRefusals() {
+        for name in ["exp", "ln", "log", "log10"] {
+            refuse(name, [.numeric], .numeric, "cast the argument to double precision, or round the result of \(name) over double precision")
+        }
+        for name in ["power", "pow", "^", "log"] {
+            refuse(name, [.numeric, .numeric], .numeric, "cast the arguments to double precision")
+        }
+        for name in ["~", "!~", "~*", "!~*"] { refuse(name, [.text, .text], .bool, "use LIKE or ILIKE where the pattern allows it") }
     }
 
     /// Adds a line.

@@ -65,7 +65,7 @@ extension FunctionTable {
         add("floor", [.float8], .float8) { $0.map { (a: Double) in a.rounded(.down) } }
         add("round", [.float8], .float8) { $0.map { (a: Double) in a.rounded(.toNearestOrEven) } }
         add("trunc", [.float8], .float8) { $0.map { (a: Double) in a.rounded(.towardZero) } }
-        add("sign", [.float8], .float8) { $0.map { (a: Double) in a > 0 ? 1 : a < 0 ? -1 : a.isNaN ? a : 0 } }
+        add("sign", [.float8], .float8) { $0.map { (a: Double) in a > 0 ? 1 : a < 0 ? -1 : 0 } }
     }
 
     private mutating func addPowers() {

@@ -48,7 +48,13 @@ extension FunctionTable {
         }
         addPart("->", "->>", .int4) { call in
             let index = call[1]
-            return { row, json in JSONScan.element(json, index.word(row)) }
+            return { row, json in
+                // A scalar is an array of one to PostgreSQL.
+                switch JSONScan.kind(json) {
+                case .array, .object: JSONScan.element(json, index.word(row))
+                case .string, .number, .bool, .null: index.word(row) == 0 || index.word(row) == -1 ? 0..<json.count : nil
+                }
+            }
         }
         addPart("#>", "#>>", .list(.text)) { call in
             let path = call.list(1)

@@ -1,7 +1,6 @@
 // numeric: exact arithmetic with PostgreSQL's scales.
 //
-// The functions whose results are no decimal numbers (`exp`, `ln`, `log`, `power` and `sqrt` over numeric) are computed in
-// `NumericRoots.swift`.
+// `exp`, `ln`, `log` and `power` over numeric are refused by name (see `FunctionTable`): cast to double precision.
 
 extension FunctionTable {
     mutating func addNumerics() {
@@ -19,6 +18,7 @@ extension FunctionTable {
                 return try Numeric.divide(a, b, scale: 0, rounded: false)
             }
         }
+        add("sqrt", [.numeric], .numeric, fails: true) { $0.map { (a: Numeric) throws(RowFault) in try Numeric.squareRoot(a) } }
         add("+", [.numeric], .numeric) { $0.map { (a: Numeric) in a } }
         add("-", [.numeric], .numeric) { $0.map { (a: Numeric) in a.negated } }
         for name in ["abs", "@"] { add(name, [.numeric], .numeric) { $0.map { (a: Numeric) in a.absolute } } }

@@ -24,6 +24,11 @@ extension FunctionTable {
                 }
             }
         }
+        for (name, isNot) in [("~~", false), ("!~~", true), ("like", false), ("notlike", true)] {
+            add(name, [.bytea, .bytea], .bool, fails: true) { call in
+                call.map { (a: Bytes, b: Bytes) throws(RowFault) in try LikePattern.matches(a, b, isText: false) != isNot }
+            }
+        }
         add("like_escape", [.text, .text], .text, fails: true) {
             $0.write { (pattern: Bytes, escape: Bytes, out: inout ByteBuilder) throws(RowFault) in try LikePattern.escape(pattern, escape, &out) }
         }
@@ -33,7 +38,9 @@ extension FunctionTable {
 enum LikePattern {
     private static let (percent, underscore, backslash) = (UInt8(ascii: "%"), UInt8(ascii: "_"), UInt8(ascii: "\\"))
 
-    static func matches(_ text: Bytes, _ pattern: Bytes) throws(RowFault) -> Bool {
+    /// - Parameter isText: whether `_` is a character and not a byte.
+    static func matches(_ text: Bytes, _ pattern: Bytes, isText: Bool = true) throws(RowFault) -> Bool {
+        func width(_ place: Int) -> Int { isText ? Characters.width(text[place]) : 1 }
         var (t, p) = (0, 0)
         // Where to go on when what follows the last `%` does not match: one character further.
         var retry: (text: Int, pattern: Int)?
@@ -50,7 +57,7 @@ enum LikePattern {
             var isSame = false
             if p < pattern.count {
                 if pattern[p] == underscore {
-                    t += Characters.width(text[t])
+                    t += width(t)
                     p += 1
                     continue
                 }
@@ -68,7 +75,7 @@ enum LikePattern {
             if isSame { continue }
             guard let last = retry else { return false }
             // From byte to byte: a later character begins no match in the middle, because its lead byte differs.
-            let next = last.text + Characters.width(text[last.text])
+            let next = last.text + width(last.text)
             if next > text.count { return false }
             retry = (next, last.pattern)
             (t, p) = (next, last.pattern)

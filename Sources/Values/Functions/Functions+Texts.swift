@@ -62,6 +62,8 @@ extension FunctionTable {
             let count = call[1]
             call.slice { (row, text) in
                 let n = Int(count.word(row))
+                // PostgreSQL's negation of the lowest number is that number again.
+                if n == Int(Int32.min) { return 0..<text.count }
                 return (n >= 0 ? Characters.offset(text, fromEnd: n) : Characters.offset(text, -n))..<text.count
             }
         }
@@ -161,7 +163,7 @@ extension FunctionTable {
         add("ascii", [.text], .int4) { $0.map { (a: Bytes) in a.isEmpty ? 0 : Int64(Characters.scalar(a, 0).value) } }
         add("chr", [.int4], .text, fails: true) {
             $0.write { (a: Int64, out: inout ByteBuilder) throws(RowFault) in
-                if a < 0 { throw RowFault("54000", "character number must be positive") }
+                if a < 0 { throw .parameter("character number must be positive") }
                 if a == 0 { throw RowFault("54000", "null character not permitted") }
                 guard let scalar = Unicode.Scalar(UInt32(a)) else { throw RowFault("54000", "requested character not valid for encoding: \(a)") }
                 out.append(scalar)

@@ -99,20 +99,27 @@ extension FunctionTable {
                 if result == .numeric {
                     call.map { (unit: Bytes, a: A) throws(RowFault) in try body(try TimeUnit.named(unit, of: type), a, zone) }
                 } else {
-                    call.map { (unit: Bytes, a: A) throws(RowFault) in try Casts.float(try body(try TimeUnit.named(unit, of: type), a, zone), .float8) }
+                    call.map { (unit: Bytes, a: A) throws(RowFault) -> Double in
+                        let unit = try TimeUnit.named(unit, of: type)
+                        if unit == .epoch, let interval = a as? Interval { return TimeUnit.epoch(interval) }
+                        return try Casts.float(try body(unit, a, zone), .float8)
+                    }
                 }
             }
         }
-        add(name, [.text, .date], result, fails: true, part(.date) { (unit, a: Int64, _) throws(RowFault) in
-            if result == .float8 { return try unit.part(ofTimestamp: try Calendar.timestamp(days: a, micros: 0)) }
-            return try unit.part(ofDate: a)
-        })
-        add(name, [.text, .time], result, fails: true, part(.time) { (unit, a: Int64, _) throws(RowFault) in try unit.part(ofTimeOfDay: a) })
-        add(name, [.text, .timestamp], result, fails: true, part(.timestamp) { (unit, a: Int64, _) throws(RowFault) in try unit.part(ofTimestamp: a) })
-        add(name, [.text, .timestamptz], result, volatility: .stable, fails: true, part(.timestamptz) { (unit, a: Int64, zone) throws(RowFault) in
-            try unit.part(ofMoment: a, in: zone)
-        })
-        add(name, [.text, .interval], result, fails: true, part(.interval) { (unit, a: Interval, _) throws(RowFault) in try unit.part(of: a) })
+        // As a float a date is its midnight.
+        let dates = part(.date) { (unit, a: Int64, _) throws(RowFault) in
+            result == .float8 ? try unit.part(ofTimestamp: try Calendar.timestamp(days: a, micros: 0)) : try unit.part(ofDate: a)
+        }
+        let times = part(.time) { (unit, a: Int64, _) throws(RowFault) in try unit.part(ofTimeOfDay: a) }
+        let timestamps = part(.timestamp) { (unit, a: Int64, _) throws(RowFault) in try unit.part(ofTimestamp: a) }
+        let moments = part(.timestamptz) { (unit, a: Int64, zone) throws(RowFault) in try unit.part(ofMoment: a, in: zone) }
+        let intervals = part(.interval) { (unit, a: Interval, _) throws(RowFault) in try unit.part(of: a) }
+        add(name, [.text, .date], result, fails: true, dates)
+        add(name, [.text, .time], result, fails: true, times)
+        add(name, [.text, .timestamp], result, fails: true, timestamps)
+        add(name, [.text, .timestamptz], result, volatility: .stable, fails: true, moments)
+        add(name, [.text, .interval], result, fails: true, intervals)
     }
 
     private mutating func addMakers() {

@@ -32,6 +32,8 @@ public struct Overload: Sendable {
     /// Whether it can fail for a row: nothing that can fail is evaluated for rows that do not reach it.
     public let canFail: Bool
     package let kernel: Kernel
+    /// What to do instead, for a line that is known and not there yet.
+    var refusal: String?
 
     /// `name(type, type)`, the line's key in the cost table.
     public var signature: String {

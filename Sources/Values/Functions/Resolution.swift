@@ -19,7 +19,7 @@ struct Resolution {
     }
 
     func answer(isOperator: Bool) -> Answer {
-        let fitting = candidates.filter { $0.arguments.count == types.count || ($0.takesMore && $0.arguments.count <= types.count) }
+        let fitting = candidates.filter { $0.takesMore ? $0.arguments.count < types.count : $0.arguments.count == types.count }
         if isOperator && types.count == 2 && types.contains(.unknown) && types != [.unknown, .unknown] {
             let known = types.first { $0 != .unknown }!
             if let exact = fitting.first(where: { $0.arguments == [known, known] }) { return .one(exact) }

@@ -81,7 +81,9 @@ enum JSONOrder {
 
     private static func compareArrays(_ a: Bytes, _ b: Bytes) -> Int {
         var others: [Range<Int>] = []
-        JSONScan.forEachElement(b) { others.append($0); return true }
+        JSONScan.forEachElement(b) {
+            others.append($0); return true
+        }
         var (order, place) = (0, 0)
         JSONScan.forEachElement(a) { range in
             order = compare(JSONScan.part(a, range), JSONScan.part(b, others[place]))
@@ -93,7 +95,9 @@ enum JSONOrder {
 
     private static func compareObjects(_ a: Bytes, _ b: Bytes) -> Int {
         var others: [(Range<Int>, Range<Int>)] = []
-        JSONScan.forEachMember(b) { others.append(($0, $1)); return true }
+        JSONScan.forEachMember(b) {
+            others.append(($0, $1)); return true
+        }
         var (order, place) = (0, 0)
         JSONScan.forEachMember(a) { name, value in
             let (otherName, otherValue) = others[place]

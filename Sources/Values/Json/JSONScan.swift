@@ -92,8 +92,14 @@ enum JSONScan {
     static func count(_ json: Bytes) -> Int {
         var count = 0
         switch kind(json) {
-        case .array: forEachElement(json) { _ in count += 1; return true }
-        case .object: forEachMember(json) { _, _ in count += 1; return true }
+        case .array:
+            forEachElement(json) { _ in
+                count += 1; return true
+            }
+        case .object:
+            forEachMember(json) { _, _ in
+                count += 1; return true
+            }
         case .string, .number, .bool, .null: break
         }
         return count

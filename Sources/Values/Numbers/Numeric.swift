@@ -11,8 +11,10 @@
 
 /// A decimal number with a scale.
 public struct Numeric: Hashable, Sendable, BitwiseCopyable {
-    /// The value times 10^scale; for special values 0 (NaN), 1 and -1 (the infinities).
-    public var units: Int128
+    /// The words of the units. An `Int128` here would want to lie at a multiple of 16, and Swift 6.3 places an enum that holds one at a
+    /// multiple of 8 and reads it as if it had not.
+    private var low: UInt64
+    private var high: Int64
     /// Digits behind the point, at most `maxScale`; `special` for NaN and the infinities.
     public var scale: UInt8
 
@@ -26,9 +28,14 @@ public struct Numeric: Hashable, Sendable, BitwiseCopyable {
 
     @inline(__always)
     public init(units: Int128, scale: UInt8) {
-        self.units = units
+        low = UInt64(truncatingIfNeeded: units)
+        high = Int64(truncatingIfNeeded: units >> 64)
         self.scale = scale
     }
+
+    /// The value times 10^scale; for special values 0 (NaN), 1 and -1 (the infinities).
+    @inline(__always)
+    public var units: Int128 { Int128(high) << 64 | Int128(low) }
 
     public init(_ value: Int64) { self.init(units: Int128(value), scale: 0) }
 

@@ -65,7 +65,9 @@ enum Characters {
 
     static func lower(_ scalar: Unicode.Scalar) -> Unicode.Scalar {
         if scalar.isASCII { return Unicode.Scalar(UInt8(scalar.value).lowered) }
-        return simple(scalar.properties.lowercaseMapping, scalar)
+        // The one capital whose small letter Swift writes with two code points.
+        if scalar == "\u{130}" { return "i" }
+        return simple(scalar.properties.lowercaseMapping) ?? scalar
     }
 
     static func upper(_ scalar: Unicode.Scalar) -> Unicode.Scalar {
@@ -73,13 +75,14 @@ enum Characters {
             let byte = UInt8(scalar.value)
             return Unicode.Scalar((97...122).contains(byte) ? byte - 32 : byte)
         }
-        return simple(scalar.properties.uppercaseMapping, scalar)
+        // Greek letters with an iota below have a title form of one code point, which is their simple upper case.
+        return simple(scalar.properties.uppercaseMapping) ?? simple(scalar.properties.titlecaseMapping) ?? scalar
     }
 
-    /// The mapping where it is one code point, else the code point itself.
-    private static func simple(_ mapping: String, _ scalar: Unicode.Scalar) -> Unicode.Scalar {
+    /// The mapping where it is one code point.
+    private static func simple(_ mapping: String) -> Unicode.Scalar? {
         let scalars = mapping.unicodeScalars
-        return scalars.count == 1 ? scalars.first! : scalar
+        return scalars.count == 1 ? scalars.first! : nil
     }
 
     static func isWordPart(_ scalar: Unicode.Scalar) -> Bool {

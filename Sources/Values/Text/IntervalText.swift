@@ -59,7 +59,7 @@ enum IntervalText {
         var tooLarge: RowFault { RowFault("22015", "interval field value out of range: \"\(source.string)\"") }
 
         func interval() throws(RowFault) -> Interval {
-            guard let months = Int32(exactly: months), let days = Int32(exactly: days) else { throw tooLarge }
+            guard let months = Int32(exactly: months), let days = Int32(exactly: days) else { throw .intervalRange }
             return Interval(months: months, days: days, micros: micros)
         }
 
@@ -68,13 +68,20 @@ enum IntervalText {
             var unit: String?
             var isAgo = false
             var hasAny = false
+            // Each unit may come once.
+            var seen: Set<String> = []
+            func once(_ units: String...) throws(RowFault) {
+                for unit in units where !seen.insert(unit).inserted { throw malformed }
+            }
             for (index, field) in fields.enumerated().reversed() {
                 switch field.kind {
                 case .time:
+                    try once("hour", "minute", "second")
                     try add(time: field.text[...], sign: 1)
                     hasAny = true
                     unit = "day"
                 case .offset where field.text.contains(UInt8(ascii: ":")):
+                    try once("hour", "minute", "second")
                     try add(time: field.text.dropFirst(), sign: field.text[0] == UInt8(ascii: "-") ? -1 : 1)
                     hasAny = true
                     unit = "day"
@@ -82,6 +89,7 @@ enum IntervalText {
                     let sign = field.text[0] == UInt8(ascii: "-")
                     let body = field.text[0].isDigit || field.text[0] == UInt8(ascii: ".") ? field.text[...] : field.text.dropFirst()
                     if let dash = body.firstIndex(of: UInt8(ascii: "-")) {
+                        try once("month")
                         guard let years = TimeFields.number(body[..<dash]), let rest = TimeFields.number(body[(dash + 1)...]), rest < 12 else { throw malformed }
                         try add(sign ? -years : years, nil, "year", isNegative: sign)
                         try add(sign ? -rest : rest, nil, "month", isNegative: sign)
@@ -96,6 +104,7 @@ enum IntervalText {
                             fraction = Double("0." + String(decoding: body[(whole.endIndex + 1)...], as: UTF8.self) + "0") ?? 0
                             if sign { fraction = -fraction! }
                         }
+                        try once(unit ?? "second")
                         try add(value, fraction, unit ?? "second", isNegative: sign)
                     }
                     hasAny = true
@@ -185,7 +194,8 @@ enum IntervalText {
                 try add(days: fraction * 30)
             default:
                 let years: Int64 = ["decade": 10, "century": 100, "millennium": 1000][unit] ?? 1
-                months += try scaled(try scaled(value, years), 12)
+                guard Int32(exactly: value) != nil else { throw tooLarge }
+                months += value * years * 12
                 months += Int64((fraction * Double(years) * 12).rounded(.toNearestOrEven))
             }
         }
@@ -226,7 +236,7 @@ enum IntervalText {
                 place += 1
                 hasAny = true
             }
-            guard hasAny else { throw malformed }
+            guard hasAny || isTime else { throw malformed }
         }
     }
 

@@ -100,6 +100,7 @@ enum FloatText {
         if value.sign == .minus { out.append(UInt8(ascii: "-")) }
         if value == 0 { return out.append(UInt8(ascii: "0")) }
         var text = type == .float4 ? Float(value.magnitude).description : value.magnitude.description
+        if ShortestFloat.isOnBoundary(text, value.magnitude, type) { text = ShortestFloat.inside(text, value.magnitude, type) }
         text.withUTF8 { layOut(Bytes($0), fixedBelow: type == .float4 ? 6 : 15, &out) }
     }
 
@@ -161,6 +162,59 @@ enum FloatText {
                 out.append(decimal: Int64(scientific.magnitude), minimumDigits: 2)
             }
         }
+    }
+}
+
+/// Swift's shortest digits may lie exactly between two floats, where reading them rounds to the even one; PostgreSQL wants digits that
+/// lie nearer to this float than to any other. It matters for few numbers, all of them large: 1e23 is one.
+enum ShortestFloat {
+    /// Whether the digits are exactly half way to a neighbour.
+    static func isOnBoundary(_ text: String, _ value: Double, _ type: SQLType) -> Bool {
+        let isSingle = type == .float4
+        // Below, half way has more digits than the shortest text ever has.
+        guard value >= (isSingle ? 4_194_304 : 4_503_599_627_370_496), value.isFinite else { return false }
+        var (digits, exponent, isBehind) = (UInt128(0), 0, false)
+        let parts = text.split(separator: "e")
+        for byte in parts[0].utf8 {
+            if byte == UInt8(ascii: ".") {
+                isBehind = true
+            } else {
+                digits = digits * 10 + UInt128(byte - 48)
+                if isBehind { exponent -= 1 }
+            }
+        }
+        exponent += parts.count > 1 ? Int(parts[1])! : 0
+        while digits % 10 == 0 { (digits, exponent) = (digits / 10, exponent + 1) }
+        guard exponent <= 23, exponent >= -3 else { return false }
+        // value = mantissa * 2^power; half way is (2 * mantissa + 1) * 2^(power - 1), and below a power of two a quarter.
+        let power = (isSingle ? Int(Float(value).exponent) - 23 : Int(value.exponent) - 52)
+        let mantissa = UInt128(isSingle ? UInt64(Float(value).significandBitPattern | 1 << 23) : value.significandBitPattern | 1 << 52)
+        let isLowest = mantissa == UInt128(1) << (isSingle ? 23 : 52)
+        return equals(digits, exponent, 2 * mantissa + 1, power - 1) || equals(digits, exponent, 2 * mantissa - 1, power - 1)
+            || (isLowest && equals(digits, exponent, 4 * mantissa - 1, power - 2))
+    }
+
+    /// Whether digits * 10^exponent is odd * 2^power.
+    private static func equals(_ digits: UInt128, _ exponent: Int, _ odd: UInt128, _ power: Int) -> Bool {
+        var (left, right) = (digits, odd)
+        for _ in 0..<max(exponent, 0) { left *= 5 }
+        for _ in 0..<max(-exponent, 0) { right *= 5 }
+        let shift = exponent - power
+        if shift >= 0 { return shift < 60 && left < UInt128(1) << 60 && left << UInt128(shift) == right }
+        return left.trailingZeroBitCount == -shift + right.trailingZeroBitCount && left >> UInt128(-shift) == right
+    }
+
+    /// The fewest digits that lie strictly nearer to the value than to its neighbours.
+    static func inside(_ text: String, _ value: Double, _ type: SQLType) -> String {
+        for digits in 1...17 {
+            let longer = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 40) { buffer in
+                let count = withVaList([Int32(digits - 1), value]) { vsnprintf(buffer.baseAddress!, 40, "%.*e", $0) }
+                return String(decoding: UnsafeRawBufferPointer(start: buffer.baseAddress!, count: Int(count)), as: UTF8.self)
+            }
+            let readsBack = type == .float4 ? strtof(longer, nil) == Float(value) : strtod(longer, nil) == value
+            if readsBack && !isOnBoundary(longer, value, type) { return longer }
+        }
+        return text
     }
 }
 

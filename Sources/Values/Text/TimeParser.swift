@@ -138,6 +138,8 @@ struct TimeParser {
             }
             return try take(zone: text)
         }
+        // A date with delimiters stands before its time.
+        guard micros == nil else { throw problem(.format) }
         for part in text.split(whereSeparator: { TimeFields.isDelimiter($0) }) where part[part.startIndex].isLetter {
             guard let found = Self.months[String(decoding: part.prefix(9), as: UTF8.self)], month == nil else { throw problem(.format) }
             month = found
@@ -161,7 +163,7 @@ struct TimeParser {
             if dayOfYear == nil { throw problem(.format) }
             return
         }
-        if type == .time && year == nil && month == nil && day == nil && micros == nil { throw problem(.format) }
+        if type == .time && year == nil && month == nil && day == nil && micros == nil { return try take(run: text) }
         try take(datePart: whole)
     }
 

@@ -24,6 +24,9 @@ enum TimeUnit: String {
         return unit
     }
 
+    /// Units that only `extract` knows are no names to `date_trunc`.
+    private func unknown(_ type: SQLType) -> RowFault { .parameter("unit \"\(rawValue)\" not recognized for type \(type.name)") }
+
     func refused(_ type: SQLType) -> RowFault { .unsupported("unit \"\(rawValue)\" not supported for type \(type.name)") }
 
     // MARK: cut
@@ -50,7 +53,8 @@ enum TimeUnit: String {
             default: break
             }
             return try Calendar.timestamp(days: Calendar.days(year: day.year, month: day.month, day: 1), micros: 0)
-        case .julian, .isoyear, .dow, .isodow, .doy, .epoch, .timezone, .timezoneHour, .timezoneMinute: throw refused(type)
+        case .timezone, .timezoneHour, .timezoneMinute: throw refused(type)
+        case .julian, .isoyear, .dow, .isodow, .doy, .epoch: throw unknown(type)
         }
     }
 
@@ -80,7 +84,8 @@ enum TimeUnit: String {
         case .decade: return cut(months: 120)
         case .century: return cut(months: 1200)
         case .millennium: return cut(months: 12_000)
-        case .week, .julian, .isoyear, .dow, .isodow, .doy, .epoch, .timezone, .timezoneHour, .timezoneMinute: throw refused(.interval)
+        case .week, .timezone, .timezoneHour, .timezoneMinute: throw refused(.interval)
+        case .julian, .isoyear, .dow, .isodow, .doy, .epoch: throw unknown(.interval)
         }
     }
 
@@ -155,6 +160,14 @@ enum TimeUnit: String {
         case .timezoneMinute: return Numeric(offset % 3600 / 60)
         default: return try part(ofTimestamp: try zone.local(micros), .timestamptz)
         }
+    }
+
+    /// The seconds of an interval as a float, added up as PostgreSQL's `date_part` does.
+    static func epoch(_ value: Interval) -> Double {
+        var seconds = Double(value.micros) / 1e6
+        seconds += 365.25 * 86_400 * Double(value.months / 12)
+        seconds += 30 * 86_400 * Double(value.months % 12)
+        return seconds + 86_400 * Double(value.days)
     }
 
     func part(of value: Interval) throws(RowFault) -> Numeric {

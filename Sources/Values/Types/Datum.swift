@@ -40,6 +40,5 @@ public enum Datum: Hashable, Sendable {
     case list([Datum])
     case row([Datum])
 
-    // Not by `==`: unoptimised, Swift 6.3 copies the two sides to a place that is not aligned for the 128 bits in them, and traps.
     public var isNull: Bool { if case .null = self { true } else { false } }
 }

@@ -28,6 +28,12 @@ public struct RowError: Hashable, Sendable {
     /// Byte offset of the failed call in the statement's text.
     public var position: Int
     public var fault: RowFault
+
+    public init(row: Int, position: Int, fault: RowFault) {
+        self.row = row
+        self.position = position
+        self.fault = fault
+    }
 }
 
 extension RowFault {

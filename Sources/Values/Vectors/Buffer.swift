@@ -31,15 +31,22 @@ public final class BufferPool {
     package private(set) var allocations = 0
 
     private static let smallestClass = 8
+    /// How many are looked at before a new one is made: where many are held, a long search costs more than a buffer.
+    private static let searchLength = 64
+    private let keeps: Bool
 
-    public init() {}
+    public init() { keeps = true }
+
+    /// - Parameter keeps: false for buffers that are kept by whoever takes them and never come back.
+    init(keeps: Bool) { self.keeps = keeps }
 
     /// A buffer of at least `bytes` bytes, whose content is undefined.
     public func take(_ bytes: Int) -> Buffer {
         precondition(bytes < 1 << 40, "a buffer of \(bytes) bytes was asked for")
         let order = max(Self.smallestClass, Int.bitWidth - max(bytes - 1, 1).leadingZeroBitCount)
+        if !keeps { return Buffer(capacity: 1 << order) }
         let count = classes[order].count
-        for step in 0..<count {
+        for step in 0..<min(count, Self.searchLength) {
             let sum = cursors[order] + step
             let place = sum < count ? sum : sum - count
             if isKnownUniquelyReferenced(&classes[order][place]) {
@@ -50,6 +57,7 @@ public final class BufferPool {
         let buffer = Buffer(capacity: 1 << order)
         allocations += 1
         classes[order].append(buffer)
+        cursors[order] = count > 0 ? (cursors[order] + min(count, Self.searchLength)) % (count + 1) : 0
         return buffer
     }
 

@@ -73,7 +73,8 @@ public struct KeyOrder {
             case .numeric:
                 fold(view, selection, hashes) { row in
                     let value = view.numeric(row).canonical
-                    return mix(UInt64(truncatingIfNeeded: value.units) ^ UInt64(value.scale), UInt64(truncatingIfNeeded: value.units >> 64) ^ third)
+                    let low = UInt64(truncatingIfNeeded: value.units) ^ (UInt64(value.scale) + 1) &* second
+                    return mix(low, UInt64(truncatingIfNeeded: value.units >> 64) ^ third)
                 }
             case .interval:
                 fold(view, selection, hashes) { row in

@@ -139,6 +139,11 @@ struct ConnectionHintTests {
             "sasl_ssl://127.0.0.1:1/bootstrap: SSL handshake failed: error:0A000086:SSL routines::certificate verify failed: broker certificate could not be verified",
             "no authority"
         ),
+        (
+            "sasl_ssl://127.0.0.1:1/bootstrap: Receive failed: error:0A000412:SSL routines::ssl/tls alert bad certificate: SSL alert number 42 (after 0ms in state APIVERSION_QUERY)",
+            "the certificate that this client shows"
+        ),
+        ("SSL receive failed: error:0A000416:SSL routines::sslv3 alert certificate unknown, in state APIVERSION_QUERY", "the certificate that this client shows"),
     ])
     func `a port that speaks TLS or does not is named as the cause`(words: String, cause: String) {
         #expect(ConnectionHint.of(words)?.why.contains(cause) == true)

@@ -36,6 +36,20 @@ struct RefusalTests {
         #expect(transaction.code == .notAllowed && transaction.now.contains("transactional ids"), "\(transaction)")
     }
 
+    @Test func `a reader without the right to read is told so, and never that the topic is missing`() throws {
+        let kafka = try Self.broker.get()
+        let topic = try kafka.topic()
+        let configuration = try kafka.secureConfiguration()
+        let outcomes = sideBySide(
+            ReaderKind.allCases.map { kind in
+                { try kind.make(configuration, budgetBytes: 1 << 20).records(topic, 0, 1, timeoutMillis: 10_000) }
+            })
+        for (kind, outcome) in zip(ReaderKind.allCases, outcomes) {
+            let refused = try failure { _ = try outcome.get() }
+            #expect(refused.code == .notAllowed && refused.now.contains("the right Read on that topic"), "\(kind): \(refused)")
+        }
+    }
+
     @Test func `a plain client on a port that speaks TLS is told so, and the reverse`() throws {
         let kafka = try Self.broker.get()
         let secure = try KafkaConfiguration(bootstrap: kafka.secureConfiguration().bootstrap)

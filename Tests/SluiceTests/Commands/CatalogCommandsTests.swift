@@ -215,12 +215,14 @@ import Testing
 
         // The sink is an older copy: the log knows a later seal.
         let id = try earlier.record("purchases").jobID
-        try database.execute(
-            "INSERT INTO sluice_seals (job_id, sink, part, batch, digest) VALUES ($1, 0, 0, 4, '3750b27d8803c69b0000000000000022')", [.text(id.text)])
         #expect(try fsck(earlier, "purchases")["sink"]?.status == "ok")
         let sink = try SQLiteDatabase(path: earlier.sinkPath)
         defer { sink.close() }
-        try sink.execute("UPDATE sluice_ledger SET batch = 3 WHERE job_id = $1", [.text(id.text)])
+        for part in try #require(try earlier.catalog.batch(id, 3)?.outcome?.parts) {
+            try sink.execute(
+                "UPDATE sluice_ledger SET batch = 3, digest = $2 WHERE job_id = $1 AND part = $3",
+                [.text(id.text), .text(part.digest), .int(Int64(part.part))])
+        }
         found = try fsck(earlier, "purchases")
         #expect(found["sink"]?.status == "fault" && found["sink"]?.now?.contains("sluice repair purchases") == true)
 

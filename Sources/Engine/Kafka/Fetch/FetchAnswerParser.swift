@@ -101,6 +101,16 @@ package final class FetchAnswerParser {
         buffer = nil
     }
 
+    /// Gives an answer up.
+    /// - Returns: the buffer that the receiver lent and that is not whole.
+    package func abandon() -> FetchBuffer? {
+        defer {
+            buffer = nil
+            phase = .done
+        }
+        return buffer
+    }
+
     /// Where the next bytes go; never more than the frame still has.
     package func room() -> UnsafeMutableRawBufferPointer {
         if phase == .records && consumed == scratch.count {

@@ -14,6 +14,9 @@ package final class FetchBuffer {
     /// Without the slack.
     package private(set) var capacity: Int
     package var count = 0
+    /// What its lender counts it as, and whether it is one of the extra ones.
+    fileprivate var lentBytes = 0
+    package fileprivate(set) var isExtra = false
 
     package init(capacity: Int) {
         self.capacity = capacity
@@ -50,14 +53,24 @@ package final class FetchBuffer {
     package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
 }
 
-/// Buffers that are free. Sizes go by powers of two from 4 KiB on, so that a small answer does not hold a large buffer.
+/// Lends buffers, and keeps free ones for the next who asks. Sizes go by powers of two from 4 KiB on, so that a small answer does
+/// not hold a large buffer. What is lent and what is kept come to no more than the budget, unless more than it is lent.
 package struct FetchBuffers {
     private var free: [FetchBuffer] = []
-    /// Bytes of the free ones that are kept at most.
-    private let keptBytes: Int
-    private var heldBytes = 0
+    package let budgetBytes: Int
+    private var keptBytes = 0
+    /// Of the buffers that are out. One that grew counts as what it was until it is put back.
+    package private(set) var lentBytes = 0
 
-    package init(keptBytes: Int) { self.keptBytes = keptBytes }
+    private let isExtra: Bool
+
+    package init(budgetBytes: Int, isExtra: Bool = false) {
+        self.budgetBytes = budgetBytes
+        self.isExtra = isExtra
+    }
+
+    package var bytes: Int { keptBytes + lentBytes }
+    package var isSpent: Bool { lentBytes >= budgetBytes }
 
     /// A buffer for about so many bytes; it may grow.
     package mutating func take(_ bytes: Int) -> FetchBuffer {
@@ -68,22 +81,41 @@ package struct FetchBuffers {
         for index in free.indices where free[index].capacity >= bytes && free[index].capacity <= wanted * 4 {
             if best == nil || free[index].capacity < free[best!].capacity { best = index }
         }
-        guard let best else { return FetchBuffer(capacity: wanted) }
-        free.swapAt(best, free.count - 1)
-        let buffer = free.removeLast()
-        heldBytes -= buffer.capacity
-        buffer.count = 0
+        let buffer: FetchBuffer
+        if let best {
+            free.swapAt(best, free.count - 1)
+            buffer = free.removeLast()
+            keptBytes -= buffer.capacity
+            buffer.count = 0
+        } else {
+            // What is kept and does not fit makes room.
+            while let last = free.last, self.bytes + wanted > budgetBytes {
+                keptBytes -= last.capacity
+                free.removeLast()
+            }
+            buffer = FetchBuffer(capacity: wanted)
+            buffer.isExtra = isExtra
+        }
+        buffer.lentBytes = buffer.capacity
+        lentBytes += buffer.capacity
         return buffer
     }
 
+    /// A buffer that is out will come to so many bytes.
+    package mutating func count(_ buffer: FetchBuffer, as bytes: Int) {
+        lentBytes += bytes - buffer.lentBytes
+        buffer.lentBytes = bytes
+    }
+
     package mutating func put(_ buffer: FetchBuffer) {
-        guard heldBytes + buffer.capacity <= keptBytes else { return }
-        heldBytes += buffer.capacity
+        lentBytes -= buffer.lentBytes
+        guard bytes + buffer.capacity <= budgetBytes else { return }
+        keptBytes += buffer.capacity
         free.append(buffer)
     }
 
     package mutating func removeAll() {
         free.removeAll()
-        heldBytes = 0
+        keptBytes = 0
     }
 }

@@ -29,6 +29,8 @@ package final class FetchLink: FetchAnswerReceiver {
     package let address: BrokerAddress
     package let purpose: Purpose
     private unowned let reader: FetchReader
+    /// The reader's; it is there as long as a link is.
+    private let shop: FetchShop
     private enum State {
         case closed
         case opening(Inquiry<BrokerLine>)
@@ -52,6 +54,7 @@ package final class FetchLink: FetchAnswerReceiver {
         self.address = address
         self.purpose = purpose
         self.reader = reader
+        shop = reader.shop
     }
 
     package var isBusy: Bool { !asked.isEmpty }
@@ -181,6 +184,7 @@ package final class FetchLink: FetchAnswerReceiver {
     /// Lets the line go, with whatever is under way.
     package func close() {
         if case .open(let line) = state { ArrivalWatch.shared.forget(line.stream.descriptor) }
+        if let half = parser.abandon() { shop.put(half) }
         release()
         state = .closed
     }
@@ -209,7 +213,7 @@ package final class FetchLink: FetchAnswerReceiver {
     package func recordsCome(of partition: FetchedPartition) throws -> FetchBuffer? {
         let one = asked[try place(of: partition)]
         guard isWanted(one), partition.error == 0 else { return nil }
-        return reader.shop.buffers.take(min(partition.recordBytes, reader.usualAnswerBytes))
+        return shop.takeForAnswer(partition.recordBytes, usual: reader.usualAnswerBytes)
     }
 
     package func partitionCame(_ partition: FetchedPartition, records: FetchBuffer?) throws {
@@ -217,7 +221,7 @@ package final class FetchLink: FetchAnswerReceiver {
         asked[index].isAnswered = true
         let stand = asked[index].stand
         guard isWanted(asked[index]) else {
-            if let records { reader.shop.buffers.put(records) }
+            if let records { shop.put(records) }
             return
         }
         stand.isAsked = false

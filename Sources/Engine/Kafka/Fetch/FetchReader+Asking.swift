@@ -104,7 +104,7 @@ extension FetchReader {
         }
         if viewInquiry != nil || order.isEmpty { return }
         let isOld = viewAt.map { now - $0 > .milliseconds(settings.metadataAgeMillis) } ?? true
-        let lacks = order.contains { view.topics[$0.partition.topic] == nil }
+        let lacks = order.contains { $0.failure == nil && view.leader(of: $0.partition) == nil }
         guard viewWantedAt.map({ $0 <= now }) ?? (isOld || lacks) else { return }
         viewWantedAt = nil
         let (asker, bell) = (asker, bell)
@@ -186,9 +186,10 @@ extension FetchReader {
         let limit = usualAnswerBytes
         let share = shareBytes
         var wanting: [Int32: [FetchStand]] = [:]
-        for stand in order where !stand.isAsked && stand.failure == nil && stand.outOfRange == nil && stand.restUntil <= now {
-            let held = stand.bufferedBytes
-            guard held == 0 || held + limit <= share, let leader = view.leader(of: stand.partition), leader.broker >= 0 else { continue }
+        // With the second budget spent only who is waited for gets more: large batches would gather in all partitions.
+        let isSpent = shop.extra.isSpent
+        for stand in order where (!isSpent || stand === needed) && !stand.isAsked && stand.failure == nil && stand.outOfRange == nil && stand.restUntil <= now {
+            guard stand.hasRoom(limit, of: share), let leader = view.leader(of: stand.partition), leader.broker >= 0 else { continue }
             var broker = leader.broker
             if let replica = stand.replica {
                 if replica.until > now, view.brokers[replica.broker] != nil { broker = replica.broker } else { stand.replica = nil }
@@ -210,7 +211,8 @@ extension FetchReader {
                 let isPausing = isPaced && !isNeeded && now - patient.lastAnswerAt < .milliseconds(Self.paceMillis)
                 if isPausing && patient.lastAnswerBytes < usualAnswerBytes { return }
                 if try patient.isReady(now) { send(patient, stands) }
-            } else if isNeeded, let needed, try prompt.isReady(now) {
+            } else if isNeeded, let needed, !needed.hasAllThereIs, try prompt.isReady(now) {
+                // At the log's end it would wait there, before whoever needs it next.
                 send(prompt, [needed])
             }
         } catch let failure as Failure {
@@ -254,13 +256,13 @@ extension FetchReader {
             view.learn(ClusterView.Leader(broker: leader.broker, epoch: leader.epoch), of: stand.partition, at: nil)
         }
         if let diverging = answer.diverging, answer.error == 0 {
-            if let records { shop.buffers.put(records) }
+            if let records { shop.put(records) }
             stand.failure = truncated(stand, epoch: diverging.epoch, endOffset: diverging.endOffset)
             return
         }
         let trouble = FetchTrouble(code: answer.error)
         guard trouble == .none else {
-            if let records { shop.buffers.put(records) }
+            if let records { shop.put(records) }
             return react(to: trouble, answer.error, stand)
         }
         stand.lastError = 0

@@ -11,7 +11,8 @@
 // everything and waits at the log's end, the prompt one asks for what somebody needs meanwhile. Whatever blocks is an
 // `Inquiry`. What an answer says about a partition that nobody reads now is kept with its stand until somebody does.
 //
-// Memory: each partition may hold its share of the budget, and an answer brings at most half of it.
+// Memory: each partition may hold its share of the budget, and an answer brings at most half of it. What a larger first batch and what
+// unpacking take has a second budget (`FetchShop`); when that is spent, only who is waited for is asked for more.
 //
 // Nothing here survives a crash: positions are the plan's. When changing this file: what is delivered is exactly [from, until), and
 // `RangePassage` alone decides; a batch that looks wrong is an error, never skipped.
@@ -60,13 +61,20 @@ package final class FetchReader: RecordReader {
         budget = FetchBudget(bytes: budgetBytes)
         asker = ClusterAsker(settings)
         shop = FetchShop(
-            keptBytes: budgetBytes, mostUnpackedBytes: settings.mostAnswerBytes, checksCRC: settings.checksCRC)
+            answerBytes: budget.bytes, extraBytes: Self.extraBytes, mostUnpackedBytes: settings.mostAnswerBytes,
+            checksCRC: settings.checksCRC)
     }
 
     deinit {
         close()
         raws.deallocate()
     }
+
+    /// The second budget: some batches of the usual megabyte, unpacked.
+    private static let extraBytes = 4 << 20
+
+    /// Bytes that records take here, waiting or unpacked, and that free buffers hold.
+    package var memoryBytes: Int { shop.bytes }
 
     /// Bytes that one partition may hold.
     var shareBytes: Int { min(budget.bytes / max(1, order.count), Self.mostAnswersHeld * Int(settings.mostPartitionBytes)) }
@@ -112,7 +120,7 @@ package final class FetchReader: RecordReader {
         letGo { _ in true }
         for link in links.values.joined() { link.close() }
         links.removeAll()
-        shop.buffers.removeAll()
+        shop.removeAll()
         (view, viewAt, viewInquiry) = (ClusterView(), nil, nil)
         topicIDs.removeAll()
         sightings.removeAll()
@@ -172,6 +180,18 @@ package final class FetchReader: RecordReader {
         return ends
     }
 
+    package func prefetch(waitMillis: Int) throws -> Bool {
+        guard hasMoreToTake else { return false }
+        try pump(waitMillis: waitMillis)
+        return hasMoreToTake
+    }
+
+    /// Nothing is taken at the log's end: there a fetch is under way anyway, and what it brings rings.
+    private var hasMoreToTake: Bool {
+        let (limit, share, isSpent) = (usualAnswerBytes, shareBytes, shop.extra.isSpent)
+        return !isSpent && order.contains { $0.isBehind && ($0.isAsked || $0.hasRoom(limit, of: share)) }
+    }
+
     // MARK: reading
 
     package func read(
@@ -212,7 +232,7 @@ package final class FetchReader: RecordReader {
             if passage.next > before { limit.moved() }
         }
         result.leaderEpoch = stand.epoch(before: range.until)
-        stand.stay(at: range.until)
+        stand.stay(at: range.until, shop)
         return result
     }
 
@@ -237,28 +257,6 @@ package final class FetchReader: RecordReader {
         }
     }
 
-    /// How long a range may stand still, and when the brokers are asked again who leads.
-    private struct Standstill {
-        let millis: Int
-        private var deadline: ContinuousClock.Instant
-        private var askAgain: ContinuousClock.Instant
-
-        init(millis: Int) {
-            self.millis = millis
-            deadline = .now + .milliseconds(millis)
-            askAgain = .now + .seconds(1)
-        }
-
-        mutating func moved() { self = Standstill(millis: millis) }
-        func isOver(_ now: ContinuousClock.Instant) -> Bool { now > deadline }
-
-        mutating func mayAsk(_ now: ContinuousClock.Instant) -> Bool {
-            guard now > askAgain else { return false }
-            askAgain = now + .seconds(2)
-            return true
-        }
-    }
-
     /// Throws what ends a range that stands still.
     private func check(_ stand: FetchStand, _ range: OffsetRange, _ passage: RangePassage, _ limit: inout Standstill) throws {
         if let failure = stand.failure { throw failure }
@@ -267,18 +265,14 @@ package final class FetchReader: RecordReader {
             throw GoneOffsets.failure(passage.next > range.from ? rest : range, held: known.held)
         }
         let now = ContinuousClock.now
-        if limit.isOver(now) { throw standstill(stand, range, passage, timeoutMillis: limit.millis) }
+        if limit.isOver(now) {
+            throw Standstill.failure(
+                range, at: passage.next, millis: limit.millis,
+                connection: viewFailure?.why ?? links.values.joined().compactMap(\.lastError).first,
+                partition: stand.lastError == 0 ? nil : FetchTrouble.name(stand.lastError))
+        }
         // Nobody says that a leader has moved when its broker is frozen.
-        if limit.mayAsk(now) { wantView() }
-    }
-
-    private func standstill(_ stand: FetchStand, _ range: OffsetRange, _ passage: RangePassage, timeoutMillis: Int) -> Failure {
-        var why = "no record or end of partition came for \(formatDuration(Int64(timeoutMillis))) at offset \(passage.next)"
-        if let text = viewFailure?.why ?? links.values.joined().compactMap(\.lastError).first { why += "; the connection's last error: \(text)" }
-        if stand.lastError != 0 { why += "; the partition's last error: \(FetchTrouble.name(stand.lastError))" }
-        return Failure(
-            .readTimeout, "Reading \(range) stands still", why: why,
-            now: "nothing, if the brokers come back; else check them, or raise read_timeout")
+        if limit.mayAsk(now, pauseMillis: 2_000) { wantView() }
     }
 
     package func readOne(_ partition: TopicPartition, offset: Int64, timeoutMillis: Int = 10_000) throws -> RecordContent? {

@@ -93,16 +93,24 @@ package final class FetchStand {
         outOfRange = nil
         lastError = 0
         restUntil = .now
-        for segment in segments { shop.buffers.put(segment.buffer) }
+        for segment in segments { shop.put(segment.buffer) }
         segments.removeAll(keepingCapacity: true)
         putBack(shop)
-        if let unpacked = open?.unpacked { shop.buffers.put(unpacked) }
+        if let unpacked = open?.unpacked { shop.put(unpacked) }
         open = nil
     }
 
     /// Until a range is complete its position is unknown to the next one.
     package func leave() { next = nil }
-    package func stay(at position: Int64) { next = position }
+    /// A range has ended, and what was given out for it is not used any more.
+    package func stay(at position: Int64, _ shop: FetchShop) {
+        next = position
+        putBack(shop)
+        // One that ends behind the range tells the next one how far a hole reaches.
+        while open == nil, let first = segments.first, first.place == first.end, first.endPosition <= position {
+            shop.put(segments.removeFirst().buffer)
+        }
+    }
 
     /// The leader's epoch of the batch that reaches up to the position; nil where a hole lies between, because a leader
     /// that is asked with that epoch says that its log ends before the hole.
@@ -114,6 +122,18 @@ package final class FetchStand {
     package var bufferedBytes: Int { segments.reduce(0) { $0 + $1.end - $1.place } }
     /// Records that came and were not handed on; those of aborted transactions are counted, too.
     package var bufferedRecords: Int { segments.reduce(open?.run.left ?? 0) { $0 + $1.records } }
+
+    /// More is known to lie behind what is here.
+    package var isBehind: Bool { failure == nil && outOfRange == nil && endSeen > fetchPosition }
+
+    /// Whether an answer of so many bytes may wait here, too.
+    package func hasRoom(_ bytes: Int, of share: Int) -> Bool {
+        let held = bufferedBytes
+        return held == 0 || held + bytes <= share
+    }
+
+    /// Records are here, and the last answer told of no others.
+    package var hasAllThereIs: Bool { bufferedBytes > 0 && endSeen <= fetchPosition }
 
     /// Records of an answer came for this stand.
     package func came(_ answer: FetchedPartition, _ buffer: FetchBuffer?, isolation: IsolationLevel, _ shop: FetchShop) {
@@ -141,7 +161,7 @@ package final class FetchStand {
         if segment.end == 0 {
             // Not even the first batch came whole: a larger limit next time.
             raisedLimit = Int32(clamping: max(Int(raisedLimit), bytes.count) * 2)
-            shop.buffers.put(buffer)
+            shop.put(buffer)
             return
         }
         raisedLimit = 0
@@ -177,7 +197,7 @@ package final class FetchStand {
     }
 
     private func putBack(_ shop: FetchShop) {
-        for buffer in pending { shop.buffers.put(buffer) }
+        for buffer in pending { shop.put(buffer) }
         pending.removeAll(keepingCapacity: true)
     }
 
@@ -200,7 +220,7 @@ package final class FetchStand {
         if segments[0].place == segments[0].end {
             if hasRecords { return false }
             passage.reachedEnd(at: segments[0].endPosition)
-            shop.buffers.put(segments.removeFirst().buffer)
+            shop.put(segments.removeFirst().buffer)
             return true
         }
         let rest = UnsafeRawBufferPointer(rebasing: segments[0].buffer.bytes[segments[0].place..<segments[0].end])
@@ -221,7 +241,8 @@ package final class FetchStand {
             passage.reachedEnd(at: header.baseOffset)
             return true
         }
-        if hasRecords, let codec = header.codec, codec != .none, pending.count >= FetchShop.pendingBuffers { return false }
+        // What is unpacked for this call must be handed on before more is.
+        if hasRecords, let codec = header.codec, codec != .none, shop.extra.isSpent { return false }
         if shop.checksCRC && !header.isIntact(rest) { throw StandTrouble.corrupt(offset: header.baseOffset) }
         if try isVisible(header, rest) {
             let records = UnsafeRawBufferPointer(rebasing: rest[RecordBatchHeader.size..<header.bytes])
@@ -231,9 +252,9 @@ package final class FetchStand {
             if codec == .none {
                 open = OpenBatch(header: header, run: RecordRun(header, records: records))
             } else {
-                let output = shop.buffers.take(max(records.count, shop.usualUnpackedBytes))
+                let output = shop.takeForUnpacking(max(records.count, shop.usualUnpackedBytes))
                 do throws(UnpackError) { try shop.unpacker.unpack(codec, records, into: output) } catch {
-                    shop.buffers.put(output)
+                    shop.put(output)
                     throw StandTrouble.packed(offset: header.baseOffset, codec, error)
                 }
                 shop.usualUnpackedBytes = min(output.count + output.count / 8, 1 << 20)
@@ -268,20 +289,44 @@ package final class FetchStand {
     }
 }
 
-/// What stands lend and give back; one a reader.
+/// What stands lend and give back; one a reader. Memory has two budgets that do not take from each other: answers of the usual size,
+/// and beside them what a first batch beyond its limit and what is unpacked take.
 package final class FetchShop {
-    package var buffers: FetchBuffers
+    package private(set) var answers: FetchBuffers
+    package private(set) var extra: FetchBuffers
     package let unpacker: BatchUnpacker
     package let checksCRC: Bool
     /// Of the last batches: a guess that fits needs no second one.
     package var usualUnpackedBytes = 16 << 10
-    /// Unpacked batches that one chunk of records may lie in.
-    static let pendingBuffers = 64
 
-    package init(keptBytes: Int, mostUnpackedBytes: Int, checksCRC: Bool) {
-        buffers = FetchBuffers(keptBytes: keptBytes)
+    package init(answerBytes: Int, extraBytes: Int, mostUnpackedBytes: Int, checksCRC: Bool) {
+        answers = FetchBuffers(budgetBytes: answerBytes)
+        extra = FetchBuffers(budgetBytes: extraBytes, isExtra: true)
         unpacker = BatchUnpacker(mostBytes: mostUnpackedBytes)
         self.checksCRC = checksCRC
+    }
+
+    /// Bytes that are lent or kept.
+    package var bytes: Int { answers.bytes + extra.bytes }
+
+    /// - Parameter usual: bytes that an answer was told to bring at most; a first batch may be larger.
+    package func takeForAnswer(_ bytes: Int, usual: Int) -> FetchBuffer {
+        if bytes <= usual { return answers.take(bytes) }
+        // It grows as bytes come, and is counted as what was announced: nothing else is asked for beside it.
+        let buffer = extra.take(usual)
+        extra.count(buffer, as: bytes)
+        return buffer
+    }
+
+    package func takeForUnpacking(_ bytes: Int) -> FetchBuffer { extra.take(bytes) }
+
+    package func put(_ buffer: FetchBuffer) {
+        if buffer.isExtra { extra.put(buffer) } else { answers.put(buffer) }
+    }
+
+    package func removeAll() {
+        answers.removeAll()
+        extra.removeAll()
     }
 }
 

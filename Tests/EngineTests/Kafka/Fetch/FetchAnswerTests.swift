@@ -197,6 +197,54 @@ struct FetchAnswerTests {
         #expect(asked[1] - asked[0] >= .milliseconds(250))
     }
 
+    @Test func `the prompt connection is free for the next range while records of this one are here`() throws {
+        let asked = Mutex<[(connection: Int, partition: Int32, offset: Int64)]>([])
+        let logs = Dictionary(uniqueKeysWithValues: (0..<3).map { (Int32($0), ScriptedBroker.Log([.init(numbers: 0..<5)])) })
+        let broker = try ScriptedBroker(logs: logs) { request in
+            guard request.call == .fetch else { return .usual }
+            let wanted = ScriptedBroker.asked(request)
+            asked.withLock { asked in asked += wanted.map { (request.connection, $0.partition, $0.offset) } }
+            // The patient one stands at the end for ever.
+            return wanted.contains { $0.partition == 0 && $0.offset == 5 } ? .silence : .usual
+        }
+        defer { broker.end() }
+        let reader = FetchReader(try KafkaConfiguration(bootstrap: broker.bootstrap), budgetBytes: 4 << 20)
+        for partition in [0, 1, 2] as [Int32] {
+            #expect(try reader.records("t", partition: partition, 0, 5) == HostileBrokerTests.numbers(0, 5))
+        }
+        let prompt = asked.withLock { asked in asked.filter { $0.partition > 0 } }
+        #expect(prompt.map(\.offset) == [0, 0])
+        #expect(Set(prompt.map(\.connection)).count == 1)
+    }
+
+    @Test func `a connection whose login is about to end is left for another in time`() throws {
+        let lifetime = Duration.milliseconds(400)
+        let asked = Mutex<[Int: [(call: WireCall, at: ContinuousClock.Instant)]]>([:])
+        let broker = try ScriptedBroker(logs: [0: .init([.init(numbers: 0..<5)])]) { request in
+            asked.withLock { $0[request.connection, default: []].append((request.call, .now)) }
+            return request.call == .saslAuthenticate ? .body(ScriptedBroker.letIn(request, lifetimeMillis: 400)) : .usual
+        }
+        defer { broker.end() }
+        let access = [
+            "security.protocol": "sasl_plaintext", "sasl.mechanism": "PLAIN", "sasl.username": "u", "sasl.password": "p",
+            "metadata.max.age.ms": "100",
+        ]
+        let reader = FetchReader(try KafkaConfiguration(bootstrap: broker.bootstrap, properties: access), budgetBytes: 4 << 20)
+        let start = ContinuousClock.now
+        for cut in [0, 5, 10] as [Int64] {
+            broker.change(0) { $0 = .init([.init(numbers: 0..<5), .init(numbers: 5..<10), .init(numbers: 10..<15)].dropLast(2 - Int(cut / 5))) }
+            #expect(try reader.records("t", cut, cut + 5) == HostileBrokerTests.numbers(cut, cut + 5))
+            // Longer than a login lasts, and never asked in vain: a broker would hang up.
+            while ContinuousClock.now - start < lifetime * (2 + Double(cut / 5)) * 0.6 { usleep(5_000) }
+        }
+        let connections = asked.withLock { $0 }
+        #expect(connections.count >= 4, "two of the reader's at least, and of who asks for metadata")
+        for (number, requests) in connections {
+            guard let login = requests.first(where: { $0.call == .saslAuthenticate }) else { continue }
+            #expect(requests.allSatisfy { $0.at - login.at < lifetime }, "connection \(number)")
+        }
+    }
+
     @Test func `a partition that metadata do not list is missing`() throws {
         // Version 8 of Metadata has no ids: an unknown topic that stays unknown is missing.
         let broker = try ScriptedBroker(logs: [:])

@@ -166,6 +166,15 @@ struct HostileBrokerTests {
         #expect(result.seen == Self.numbers(7, 10) + Self.numbers(25, 28))
     }
 
+    @Test func `a hole at the log's end is passed by the range after the one that read up to it`() throws {
+        let batch = Self.changed(0..<8) { $0.lastOffsetDelta = 9 }
+        let broker = try ScriptedBroker(logs: [0: .init([batch])])
+        defer { broker.end() }
+        let reader = FetchReader(try KafkaConfiguration(bootstrap: broker.bootstrap), budgetBytes: 4 << 20)
+        #expect(try reader.records("t", 0, 8) == Self.numbers(0, 8))
+        #expect(try reader.records("t", 8, 10, timeoutMillis: 1000) == [])
+    }
+
     typealias BadFrame = @Sendable (ScriptedBroker.Request, [UInt8]) -> [UInt8]
 
     static let badFrames: [(name: String, frame: BadFrame)] = [
