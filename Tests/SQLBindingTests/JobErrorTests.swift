@@ -67,7 +67,7 @@ import Testing
         Case("SELECT §sum(amount) OVER (ORDER BY at) FROM orders", "sum OVER (...) is not there yet"),
         Case("SELECT 1 FROM orders WHERE §row_number() OVER (ORDER BY at) = 1", "row_number in WHERE"),
         Case("SELECT 1 FROM orders GROUP BY §3", "GROUP BY 3 names no column"),
-        Case("SELECT 1 FROM orders GROUP BY §'x'", "GROUP BY a constant"),
+        Case("SELECT 1 FROM orders GROUP BY §'x'", "GROUP BY a constant"), Case("SELECT 1 FROM orders GROUP BY §2.5", "GROUP BY a constant"),
         Case("SELECT id FROM orders ORDER BY §NULL LIMIT 1", "ORDER BY a constant"),
         Case("SELECT id FROM orders ORDER BY §2 LIMIT 1", "ORDER BY 2 names no column"),
         Case("SELECT id AS x, amount AS x FROM orders ORDER BY §x LIMIT 1", "\"x\" is ambiguous"),

@@ -36,6 +36,7 @@ import Testing
             ("SELECT c.name, x.country FROM customers c JOIN cities x ON c.city = x.city", "table \"customers\", whose rows are replaced", [[0]]),
             ("SELECT c.name, x.city FROM customers c JOIN cities x ON c.since::text = x.country", "table \"customers\", whose rows are replaced", [[0, 1]]),
             ("SELECT DISTINCT ON (customer) customer, id FROM orders ORDER BY customer, at", "LIMIT or DISTINCT ON, whose rows give way to others", [[0]]),
+            ("SELECT id FROM orders ORDER BY id LIMIT 3", "LIMIT or DISTINCT ON, whose rows give way to others", []),
             ("SELECT id FROM orders ORDER BY id LIMIT 1", "LIMIT or DISTINCT ON, whose rows give way to others", [[]]),
             ("SELECT id FROM orders WHERE EXISTS (SELECT 1 FROM payments WHERE order_id = id)", nil, []),
             ("SELECT id FROM orders WHERE NOT EXISTS (SELECT 1 FROM payments WHERE order_id = id)", "NOT EXISTS, whose rows without a partner find one later", []),
