@@ -68,7 +68,7 @@ package final class JobRuns: Sendable {
         package let name: String
         package let control = JobControl()
         private let ended = SteadySignal()
-        private let outcome = Mutex<(isOver: Bool, failure: Failure?)>((false, nil))
+        private let outcome = Mutex<(hasEnded: Bool, failure: Failure?)>((false, nil))
 
         init(name: String) { self.name = name }
 
@@ -80,7 +80,7 @@ package final class JobRuns: Sendable {
         /// Waits for the loop to end; returns why it failed, if it did. Nil result after `timeoutMillis` means it runs on.
         package func wait(timeoutMillis: Int? = nil) -> (hasEnded: Bool, failure: Failure?) {
             let now = outcome.withLock { $0 }
-            if now.isOver { return now }
+            if now.hasEnded { return now }
             if let timeoutMillis {
                 if timeoutMillis > 0 { _ = ended.isGiven(withinMillis: timeoutMillis) }
             } else {
