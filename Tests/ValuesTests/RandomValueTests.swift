@@ -59,6 +59,7 @@ import Values
 
     private func value(_ type: SQLType, _ random: inout SeededRandom) -> Datum {
         if random.chance(0.08) { return .null }
+        if random.chance(0.3), let value = read(random.pick(BoundaryValues.texts(type)), type) { return value }
         let word = Int64(bitPattern: random.next()) >> Int64(random.below(64))
         if random.chance(0.5) {
             switch type {
