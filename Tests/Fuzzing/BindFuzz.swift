@@ -16,6 +16,7 @@ final class BindFuzz: FuzzSubject {
         """
 
     let seeds: [[UInt8]] = [
+        "SELECT a, b FROM t", "SELECT * FROM u", "SELECT max(c) FROM t", "SELECT a FROM t WHERE ok",
         "SELECT a, b || 'x' AS c, count(*) FILTER (WHERE ok) + 1 FROM t WHERE a > 1 AND b LIKE 'a%' GROUP BY a, 2, t.b HAVING sum(c) > 2.5 ORDER BY 1 DESC LIMIT 5",
         "SELECT t.a, u.d FROM t JOIN u ON t.a = u.a AND t.ts BETWEEN u.ts AND u.ts + interval '1 hour' WHERE EXISTS (SELECT 1 FROM u x WHERE x.a = t.a AND d > b)",
         "CREATE MATERIALIZED VIEW v WITH (emit = 'final') AS SELECT window_end, max(c) AS m FROM tumble(t, ts, '1 min', origin => timestamptz '2020-01-01') GROUP BY window_end",
