@@ -133,8 +133,8 @@ package struct BatchContext: Codable, Sendable, Hashable {
     package var rehashFrom: Int?
     package var lookups: [String: String]
     package var output: BatchPlan.OutputMode
-    /// So many ranges of rejected, and of late, offsets a task reports; the others go into a file.
-    package var listedRanges: Int
+    /// So many ranges of rejected, and of late, offsets a task reports; the others go into a file. Earlier builds do not say.
+    package var listedRanges: Int?
     /// Which try at the batch this is, rising with each; a try that was given up is cancelled by it.
     package var run: Int64
 

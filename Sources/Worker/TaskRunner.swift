@@ -69,6 +69,8 @@ struct TaskRunner {
         var location: BlockLocation
     }
 
+    private var listedRanges: Int { request.context.listedRanges ?? Limits.listedRanges }
+
     private func context(_ range: OffsetRange?) -> TaskContext {
         TaskContext(
             batchTimeMillis: request.context.batchTimeMillis,
@@ -100,8 +102,8 @@ struct TaskRunner {
         let ids = decoder as? AvroDecoder
         _ = ids?.takeSchemaIDs()
         var rejects = RejectCollector(
-            range: range, limits: runtime.settings.quarantine, bytesLeft: quarantineBytes, listed: request.context.listedRanges)
-        var late = OffsetRanges(of: range, limit: request.context.listedRanges)
+            range: range, limits: runtime.settings.quarantine, bytesLeft: quarantineBytes, listed: listedRanges)
+        var late = OffsetRanges(of: range, limit: listedRanges)
         var report = TaskReport()
         let excluded = task.excluded ?? []
         let skipped = task.only.map { OffsetRange.subtracting($0, from: [range]) } ?? []
