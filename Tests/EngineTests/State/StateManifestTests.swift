@@ -115,8 +115,12 @@ extension StateManifest {
                 #expect(failure?.code == .stateUnreachable && failure?.what.contains(store.directory) ?? false)
             }
             #expect(!FileManager.default.fileExists(atPath: store.directory))
-            // A file that went from a place that is there is another matter: nobody brings it back by waiting.
+            // An empty place is what is left of one that is not mounted.
             try store.makeRoot()
+            let empty = #expect(throws: Failure.self) { try store.get(job, file) }
+            #expect(empty?.code == .stateUnreachable)
+            // A file that went from a place that is there is another matter: nobody brings it back by waiting.
+            try store.put(job, name: "v2-b", bytes: [2])
             let failure = #expect(throws: Failure.self) { try store.get(job, file) }
             #expect(failure?.code == .stateMissing)
         }

@@ -36,7 +36,8 @@ struct CheckCommandTests {
         let shown = try check(tables + "CREATE MATERIALIZED VIEW per AS\n  SELECT campain, count(*) FROM views GROUP BY campain;")
         #expect(shown.status == 1 && shown.output.isEmpty)
         #expect(shown.errors.hasPrefix("report.sql:4:48: "), "\(shown.errors)")
-        #expect(shown.errors.contains("GROUP BY campain;\n    |                                                ^") && shown.errors.contains("campaign") && shown.errors.contains("  now: "), "\(shown.errors)")
+        let caret = "GROUP BY campain;\n    |                                                ^"
+        #expect(shown.errors.contains(caret) && shown.errors.contains("campaign") && shown.errors.contains("  now: "), "\(shown.errors)")
     }
 
     @Test func `a program gets the same as an object`() throws {
