@@ -10,11 +10,12 @@ import Engine
 
 extension JobMachine {
     mutating func leased(_ answer: LeaseAnswer, _ moment: Moment) {
+        // The catalog has answered, whoever holds the lease.
+        passed(moment)
         switch answer {
         case .acquired(let epoch):
             self.epoch = epoch
             silence = nil
-            passed(moment)
             notes.append(.epoch(epoch))
             phase = .load
         case .held(let other, let remainingMillis):
