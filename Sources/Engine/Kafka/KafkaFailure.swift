@@ -112,8 +112,10 @@ extension KafkaClient {
                 .notPossible, "Kafka did not \(doing)", why: "others consume under that group's name (\(text))",
                 now: "give the other consumer a group.id of its own; the job's log knows its positions without Kafka")
         case .unknownTopic:
+            // With a leader that cannot be reached the library itself may be who says so.
+            let connection = lastTransportError.map { "; the connection's last error: \($0)" } ?? ""
             return Failure(
-                .kafkaTransient, "Kafka did not \(doing)", why: "\(text), says who was asked",
+                .kafkaTransient, "Kafka did not \(doing)", why: "\(text), says who was asked\(connection)",
                 now: "nothing, if it passes by itself; else check the topic's name")
         case .setting:
             return Failure(
