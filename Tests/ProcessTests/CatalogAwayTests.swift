@@ -24,6 +24,28 @@ extension OwnPostgresTests {
             try harness.expectExact()
         }
 
+        @Test func `a driver whose catalog is away when it starts says so, is not ready, and goes on by itself`() throws {
+            let server = try OwnPostgresTests.server.get()
+            let harness = try JobHarness(partitions: 2, environment: ["SLUICE_CATALOG": server.newDatabase()])
+            try server.stop()
+            // A port that was free a moment ago: where the driver listens is printed when it has a catalog.
+            let port = try PostgresFixture.freePort()
+            let driver = try SluiceProcess(
+                ["driver", "--listen", "127.0.0.1:\(port)"], in: harness.directory.path, environment: harness.environment)
+            defer { driver.kill9() }
+            func status(_ path: String) throws -> String {
+                try runTool("/usr/bin/curl", ["-s", "-o", "/dev/null", "-w", "%{http_code}", "http://127.0.0.1:\(port)\(path)"]).output
+            }
+            #expect(SluiceProcess.eventually { driver.errors.contains("waits for the catalog") }, "\(driver.errors)")
+            #expect(try status("/v1/health") == "200" && status("/v1/ready") == "503")
+            #expect(driver.isRunning && !driver.output.contains("driver listens"))
+            try server.start()
+            #expect(SluiceProcess.eventually { driver.output.contains("driver listens") }, "\(driver.errors)")
+            #expect(try status("/v1/ready") == "200" && driver.errors.contains("the catalog is back"))
+            driver.terminate()
+            #expect(driver.wait().status == 0)
+        }
+
         /// The driver of `drivers` that the catalog names as the one that runs the job.
         private func holder(_ harness: JobHarness, _ drivers: [Cluster]) throws -> Int? {
             let shown = try harness.sluice("jobs", "show", "campaign-views", expecting: nil).output

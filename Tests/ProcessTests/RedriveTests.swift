@@ -106,6 +106,9 @@ import Testing
         #expect(listed.contains("\"from\":2999,") && listed.contains("\"from\":1,") && !listed.contains("\"from\":2,"))
         #expect(try count(harness, "SELECT max(length(outcome)) FROM sluice_batches") < 60_000)
         try harness.expectWhole("purchases")
+        // Of most of them nothing says for what reason.
+        let some = try harness.sluice("redrive", "purchases", "--plan", "--reason", "futureTime").output
+        #expect(some.contains("would process 200 records again") && some.contains("2,800 more are left out"), "\(some)")
         // What the log names and nobody has any more is a fault by name.
         let folder = harness.directory.file(".sluice/state/") + (try FileManager.default.contentsOfDirectory(atPath: harness.directory.file(".sluice/state")))[0]
         let name = try #require(try FileManager.default.contentsOfDirectory(atPath: folder).first { $0.hasPrefix("r") })

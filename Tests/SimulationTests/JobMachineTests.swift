@@ -263,4 +263,18 @@ struct JobMachineTests {
         let ended = life.live()
         #expect(ended == nil && life.machine.failure?.code == .leaseLost)
     }
+
+    @Test func `settings are stored only when the state place that they name was reached`() throws {
+        var life = try Life(position: 0) { $0.settings = (["state": "file:mistyped"], "s2") }
+        var asks: [String] = []
+        _ = life.live {
+            switch $0 {
+            case .checkState: asks.append("state")
+            case .write(let writes) where writes.contains { if case .settings = $0 { true } else { false } }: asks.append("settings")
+            default: break
+            }
+            return isRun($0)
+        }
+        #expect(asks == ["state", "settings"])
+    }
 }

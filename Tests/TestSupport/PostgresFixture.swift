@@ -181,7 +181,7 @@ package final class PostgresFixture: Sendable {
         return ends[1]
     }
 
-    static func freePort() throws -> UInt16 {
+    package static func freePort() throws -> UInt16 {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { Foundation.close(descriptor) }
         var address = sockaddr_in()

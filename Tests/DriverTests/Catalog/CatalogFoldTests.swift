@@ -47,6 +47,24 @@ struct CatalogFoldTests {
     }
 
     @Test(arguments: CatalogPlace.available)
+    func `lookups that no plan names go with a fold, but for new ones`(_ place: CatalogPlace) throws {
+        let fixture = try CatalogFixture(place)
+        let (jobID, epoch) = try fixture.job()
+        for digest in ["named", "forgotten", "new"] { try fixture.catalog.putLookup(digest: digest, bytes: Array(digest.utf8)) }
+        let database = try fixture.database()
+        try database.execute("UPDATE sluice_lookups SET stored_at_millis = 1 WHERE digest <> 'new'")
+        database.close()
+        for batch: BatchNumber in 1...3 {
+            var plan = BatchPlan.sample(jobID, batch, epoch: epoch)
+            plan.lookups = ["ads": "named"]
+            try fixture.catalog.appendPlan(plan)
+            try fixture.catalog.finishBatch(plan, epoch: epoch)
+        }
+        #expect(try fixture.catalog.fold(jobID, epoch: epoch, Self.nothingKept).foldedBatches == 2)
+        #expect(try ["named", "forgotten", "new"].map { try fixture.catalog.lookup($0) != nil } == [true, false, true])
+    }
+
+    @Test(arguments: CatalogPlace.available)
     func `young batches are not folded`(_ place: CatalogPlace) throws {
         let fixture = try CatalogFixture(place)
         let (jobID, epoch) = try fixture.job()
