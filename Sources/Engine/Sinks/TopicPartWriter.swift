@@ -1,7 +1,7 @@
 // One part of a Kafka sink: its producer from batch to batch, and what its marker says. Carries out what `TopicRound` decides.
 //
-// While the producer lives, the marker in memory is the truth: nobody else can have moved it without fencing us, and a
-// fenced producer cannot commit. Any trouble (fenced, a commit without an answer, a marker that is not there) ends in the same three
+// While the producer lives, the marker in memory is what stands, unless another worker has had the part since: that has fenced
+// us, and a fenced producer cannot commit. So a marker in memory lets a batch be written or recognised, and refuses none. Any trouble (fenced, a commit without an answer, a marker that is not there) ends in the same three
 // steps as a start: a new producer takes the id, the marker is read, the batch is written or recognised.
 //
 // Used by one thread at a time, on `thread`.
@@ -47,7 +47,10 @@ final class TopicPartWriter: @unchecked Sendable {
             while true {
                 do {
                     switch step {
-                    case .open: step = round.opened(try opened(identity))
+                    case .open:
+                        let (marker, isRemembered) = try opened(identity)
+                        step = round.opened(marker, isRemembered: isRemembered)
+                        if case .open = step { inDoubt(identity, "the marker is not the one that this worker wrote last") }
                     case .write(let marker):
                         try write(rows, marker, identity, isFirstRound: round.number == 1)
                         step = round.written()
@@ -105,9 +108,9 @@ final class TopicPartWriter: @unchecked Sendable {
     }
 
     /// Holds the part's producer, and tells the marker that stands while it lives.
-    private func opened(_ identity: SinkIdentity) throws -> TopicMarker? {
+    private func opened(_ identity: SinkIdentity) throws -> (marker: TopicMarker?, isRemembered: Bool) {
         if let held, held.id == identity.jobID, held.epoch == identity.epoch, !held.producer.hasLostConnection {
-            return held.marker
+            return (held.marker, true)
         }
         held = nil
         let producer = try PartitionTransactions(
@@ -128,7 +131,7 @@ final class TopicPartWriter: @unchecked Sendable {
             found = try marker(identity)
         }
         held = (producer, identity.jobID, identity.epoch, found)
-        return found
+        return (found, false)
     }
 
     /// What an open transaction of this id comes to is known at once, or Kafka has forgotten it.

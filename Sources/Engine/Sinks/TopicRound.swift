@@ -19,7 +19,7 @@ package struct TopicRound: Sendable {
     }
 
     package enum Step: Sendable, Equatable {
-        /// Take the id, unless it is held, then read the marker.
+        /// Take the id, unless it is held, then read the marker. Behind any other step it is not held any more.
         case open
         /// One transaction: the rows of a seal, and this marker.
         case write(TopicMarker)
@@ -50,7 +50,17 @@ package struct TopicRound: Sendable {
     }
 
     /// The id is taken, and the marker is `found`.
-    package mutating func opened(_ found: TopicMarker?) -> Step {
+    /// - Parameter isRemembered: from an earlier round. Another worker may have had the part since, and its marker is newer then: what
+    ///   does not fit is read anew by whoever takes the id again.
+    package mutating func opened(_ found: TopicMarker?, isRemembered: Bool) -> Step {
+        let step = next(found)
+        switch step {
+        case .missing where isRemembered, .fail where isRemembered: return .open
+        default: return step
+        }
+    }
+
+    private mutating func next(_ found: TopicMarker?) -> Step {
         do throws(Failure) {
             var marker: TopicMarker
             switch order {

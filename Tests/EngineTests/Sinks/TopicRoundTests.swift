@@ -20,7 +20,7 @@ import Testing
     @Test func `a batch is sealed when its marker has been read back`() {
         var round = Self.seal(5)
         let new = Self.marker(5, "new")
-        #expect(round.opened(Self.marker(4)) == .write(new))
+        #expect(round.opened(Self.marker(4), isRemembered: false) == .write(new))
         #expect(round.written() == .look)
         #expect(round.looked(new) == .done(.written, new))
     }
@@ -28,19 +28,19 @@ import Testing
     @Test func `a commit without an answer is decided by the marker`() {
         // It was made.
         var made = Self.seal(5)
-        _ = made.opened(Self.marker(4))
+        _ = made.opened(Self.marker(4), isRemembered: false)
         #expect(made.troubled(Self.doubt) == .open)
-        #expect(made.opened(Self.marker(5, "new")) == .done(.alreadySealed, Self.marker(5, "new")))
+        #expect(made.opened(Self.marker(5, "new"), isRemembered: false) == .done(.alreadySealed, Self.marker(5, "new")))
         // It was not.
         var lost = Self.seal(5)
-        _ = lost.opened(Self.marker(4))
+        _ = lost.opened(Self.marker(4), isRemembered: false)
         #expect(lost.troubled(Self.doubt) == .open)
-        #expect(lost.opened(Self.marker(4)) == .write(Self.marker(5, "new")))
+        #expect(lost.opened(Self.marker(4), isRemembered: false) == .write(Self.marker(5, "new")))
     }
 
     @Test func `a commit that was answered and is not there is written again`() {
         var round = Self.seal(5)
-        _ = round.opened(Self.marker(4))
+        _ = round.opened(Self.marker(4), isRemembered: false)
         #expect(round.looked(Self.marker(4)) == .open)
         #expect(round.looked(nil) == .open)
         #expect(round.number == 3)
@@ -54,11 +54,24 @@ import Testing
 
     @Test func `nothing is written without a marker, past a newer driver, or over something else`() {
         var none = Self.seal(5)
-        #expect(none.opened(nil) == .missing)
+        #expect(none.opened(nil, isRemembered: false) == .missing)
         var old = Self.seal(5)
-        #expect(code(old.opened(Self.marker(4, epoch: 3))) == .staleEpoch)
+        #expect(code(old.opened(Self.marker(4, epoch: 3), isRemembered: false)) == .staleEpoch)
         var other = Self.seal(5)
-        #expect(code(other.opened(Self.marker(3))) == .ledgerConflict)
+        #expect(code(other.opened(Self.marker(3), isRemembered: false)) == .ledgerConflict)
+    }
+
+    @Test func `a part that another worker had meanwhile was taken for a sink put back to an older copy`() {
+        // What this worker wrote last is older than what the log says; whoever had the part since has fenced its producer.
+        var round = Self.seal(5)
+        #expect(round.opened(Self.marker(3), isRemembered: true) == .open)
+        #expect(round.opened(Self.marker(4), isRemembered: false) == .write(Self.marker(5, "new")))
+        // What it remembers as sealed is sealed, and what stands under a newer driver is read anew, then refused.
+        var sealed = Self.seal(5)
+        #expect(sealed.opened(Self.marker(5, "new"), isRemembered: true) == .done(.alreadySealed, Self.marker(5, "new")))
+        var lost = Self.seal(5)
+        #expect(lost.opened(nil, isRemembered: true) == .open)
+        #expect(lost.opened(nil, isRemembered: false) == .missing)
     }
 
     @Test func `a claim keeps the batch that is really there`() {
@@ -66,10 +79,10 @@ import Testing
         var round = TopicRound(.claim(wanted, adopt: false), Self.identity, part: 0, place: "kafka:t")
         var kept = wanted
         (kept.batch, kept.digest) = (7, "d")
-        #expect(round.opened(Self.marker(7, epoch: 1)) == .write(kept))
+        #expect(round.opened(Self.marker(7, epoch: 1), isRemembered: false) == .write(kept))
         var first = TopicRound(.claim(wanted, adopt: false), Self.identity, part: 0, place: "kafka:t")
-        #expect(first.opened(nil) == .write(wanted))
+        #expect(first.opened(nil, isRemembered: false) == .write(wanted))
         var newer = TopicRound(.claim(wanted, adopt: false), Self.identity, part: 0, place: "kafka:t")
-        #expect(code(newer.opened(Self.marker(7, epoch: 3))) == .staleEpoch)
+        #expect(code(newer.opened(Self.marker(7, epoch: 3), isRemembered: false)) == .staleEpoch)
     }
 }
