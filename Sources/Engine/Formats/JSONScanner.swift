@@ -3,15 +3,17 @@
 // Every function takes the place where a part begins and the end of the document and gives the place behind the part;
 // nil means that the document is broken, and `jsonReason` says in which way. Everything is checked against RFC 8259, also
 // in values that are skipped: strings are closed and hold no bare control character, escapes are known, numbers have the
-// grammar's form, brackets match, nothing is nested deeper than `Limits.nesting`. Strings are looked through eight bytes
-// at a time.
+// grammar's form, brackets match, nothing is nested deeper than `Limits.nesting`. Strings are looked through sixteen bytes
+// at a time (`text.h`), eight near the end of a document and its last ones one by one: no byte behind it is read.
+
+import CLinux
 
 typealias JSONPlace = UnsafePointer<UInt8>
 
 /// The high bit of each byte that is a quote, a backslash or a control character. Bits above the lowest set one may be
 /// wrong; the lowest is right.
 @inline(__always)
-func jsonSpecials(_ word: UInt64) -> UInt64 {
+private func jsonSpecials(_ word: UInt64) -> UInt64 {
     let ones: UInt64 = 0x0101_0101_0101_0101
     let quotes = (word ^ 0x2222_2222_2222_2222) &- ones
     let backslashes = (word ^ 0x5C5C_5C5C_5C5C_5C5C) &- ones
@@ -43,13 +45,13 @@ private func isJSONSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x0A |
 @inline(__always)
 func skipJSONString(_ from: JSONPlace, _ end: JSONPlace) -> JSONPlace? {
     var place = from
-    while end - place >= 8 {
-        let specials = jsonSpecials(UInt64(littleEndian: load64(place)))
-        if specials == 0 {
-            place += 8
+    while end - place >= 16 {
+        let stops = sluice_json_stops(place)
+        if stops == 0 {
+            place += 16
             continue
         }
-        place += specials.trailingZeroBitCount &>> 3
+        place += stops.trailingZeroBitCount
         if place.pointee == 0x22 { return place + 1 }
         guard let behind = skipJSONEscape(place, end) else { return nil }
         place = behind
@@ -61,6 +63,10 @@ func skipJSONString(_ from: JSONPlace, _ end: JSONPlace) -> JSONPlace? {
 @inline(never)
 private func skipJSONStringEnd(_ from: JSONPlace, _ end: JSONPlace) -> JSONPlace? {
     var place = from
+    if end - place >= 8 {
+        let specials = jsonSpecials(UInt64(littleEndian: load64(place)))
+        place += specials == 0 ? 8 : specials.trailingZeroBitCount &>> 3
+    }
     while place < end {
         if place.pointee == 0x22 { return place + 1 }
         if place.pointee >= 0x20, place.pointee != 0x5C {
@@ -114,34 +120,29 @@ struct JSONText {
     var isValid: Bool
 }
 
-/// Copies the rest of a string to `target`, escapes resolved; `from` is behind its opening quote. Writes up to seven bytes
+/// Copies the rest of a string to `target`, escapes resolved; `from` is behind its opening quote. Writes up to fifteen bytes
 /// past the text. `isValid` tells whether it is UTF-8 without lone surrogates and U+0000.
 @inline(__always)
 func copyJSONString(_ from: JSONPlace, _ end: JSONPlace, to target: UnsafeMutablePointer<UInt8>) -> JSONText {
     var place = from
     var written = target
-    var seen: UInt64 = 0
-    while end - place >= 8 {
-        let word = UInt64(littleEndian: load64(place))
-        store64(word.littleEndian, written)
-        let specials = jsonSpecials(word)
-        if specials == 0 {
-            seen |= word
-            place += 8
-            written += 8
+    var others: UInt32 = 0
+    while end - place >= 16 {
+        let marks = sluice_json_copy(written, place)
+        let stops = marks & 0xFFFF
+        if stops == 0 {
+            others |= marks
+            place += 16
+            written += 16
             continue
         }
-        let bits = specials.trailingZeroBitCount &- 7
-        let count = bits &>> 3
-        seen |= word & ((1 &<< UInt64(bits)) &- 1)
+        let count = stops.trailingZeroBitCount
+        others |= (marks &>> 16) & ((1 &<< UInt32(count)) &- 1)
         place += count
-        if place.pointee == 0x22 {
-            let length = written - target + count
-            let isValid = seen & 0x8080_8080_8080_8080 == 0 || isText(UnsafePointer(target), length)
-            return JSONText(behind: place + 1, length: length, isValid: isValid)
-        }
         written += count
-        break
+        guard place.pointee == 0x22 else { break }
+        let length = written - target
+        return JSONText(behind: place + 1, length: length, isValid: others == 0 || isText(UnsafePointer(target), length))
     }
     return copyJSONStringSlowly(place, end, written: written, target: target)
 }
@@ -154,6 +155,14 @@ private func copyJSONStringSlowly(
     var place = from
     var written = start
     var isValid = true
+    if end - place >= 8 {
+        let word = UInt64(littleEndian: load64(place))
+        store64(word.littleEndian, written)
+        let specials = jsonSpecials(word)
+        let count = specials == 0 ? 8 : specials.trailingZeroBitCount &>> 3
+        place += count
+        written += count
+    }
     while place < end {
         let byte = place.pointee
         if byte == 0x22 {
