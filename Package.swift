@@ -61,7 +61,7 @@ let package = Package(
             name: "Fuzzing", dependencies: ["Engine", "SQLSyntax", "SQLBinding", "Values", "CXXHash", "CZstd"], path: "Tests/Fuzzing", swiftSettings: settings),
         .executableTarget(name: "fuzz", dependencies: ["Fuzzing"], path: "Tests/Fuzz", swiftSettings: settings),
         .target(
-            name: "Simulation", dependencies: ["Driver", "Engine", "Wire", "Sluice", "Jobs"], path: "Tests/Simulation",
+            name: "Simulation", dependencies: ["Driver", "Worker", "Engine", "Wire", "Sluice", "Jobs"], path: "Tests/Simulation",
             swiftSettings: settings),
         .executableTarget(name: "simulate", dependencies: ["Simulation"], path: "Tests/Simulate", swiftSettings: settings),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation", "TestSupport"], swiftSettings: settings),
@@ -74,6 +74,7 @@ let package = Package(
         .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "DriverTests", dependencies: ["Driver", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "SluiceTests", dependencies: ["Sluice", "Jobs", "TestSupport"], swiftSettings: settings),
+        .executableTarget(name: "jobs-of-tests", dependencies: ["Sluice", "Engine"], path: "Tests/JobsOfTests", swiftSettings: settings),
         .testTarget(name: "ProcessTests", dependencies: ["Engine", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "SQLSyntaxTests", dependencies: ["SQLSyntax", "Engine", "TestSupport"], exclude: ["corpus"], swiftSettings: settings),
         .testTarget(

@@ -17,16 +17,18 @@ package struct ProcessResult: Sendable {
 
 package final class SluiceProcess: @unchecked Sendable {
     /// The `sluice` that was built with these tests.
-    package static let binary: String = {
-        if let named = ProcessInfo.processInfo.environment["SLUICE_TEST_BINARY"] { return named }
+    package static let binary = ProcessInfo.processInfo.environment["SLUICE_TEST_BINARY"] ?? beside("sluice")
+
+    /// The program `name` that was built with these tests.
+    package static func beside(_ name: String) -> String {
         // The bundle is .../debug/sluicePackageTests.xctest; the test helper runs elsewhere.
         for argument in CommandLine.arguments where argument.contains(".xctest") {
             let folder = (argument as NSString).deletingLastPathComponent
-            for candidate in [folder + "/sluice", ((folder as NSString).deletingLastPathComponent) + "/sluice"]
+            for candidate in [folder, (folder as NSString).deletingLastPathComponent].map({ $0 + "/" + name })
             where FileManager.default.isExecutableFile(atPath: candidate) { return candidate }
         }
-        return FileManager.default.currentDirectoryPath + "/.build/debug/sluice"
-    }()
+        return FileManager.default.currentDirectoryPath + "/.build/debug/" + name
+    }
 
     package let pid: Int32
     private let outputPath: String
