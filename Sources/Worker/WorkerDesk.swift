@@ -93,6 +93,8 @@ package struct WorkerDesk: Sendable {
 
     /// Requests being worked on.
     package var runningRequests: Int { jobs.values.reduce(0) { $0 + $1.tries.values.reduce(0) { $0 + $1.requests } } }
+    /// Requests of one try that are being worked on; nil for one of which nothing may be held here.
+    package func requests(of asked: BatchTry) -> Int? { jobs[asked.jobID]?.tries[asked]?.requests }
     /// Jobs of which something may be kept here.
     package var jobCount: Int { jobs.count }
 

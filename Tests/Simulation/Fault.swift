@@ -6,7 +6,7 @@ import Engine
 enum Fault: CaseIterable {
     case driverCrash, driverPause, workerCrash, workerPause, workerTrouble, kafkaOutage, catalogOutage, sinkOutage, cutOff, clockJump
     case buildChange, keyGroupsChange, partitionAdded, sinkRestored, powerCut, refusalChange
-    case topicRecreated, topicTruncated, markerForgotten
+    case topicRecreated, topicTruncated, markerForgotten, wish
 
     /// The job may have to stop, and with it the world.
     var isFinal: Bool {
@@ -71,6 +71,10 @@ enum Fault: CaseIterable {
         case .topicRecreated: world.kafka.recreate(world, goneForMillis: world.random.chance(0.5) ? 0 : lasts)
         case .topicTruncated: if !world.kafka.isMissing { world.kafka.truncate(world) }
         case .markerForgotten: world.topic?.forget(&world.random)
+        case .wish:
+            // A person stops the job, and lets it go on later.
+            world.catalog.desired = one([.pause, .stop, .kill])
+            world.after(lasts) { world.catalog.desired = .run }
         }
     }
 }

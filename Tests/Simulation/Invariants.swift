@@ -28,6 +28,7 @@ enum Invariants {
         }
         if let row = world.topic?.doubled { return "row \(row) is in the topic twice" }
         for (row, count) in world.sink.content.rows where count > 1 { return "row \(row) is in the sink \(count) times" }
+        for worker in world.workers { if let stray = worker.strayHold { return stray } }
         return refused(in: world) ?? world.lostState()
     }
 

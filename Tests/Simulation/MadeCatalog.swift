@@ -8,6 +8,8 @@ import Engine
 
 final class MadeCatalog {
     var record: JobRecord
+    /// What a person wants of the job.
+    var desired = DesiredState.run
     private(set) var lease = Lease(epoch: 0, holder: nil, untilMillis: 0)
     private(set) var positions: [TopicPartition: PartitionPosition] = [:]
     private(set) var done: [BatchRecord] = []
@@ -43,10 +45,16 @@ final class MadeCatalog {
     }
 
     func renew(_ holder: LeaseHolder, epoch: Epoch, now: Int64) -> Bool {
-        guard lease.holder?.id == holder.id, lease.epoch == epoch else { return false }
+        guard isHeld(by: holder, epoch) else { return false }
         lease.untilMillis = now + Catalog.leaseMillis
         return true
     }
+
+    func release(_ holder: LeaseHolder, epoch: Epoch) {
+        if isHeld(by: holder, epoch) { lease = Lease(epoch: epoch, holder: nil, untilMillis: 0) }
+    }
+
+    func isHeld(by holder: LeaseHolder, _ epoch: Epoch) -> Bool { lease.holder?.id == holder.id && lease.epoch == epoch }
 
     private func require(_ epoch: Epoch) throws(Failure) {
         guard mutant != .epochNotCompared, lease.epoch != epoch else { return }

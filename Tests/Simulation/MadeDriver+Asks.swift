@@ -2,6 +2,7 @@
 
 import Driver
 import Engine
+import Wire
 
 extension MadeDriver {
     func proceed() {
@@ -31,6 +32,11 @@ extension MadeDriver {
             case .confirm(let offsets, _, _): confirm(offsets)
             case .waits(let waiting, _): world.trace.say(world.nowMillis, "d\(number) waits: \(waiting.failure.what)")
             case .say(_, let what, let details): world.trace.say(world.nowMillis, "d\(number) says \(what) \(details.map(\.1))")
+            case .release(let used, let batch):
+                guard let job, let epoch = machine?.epoch else { continue }
+                for worker in world.workers where worker.isUp && !used.contains(worker.id) && !world.network.isCut(place, worker.place) {
+                    worker.release(ReleaseBatch(jobID: job.record.jobID, batch: batch, epoch: epoch))
+                }
             case .done(let record, _, _):
                 doneHere.insert(record.plan.batch)
                 world.trace.say(world.nowMillis, "d\(number) done batch \(record.plan.batch)")
@@ -92,7 +98,7 @@ extension MadeDriver {
             call(catalogUp) { [unowned self] in
                 let job = try world.scenario.job(catalog.record, build: build)
                 self.job = job
-                return .loaded(job, desired: .run)
+                return .loaded(job, desired: catalog.desired)
             }
         case .facts:
             guard let job else { return }
@@ -149,9 +155,26 @@ extension MadeDriver {
         }
     }
 
-    /// Files that no manifest of the log names are swept: looked up at the catalog, removed when the driver gets to it.
     private func carryOutChore(_ chore: JobAsk) {
-        guard case .housekeep(let last, let state) = chore else { return }
+        switch chore {
+        case .housekeep(let last, let state): sweep(last, state)
+        case .lookAtSink(let seals, let last): lookAtSink(seals, last)
+        default: break
+        }
+    }
+
+    /// Compares the sink of a job that rests with its log, before anything else is asked.
+    private func lookAtSink(_ seals: [SealMark], _ last: BatchNumber) {
+        guard let job, sinkTrouble() == nil, !world.network.isCut(place, .outside), world.catalog.isUp else { return }
+        var facts = Self.sinkFacts(world, job)
+        (facts.seals, facts.open, facts.last) = (seals, nil, last)
+        if case .goOn = SinkVerdict.decide(facts) { return }
+        world.marks.insert("sink looked at")
+        machine?.hear(sinkDiffers: "the sink is not as the log says")
+    }
+
+    /// Files that no manifest of the log names are swept: looked up at the catalog, removed when the driver gets to it.
+    private func sweep(_ last: BatchNumber, _ state: StateManifest?) {
         let (world, born) = (self.world, incarnation)
         world.network.call(
             world, from: place, to: .outside, lost: MadeCatalog.away,
@@ -181,15 +204,21 @@ extension MadeDriver {
             let range = OffsetRange(topic: partition.topic, partition: partition.partition, from: offset, until: offset + 1)
             facts.tails[partition] = .some(kafka.read(range).first?.hash)
         }
-        facts.sink = SinkVerdict.Facts(
-            job: "made", place: "made", begun: catalog.begun, sight: sight, seals: catalog.seals,
+        facts.sink = sinkFacts(world, job)
+        return facts
+    }
+
+    private static func sinkFacts(_ world: World, _ job: RunningJob) -> SinkVerdict.Facts {
+        let catalog = world.catalog
+        var facts = SinkVerdict.Facts(
+            job: "made", place: "made", begun: catalog.begun, sight: world.topic?.sight ?? world.sink.sight, seals: catalog.seals,
             history: catalog.done.flatMap { done in
                 (done.outcome?.parts ?? []).filter { $0.rows > 0 }.map {
                     SealMark(part: $0.part, batch: done.plan.batch, digest: $0.digest)
                 }
             }, open: catalog.openPlan?.batch, last: catalog.done.last?.plan.batch ?? 0, canRunFrom: 1,
             replacesRows: sinkReplacesRows(address: job.settings.sink, table: job.graph.sink))
-        facts.sink?.keepsNewest = world.scenario.isStateful && world.topic == nil
+        facts.keepsNewest = world.scenario.isStateful && world.topic == nil
         return facts
     }
 }

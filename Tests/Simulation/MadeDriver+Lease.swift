@@ -28,17 +28,33 @@ extension MadeDriver {
             world.network.call(
                 world, from: place, to: .outside, lost: MadeCatalog.away,
                 {
-                    world.catalog.isUp
-                        ? .success(world.catalog.renew(holder, epoch: epoch, now: world.nowMillis)) : .failure(MadeCatalog.away)
+                    guard world.catalog.isUp else { return .failure(MadeCatalog.away) }
+                    return .success((world.catalog.renew(holder, epoch: epoch, now: world.nowMillis), world.catalog.desired))
                 }
-            ) { [unowned self] (result: Result<Bool, Failure>) in
+            ) { [unowned self] (result: Result<(Bool, DesiredState), Failure>) in
                 guard incarnation == born else { return }
                 later { [unowned self] in
-                    let isOurs: Bool? = if case .success(let ours) = result { ours } else { nil }
+                    var isOurs: Bool?
+                    if case .success(let (ours, desired)) = result {
+                        isOurs = ours
+                        if ours { hear(desired) }
+                    }
                     heard(watch?.renewed(isOurs: isOurs, now: world.nowMillis) ?? .held, epoch)
                 }
             }
         }
+    }
+
+    /// What a person wants, as the product's `LeaseKeeper` hears it.
+    private func hear(_ desired: DesiredState) {
+        switch desired {
+        case .run: return
+        case .pause, .stop:
+            let state: JobState = desired == .pause ? .paused : .stopped
+            machine?.hear(world.mutant == .drainLeavesPlan ? .kill : .drain(state))
+        case .kill: machine?.hear(.kill)
+        }
+        heardWish = max(heardWish, desired == .kill ? 2 : 1)
     }
 
     func heard(_ verdict: LeaseWatch.Verdict, _ epoch: Epoch) {

@@ -27,6 +27,8 @@ final class MadeDriver {
     /// Batches that this process has done.
     var doneHere: Set<BatchNumber> = []
     private var refusals = 0
+    /// 1 when the job was asked to drain, 2 when it was killed.
+    var heardWish = 0
 
     init(number: Int, world: World) throws {
         self.number = number
@@ -67,7 +69,7 @@ final class MadeDriver {
     func stopped() {
         incarnation += 1
         (machine, run, watch, job) = (nil, nil, nil, nil)
-        (provedMillis, doneHere) = (nil, [])
+        (provedMillis, doneHere, heardWish) = (nil, [], 0)
     }
 
     func pause(forMillis millis: Int64) { pausedUntil = max(pausedUntil, world.nowMillis + millis) }
@@ -78,9 +80,6 @@ final class MadeDriver {
         if !isUp {
             isUp = true
             start()
-        } else if world.sink.wasRestored {
-            // A job that rests asks its sink nothing. Whoever put the copy in place starts the job anew.
-            crash(forMillis: 10, build: nil)
         }
     }
 
@@ -100,14 +99,57 @@ final class MadeDriver {
         world.workers.filter { $0.isUp && !$0.isSilent && !lostWorkers.contains($0.id) && !world.network.isCut(place, $0.place) }.map(\.member)
     }
 
+    /// The job that it runs, as its workers hear it.
+    var claim: JobClaim? {
+        guard let job, let machine, machine.epoch > 0, !machine.isOver else { return nil }
+        return JobClaim(jobID: job.record.jobID, epoch: machine.epoch)
+    }
+
     // MARK: the end
 
+    /// What a drain promises. An outside that is away, and batches that the sink still lacks, keep a plan open.
+    private func brokenDrain() -> String? {
+        guard let machine, machine.failure == nil, machine.running != nil, heardWish == 1, !machine.isWritingAgain, world.catalog.isHeld(by: holder, machine.epoch) else {
+            return nil
+        }
+        world.marks.insert("drained")
+        return world.catalog.openPlan.map { "driver \(number) drained the job and left batch \($0.batch) planned" }
+    }
+
+    /// However it ended: what workers keep for the job under this epoch is nobody's now, and the lease is free.
+    private func letGo() {
+        guard let machine, let job, machine.epoch > 0 else { return }
+        let (world, holder, epoch) = (self.world, self.holder, machine.epoch)
+        let request = ReleaseBatch.all(of: job.record.jobID, epoch: epoch)
+        for worker in world.workers {
+            let incarnation = worker.incarnation
+            world.network.call(
+                world, from: place, to: worker.place, lost: MadeCatalog.away,
+                {
+                    if worker.incarnation == incarnation, worker.isUp { worker.release(request) }
+                    return .success(())
+                }
+            ) { (_: Result<Void, Failure>) in }
+        }
+        world.network.call(
+            world, from: place, to: .outside, lost: MadeCatalog.away,
+            {
+                if world.catalog.isUp { world.catalog.release(holder, epoch: epoch) }
+                return .success(())
+            }
+        ) { (_: Result<Void, Failure>) in }
+    }
+
     func ended() {
+        if let broken = brokenDrain() { return world.violate(broken) }
+        letGo()
         guard let reason = machine?.failure else { return restart(afterMillis: 1000) }
         world.trace.say(world.nowMillis, "d\(number) ended: \(reason)")
         let isOtherTopic = !world.kafka.lossMillis.isEmpty
         switch reason.code {
         case .leaseLost, .staleEpoch: restart(afterMillis: 1000)
+        // Asked to stop while the outside is away: it does not wait for that, and is not failed by it.
+        case _ where heardWish > 0 && reason.isWeather: restart(afterMillis: 1000)
         case .planSealedByOther:
             // What a person does then: the build that planned it finishes it.
             build = world.catalog.openPlan?.buildDigest ?? build
@@ -123,6 +165,7 @@ final class MadeDriver {
             world.stopByRefusal()
         // Part of a batch was sealed, and what it was computed of is there no more: nobody can tell why.
         case .ledgerConflict where world.kafka.wasTruncated: world.stopByRefusal()
+        case .ledgerConflict where isOtherTopic: restartOrRest()
         // The next start says what it is.
         case .topicMissing where isOtherTopic: restart(afterMillis: 500)
         // A sink that was put back cannot have its rows again out of a topic that lost them; a start may know more of that.

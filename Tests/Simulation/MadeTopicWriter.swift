@@ -56,9 +56,12 @@ final class MadeTopicWriter {
         func follow(_ step: TopicRound.Step) {
             switch step {
             case .open:
-                open(epoch) { result in
+                open(epoch) { [self] result in
                     switch result {
-                    case .success(let marker): follow(round.opened(marker))
+                    case .success(let (marker, isRemembered)):
+                        let step = round.opened(marker, isRemembered: isRemembered)
+                        if case .open = step { held = nil }
+                        follow(step)
                     case .failure(let reason): again(reason)
                     }
                 }
@@ -94,22 +97,22 @@ final class MadeTopicWriter {
         follow(.open)
     }
 
-    private func open(_ epoch: Epoch, _ answer: @escaping (Result<TopicMarker?, Failure>) -> Void) {
-        if let held, held.epoch == epoch { return answer(.success(held.marker)) }
+    private func open(_ epoch: Epoch, _ answer: @escaping (Result<(TopicMarker?, isRemembered: Bool), Failure>) -> Void) {
+        if let held, held.epoch == epoch { return answer(.success((held.marker, isRemembered: true))) }
         held = nil
         let (topic, part) = (topic, part)
         func opened(_ producer: Int, _ result: Result<TopicMarker?, Failure>) {
             if case .success(let marker) = result { held = (producer, epoch, marker) }
-            answer(result)
+            answer(result.map { ($0, isRemembered: false) })
         }
         call({ () throws(Failure) in topic.take(part) }) { [self] taken in
-            guard case .success(let producer) = taken else { return answer(taken.map { _ in nil }) }
+            guard case .success(let producer) = taken else { return answer(taken.map { _ in (nil, isRemembered: false) }) }
             call({ () throws(Failure) in try topic.marker(part, stable: true) }) { [self] found in
                 guard case .failure = found else { return opened(producer, found) }
                 // Undecided, and nobody was told that it is sealed.
                 world.marks.insert("taken back")
                 call({ () throws(Failure) in try topic.takeBack(part, producer: producer) }) { [self] gone in
-                    guard case .success = gone else { return answer(gone.map { nil }) }
+                    guard case .success = gone else { return answer(gone.map { (nil, isRemembered: false) }) }
                     call({ () throws(Failure) in try topic.marker(part, stable: true) }) { opened(producer, $0) }
                 }
             }

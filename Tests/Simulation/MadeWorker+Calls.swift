@@ -3,12 +3,21 @@
 import Driver
 import Engine
 import Wire
+import Worker
 
 extension MadeWorker {
     func run(_ request: RunTasks, from driver: Place, _ answer: @escaping (Result<RunTasksReply, Failure>) -> Void) {
         arrive(from: driver, answer) { [unowned self] answer in
             if isFatal(request) { return crash(forMillis: 300) }
-            carryOut(request) { answer(.success($0)) }
+            let asked = BatchTry(request)
+            do { try decide { try $0.begin(asked, isReplay: false, nowMillis: deskMillis) } } catch { return answer(.failure(Engine.failure(error))) }
+            // In that time others may ask.
+            whenRunning(afterMillis: world.random.below(30)) { [unowned self] in
+                carryOut(request) { [unowned self] reply in
+                    decide { $0.end(asked, isWhole: request.onward != nil, nowMillis: deskMillis) }
+                    answer(.success(reply))
+                }
+            }
         }
     }
 
@@ -58,6 +67,9 @@ extension MadeWorker {
 
     func seal(_ request: SealTasks, from driver: Place, _ answer: @escaping (Result<SealTasksReply, Failure>) -> Void) {
         arrive(from: driver, answer) { [unowned self] answer in
+            do { try desk.beginSeal(request.job.jobID, batch: request.batch, epoch: request.epoch, nowMillis: deskMillis) } catch {
+                return answer(.failure(Engine.failure(error)))
+            }
             guard let topic = world.topic else {
                 let born = incarnation
                 var results: [SealResult] = []
@@ -80,7 +92,12 @@ extension MadeWorker {
 
     /// The rows to be sealed, or why they are not.
     private func held(_ part: SealTasks.Part, _ request: SealTasks) -> Result<MadeRows, Failure> {
-        guard let held = rows[key(request.batch, request.epoch, part.part, part.attempt)], held.digest == part.digest else {
+        let attempt = world.mutant == .attemptNotCompared ? 0 : part.attempt
+        let found = rows.filter {
+            let made = $0.key.madeBy
+            return made.batch == request.batch && made.epoch == request.epoch && $0.key.part == part.part && $0.key.attempt == attempt
+        }.max { $0.key.madeBy.run < $1.key.madeBy.run }
+        guard let held = found?.value, held.digest == part.digest else {
             return .failure(Failure(.blockLost, "part \(part.part) is not held", why: "made so", now: "again"))
         }
         return world.nowMillis < troubledUntil ? .failure(MadeSink.away) : .success(held.rows)

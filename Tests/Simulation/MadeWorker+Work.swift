@@ -4,10 +4,11 @@ import Driver
 import Engine
 import Foundation
 import Wire
+import Worker
 
 extension MadeWorker {
-    func key(_ batch: BatchNumber, _ epoch: Epoch, _ part: Int, _ attempt: Int) -> Held {
-        Held(batch: batch, epoch: epoch, part: part, attempt: world.mutant == .attemptNotCompared ? 0 : attempt)
+    func key(_ request: RunTasks, _ part: Int, _ attempt: Int) -> Held {
+        Held(madeBy: BatchTry(request), part: part, attempt: world.mutant == .attemptNotCompared ? 0 : attempt)
     }
 
     static func row(_ part: Int, _ record: MadeKafka.Record) -> String { "\(part)/\(record.offset)#\(record.hash)" }
@@ -52,7 +53,7 @@ extension MadeWorker {
 
     private func compute(_ task: TaskSpec, of request: RunTasks, _ puts: inout [MadeDisk.Put]) -> TaskResult {
         do {
-            guard (request.context.epoch, request.context.run) > cancelled else {
+            guard !desk.isCancelled(BatchTry(request), isReplay: false) else {
                 throw Failure(.taskCancelled, "cancelled", why: "made so", now: "nothing")
             }
             if world.nowMillis < troubledUntil { throw Failure(.workerTrouble, "the disk is full", why: "made so", now: "elsewhere") }
@@ -82,7 +83,7 @@ extension MadeWorker {
         if let last = records.last { (report.tailOffset, report.tailHash) = (last.offset, last.hash) }
         report.leaderEpoch = kafka.leaderEpoch(partition, before: range.until)
         let taken = breaks ? records.prefix(records.count / 2) : records[...]
-        let held = key(context.batch, context.epoch, task.part, task.attempt)
+        let held = key(request, task.part, task.attempt)
         // Where attempts are not told apart, a later one adds to what an earlier one left.
         let mixes = world.mutant == .attemptNotCompared
         if !mixes { blocks[held] = nil }
@@ -97,7 +98,7 @@ extension MadeWorker {
             report.destinations = (blocks[held] ?? [:]).keys.sorted()
         } else {
             let part = Int(range.partition)
-            let held = key(context.batch, context.epoch, part, task.attempt)
+            let held = key(request, part, task.attempt)
             var made = mixes ? rows[held]?.rows ?? MadeRows() : MadeRows()
             made.appended += taken.map { Self.row(part, $0) }
             made.readings[partition] = reading
@@ -128,7 +129,7 @@ extension MadeWorker {
             guard let location = request.holders?.location(source) else { throw Failure(.internal, "no holder", why: "none", now: "look") }
             let holder = world.workers.first { "made:\($0.id)" == location.workerURL && $0.isUp && $0.pausedUntil <= world.nowMillis }
             guard let holder, !world.network.isCut(place, holder.place),
-                let block = holder.blocks[key(context.batch, context.epoch, source, location.attempt)]?[task.part]
+                let block = holder.blocks[key(request, source, location.attempt)]?[task.part]
             else {
                 return TaskResult(
                     part: task.part, attempt: task.attempt,
@@ -142,7 +143,7 @@ extension MadeWorker {
         var state = try load(groups, task.state ?? [], context)
         for (key, count) in added { made.totals[key] = (state.totals[key] ?? 0) + count }
         var report = TaskReport()
-        finish(made, part: task.part, held: key(context.batch, context.epoch, task.part, task.attempt), request, &report)
+        finish(made, part: task.part, held: key(request, task.part, task.attempt), request, &report)
         let isRehash = context.rehashFrom != nil
         if !added.isEmpty || isRehash && !state.totals.isEmpty {
             // As many files as a small state keeps, then a snapshot.

@@ -1,5 +1,5 @@
-// A made worker: computes what a request names over the made topic, holds blocks, rows and warm state as the product's does, and
-// seals on the driver's word. It crashes, is paused, and comes back as a new member.
+// A made worker around the real `WorkerDesk`: computes what a request names over the made topic, holds blocks, rows and warm state as the
+// product's does, lets go of them when the desk says so, and seals on the driver's word. It crashes, is paused, and comes back as a new member.
 //
 // What it computes is small on purpose (a total per key, or a row per record), and a function of the plan alone.
 
@@ -7,11 +7,11 @@ import Driver
 import Engine
 import Foundation
 import Wire
+import Worker
 
 final class MadeWorker {
     struct Held: Hashable {
-        var batch: BatchNumber
-        var epoch: Epoch
+        var madeBy: BatchTry
         var part: Int
         var attempt: Int
     }
@@ -28,7 +28,7 @@ final class MadeWorker {
     var rows: [Held: (rows: MadeRows, digest: String)] = [:]
     /// By first key group: files that are in it, totals, and what was offered but is not known to be done.
     var warm: [Int: Warm] = [:]
-    var cancelled: (epoch: Epoch, run: Int64) = (0, 0)
+    var desk: WorkerDesk
     /// By part, where the sink is a topic.
     var writers: [Int: MadeTopicWriter] = [:]
 
@@ -49,18 +49,22 @@ final class MadeWorker {
     init(number: Int, world: World) {
         self.number = number
         self.world = world
+        desk = WorkerDesk(slots: Self.slots(number))
+        beat()
     }
 
     var id: String { "w\(number).\(incarnation)" }
     var place: Place { .worker(number) }
-    var member: BatchRun.Member { BatchRun.Member(id: id, url: "made:\(id)", slots: 1 + number % 2) }
+    var member: BatchRun.Member { BatchRun.Member(id: id, url: "made:\(id)", slots: Self.slots(number)) }
+    private static func slots(_ number: Int) -> Int { 1 + number % 2 }
 
     // MARK: life
 
     func crash(forMillis millis: Int64) {
         guard isUp else { return }
         isUp = false
-        (blocks, rows, warm, cancelled, writers) = ([:], [:], [:], (0, 0), [:])
+        (blocks, rows, warm, writers) = ([:], [:], [:], [:])
+        desk = WorkerDesk(slots: Self.slots(number))
         incarnation += 1
         world.after(millis) { [unowned self] in isUp = true }
     }
@@ -96,17 +100,51 @@ final class MadeWorker {
         Failure(.workerUnreachable, "worker \(id) is gone", why: "made so", now: "its tasks run elsewhere")
     }
 
-    // MARK: calls
+    // MARK: the desk
 
-    func cancel(_ request: CancelJob) {
-        if (request.epoch, request.run) > cancelled { cancelled = (request.epoch, request.run) }
-        blocks = blocks.filter { $0.key.epoch > request.epoch }
-        rows = rows.filter { $0.key.epoch > request.epoch }
-        warm = [:]
+    /// The desk's time passes faster, so that what nobody claims ends within a world.
+    var deskMillis: Int64 { world.nowMillis * 20 }
+
+    /// Asks the desk and does what it says.
+    func decide(_ ask: (inout WorkerDesk) throws -> [WorkerDesk.Action]) rethrows {
+        for action in try ask(&desk) {
+            switch action {
+            case .drop(let gone):
+                if world.mutant == .givenUpKept { continue }
+                blocks = blocks.filter { $0.key.madeBy != gone }
+                rows = rows.filter { $0.key.madeBy != gone }
+            case .forget: (warm, writers) = ([:], [:])
+            case .closeReaders: break
+            }
+        }
     }
+
+    /// Each driver that it reaches says which jobs it runs; what nobody claims ends by time.
+    private func beat() {
+        world.after(1000) { [unowned self] in
+            if isUp, world.nowMillis >= pausedUntil {
+                for driver in world.drivers where driver.isUp && !world.network.isCut(place, driver.place) {
+                    if let claim = driver.claim { desk.claimed([claim], nowMillis: deskMillis) }
+                }
+                decide { $0.expire(nowMillis: deskMillis) }
+            }
+            beat()
+        }
+    }
+
+    func cancel(_ request: CancelJob) { decide { $0.cancel(request, nowMillis: deskMillis) } }
+    func release(_ request: ReleaseBatch) { decide { $0.release(request, nowMillis: deskMillis) } }
 
     /// Rows that wait for their seal.
     func held(_ batch: BatchNumber, _ epoch: Epoch) -> [(part: Int, digest: String, rows: MadeRows)] {
-        rows.filter { $0.key.batch == batch && $0.key.epoch == epoch }.map { ($0.key.part, $0.value.digest, $0.value.rows) }
+        rows.filter { $0.key.madeBy.batch == batch && $0.key.madeBy.epoch == epoch }.map { ($0.key.part, $0.value.digest, $0.value.rows) }
+    }
+
+    /// What is held here against the desk's word, in words.
+    var strayHold: String? {
+        let held = Set(blocks.keys.map(\.madeBy)).union(rows.keys.map(\.madeBy))
+        if held.contains(where: { desk.requests(of: $0) == nil }) { return "worker \(id) holds what it let go of" }
+        let resting = held.filter { desk.requests(of: $0) == 0 }
+        return resting.count > 1 ? "worker \(id) holds \(resting.count) tries of one job" : nil
     }
 }

@@ -17,6 +17,10 @@ package enum Mutant: String, CaseIterable, Sendable {
     case digestOfStored
     /// Who takes a transactional id lets the producer go on that had it.
     case producerNotFenced
+    /// A worker keeps what was given up.
+    case givenUpKept
+    /// A job that is told to stop leaves its batch as it is.
+    case drainLeavesPlan
 }
 
 struct Scenario {
@@ -86,6 +90,7 @@ struct Scenario {
         values["topic"] = MadeKafka.topic
         values["interval"] = "\(intervalMillis)"
         values["poll"] = "100"
+        values["sink_look"] = "3s"
         values["max_batch_records"] = "\(maxBatchRecords)"
         values["sink"] = hasTopic ? "kafka:\(MadeTopic.name)" : "discard:"
         return JobRecord(

@@ -96,6 +96,7 @@ package final class World {
         catalog.isUp = true
         sink.isUp = true
         topic?.isUp = true
+        catalog.desired = .run
         writeMore()
         for worker in workers { worker.heal() }
         for driver in drivers { driver.heal() }

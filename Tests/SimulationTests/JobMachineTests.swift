@@ -277,4 +277,42 @@ struct JobMachineTests {
         }
         #expect(asks == ["state", "settings"])
     }
+
+    @Test func `a job looks at its sink while it rests, and at no other time`() throws {
+        var life = try Life(position: 0) { _ in }
+        // Its first batch is under way.
+        _ = life.live(until: isRun)
+        life.now += 600_000
+        func looks() -> Bool { life.machine.chores(life.moment).contains { if case .lookAtSink = $0 { true } else { false } } }
+        #expect(!looks())
+        life.machine.hear(sinkDiffers: "made so")
+        #expect(life.epoch == 1)
+
+        // What the sink lacks is being written again.
+        var behind = try Life(position: 100, last: 5)
+        behind.holdsWhatTheLogSays()
+        behind.sink?.sight?.parts[0] = SinkSight.Part(batch: 4, digest: "c", witness: .found)
+        behind.sink?.history = [SealMark(part: 0, batch: 4, digest: "c"), SealMark(part: 0, batch: 5, digest: "d")]
+        let again = behind.live { if case .writeAgain = $0 { true } else { false } }
+        #expect(again != nil)
+        behind.now += 600_000
+        #expect(!behind.machine.chores(behind.moment).contains { if case .lookAtSink = $0 { true } else { false } })
+
+        // It rests.
+        var resting = try Life(position: 100, last: 5)
+        resting.holdsWhatTheLogSays()
+        _ = resting.live { if case .rest = $0 { true } else { isRun($0) } }
+        resting.now += 600_000
+        #expect(resting.machine.chores(resting.moment).contains { if case .lookAtSink = $0 { true } else { false } })
+        resting.machine.hear(sinkDiffers: "made so")
+        _ = resting.live { if case .rest = $0 { true } else { isRun($0) } }
+        #expect(resting.epoch == 2)
+
+        // It has ended: nothing brings it back.
+        var ended = try Life(position: 100, last: 5) { $0.untilCaughtUp = true }
+        ended.holdsWhatTheLogSays()
+        #expect(ended.live() == nil)
+        ended.machine.hear(sinkDiffers: "made so")
+        #expect(ended.machine.next(ended.moment, slots: 1) == nil)
+    }
 }

@@ -29,8 +29,7 @@ extension JobMachine {
         // A batch that is tried again must find what this try may have sealed.
         sealedBefore = ran.partsWithRows
         switch ran.result {
-        case .failure(let reason) where reason.code == .recordCrash && !ran.crashing.isEmpty && stopReason == nil:
-            leaveOut(ran.crashing, reason)
+        case .failure(let reason) where reason.code == .recordCrash && !ran.crashing.isEmpty: leaveOut(ran.crashing, reason)
         case .failure(let reason) where ran.isOutwaited && stopReason == nil: outwaited(reason)
         case .failure(let reason): failed(reason, moment)
         case .success(let run): batchSealed(run, moment)
@@ -41,6 +40,8 @@ extension JobMachine {
     /// lease brings. The start that follows does it (`StartDecision`).
     private mutating func leaveOut(_ crashing: [OffsetRange], _ reason: Failure) {
         guard let job, job.settings.excludesCrashing else { return giveUp(reason) }
+        // Who shall stop ends for that reason; the next start finds the record anew.
+        if let stop = stopReason { return giveUp(stop) }
         options.excluded = crashing
         for range in crashing {
             say(.error, "record left out", [("at", "\(range.topicPartition) offset \(range.from)"), ("why", reason.why)])
@@ -168,7 +169,7 @@ extension JobMachine {
             chores.append(.lookAtLookups)
         }
         // Who seals compares; a job that rests would not hear that its sink was put back or lost.
-        if open == nil, wish == .run, moment.steadyMillis - sinkSeenMillis >= job.settings.sinkLookMillis {
+        if mayLookAtSink, moment.steadyMillis - sinkSeenMillis >= job.settings.sinkLookMillis {
             sinkSeenMillis = moment.steadyMillis
             chores.append(.lookAtSink(seals: seals, last: lastBatch))
         }

@@ -39,8 +39,8 @@ extension JobMachine {
     }
 
     mutating func loaded(_ job: RunningJob, _ desired: DesiredState) {
-        if options.waitForLease, desired != .run {
-            // While this one waited, somebody asked the job to rest.
+        if options.waitForLease, desired != .run, !hasStarted {
+            // While this one waited, somebody asked the job to rest. One that takes its lease again has a batch to finish.
             say(.notice, "job not started", [("why", "it is meant to \(desired.rawValue)")])
             notes.append(.state(job.record.state, nil))
             phase = .over

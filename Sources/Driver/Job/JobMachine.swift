@@ -116,7 +116,7 @@ package struct JobMachine: Sendable {
     var keptMillis: Int64 = 0
     var lookedUpMillis: Int64 = 0
     var sinkSeenMillis: Int64 = 0
-    /// The open plan was left by two starts before this one.
+    /// The open plan was left under two leases before this one: by processes that died with it, or that lost their lease.
     package var isTriedOften = false
     var hasBacklog = false
     var foundNothing = false
@@ -146,6 +146,8 @@ package struct JobMachine: Sendable {
     /// The plan that is durable and not done, while the machine knows of one.
     package var openPlan: BatchPlan? { open }
     package var running: RunningJob? { job }
+    /// The sink lacks batches that it is given again.
+    package var isWritingAgain: Bool { writesAgain != nil }
     package var topicID: String? { job.flatMap { topicIDs[$0.settings.topic] } }
 
     package mutating func takeNotes() -> [JobNote] {
@@ -159,8 +161,17 @@ package struct JobMachine: Sendable {
 
     /// The sink is not as the log says: a start decides what can be written again. Heard between two batches only.
     package mutating func hear(sinkDiffers why: String) {
-        guard hasStarted, open == nil, finished == nil, wish == .run else { return }
+        guard mayLookAtSink else { return }
         takeLeaseAgain(why)
+    }
+
+    /// It rests: nothing is on its way into the sink, nothing is written again, nothing ends.
+    var mayLookAtSink: Bool {
+        guard hasStarted, open == nil, finished == nil, planned == nil, writesAgain == nil, wish == .run else { return false }
+        switch phase {
+        case .idle, .rest, .ends: return true
+        default: return false
+        }
     }
 
     /// Later plans join with these.
@@ -173,7 +184,9 @@ package struct JobMachine: Sendable {
     package mutating func leaseFellSilent(_ reason: Failure) { silence = reason }
 
     /// A reason to give up what is running.
-    package var stopReason: Failure? {
+    package var stopReason: Failure? { Self.stopReason(of: name, wish, silence: silence) }
+
+    package static func stopReason(of name: String, _ wish: JobWish, silence: Failure?) -> Failure? {
         switch wish {
         case .kill:
             Failure(.taskCancelled, "job \(name) was killed", why: "asked to", now: "start it again to finish its open batch")
