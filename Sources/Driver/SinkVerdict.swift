@@ -127,6 +127,13 @@ extension SinkVerdict.Facts {
         return found.min()
     }
 
+    /// From where on the log has to be read for the verdict; nil where no part is behind it. Parts of a table that keeps the newest
+    /// row of each key and that are of different moments are written anew from the very first batch.
+    package var readsFrom: BatchNumber? {
+        guard let behind, keepsNewest, let newest = sight?.parts.values.map(\.batch).max(), newest > behind else { return behind }
+        return 1
+    }
+
     /// A claim was made and written down, so the table was there once.
     private var hasBegun: Bool { begun?.identity != nil || last > 0 || !seals.isEmpty }
 

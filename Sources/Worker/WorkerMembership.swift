@@ -58,9 +58,12 @@ package struct WorkerMembership: Sendable {
     ///   - runningRequests: of drivers, being worked on.
     package func step(isLeaving: Bool, runningRequests: Int) -> Step {
         if case .heartbeat(let id, _) = next { return .heartbeat(id: id, leaving: isLeaving) }
-        guard isLeaving, awaySinceMillis == nil else { return next }
+        guard isLeaving else { return next }
+        let end: Step = runningRequests == 0 ? .leave : .wait(millis: Self.leavingBeatMillis)
+        if id == nil, case .register = next { return end }
+        guard awaySinceMillis == nil else { return next }
         if let id, !hasToldLeaving { return .heartbeat(id: id, leaving: true) }
-        return runningRequests == 0 ? .leave : .wait(millis: Self.leavingBeatMillis)
+        return end
     }
 
     package mutating func take(_ answer: Answer, isLeaving: Bool, nowMillis: Int64) {

@@ -93,6 +93,26 @@ import Testing
         try harness.expectWhole(deep: true)
     }
 
+    @Test func `a keyed table of which one part alone was put back is written anew, from the first batch`() throws {
+        let harness = try JobHarness()
+        try harness.generate(events: 6000)
+        let file = harness.directory.file("sink.db")
+        let small = ["--max-batch-records", "1000"]
+        try harness.run(workers: 2, extra: small)
+        let database = try openDatabase("sqlite:" + file)
+        let older = try database.execute("SELECT batch, epoch, digest, witness FROM sluice_ledger WHERE part = 1")
+        database.close()
+        try harness.generate(events: 6000, seed: 2, expected: "more.csv")
+        try harness.run(workers: 2, extra: small)
+        let changed = try openDatabase("sqlite:" + file)
+        try changed.execute("UPDATE sluice_ledger SET batch = $1, epoch = $2, digest = $3, witness = $4 WHERE part = 1", try #require(older.first))
+        changed.close()
+        #expect(try harness.sluice("fsck", "campaign-views", expecting: 1).output.contains("fault  sink"))
+        let whole = try harness.run(workers: 2, extra: small)
+        #expect(whole.errors.contains("written again job=campaign-views from=1 "), "\(whole.errors)")
+        try harness.expectWhole(deep: true)
+    }
+
     @Test func `two names of one job do not overwrite each other's rows in the default sink`() throws {
         let harness = try JobHarness()
         try harness.generate(events: 3000)

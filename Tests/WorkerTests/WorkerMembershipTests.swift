@@ -72,6 +72,11 @@ struct WorkerMembershipTests {
         one.take(.heartbeat(isKnown: false, leaving: true), isLeaving: true, nowMillis: 100)
         #expect(step(one, leaving: true, running: 1) == .wait(millis: 50))
         #expect(step(one, leaving: true) == .leave)
+        // Nor does one whose driver was away and may be back by now.
+        var forgotten = membership
+        forgotten.take(.failed(away), isLeaving: false, nowMillis: 0)
+        forgotten.take(.waited, isLeaving: true, nowMillis: 40)
+        #expect(step(forgotten, leaving: true) == .leave && step(forgotten) == .register)
         // Nobody is there to be told.
         var alone = membership
         alone.take(.registered(id: "w1"), isLeaving: false, nowMillis: 0)

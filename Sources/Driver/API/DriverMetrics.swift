@@ -36,7 +36,7 @@ enum DriverMetrics {
                     "\(health.partitions.count { $0.retention.isUrgent(nowMillis: health.atMillis) })"
                 }
             })
-        family("sluice_batches_total", "counter", "Batches DONE by this runs.", perJob { "\($0.batchesDone)" })
+        family("sluice_batches_total", "counter", "Batches DONE by this driver.", perJob { "\($0.batchesDone)" })
         family("sluice_rows_in_total", "counter", "Records read by DONE batches.", perJob { "\($0.recordsDone)" })
         family("sluice_rejected_total", "counter", "Records that could not be decoded.", perJob { "\($0.rejectedDone)" })
         family("sluice_tombstones_total", "counter", "Records without a value, passed over.", perJob { "\($0.tombstonesDone)" })

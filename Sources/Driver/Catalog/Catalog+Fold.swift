@@ -28,6 +28,8 @@ package struct FoldReport: Sendable, Equatable {
 
 extension Catalog {
     private static let sliceBatches = 500
+    /// A lookup that no plan names is kept so long; a job that runs says each hour that it may still name its own.
+    private static let lookupKeepMillis: Int64 = 24 * 3_600_000
 
     /// Folds what is older or larger than `retention` says. Needs the lease's epoch.
     package func fold(_ jobID: JobID, epoch: Epoch, _ retention: LogRetention) throws -> FoldReport {
@@ -48,7 +50,7 @@ extension Catalog {
         if report.foldedBatches > 0 {
             try write { database in
                 try requireLease(jobID, epoch, in: database)
-                try Self.dropLookups(before: facts.nowMillis - 3_600_000, in: database)
+                try Self.dropLookups(before: facts.nowMillis - Self.lookupKeepMillis, in: database)
             }
         }
         return report

@@ -174,15 +174,24 @@ extension Catalog {
         remember(after, of: jobID)
     }
 
-    /// Keeps the bytes of a lookup under their digest, so that a replay sees what the batch saw.
+    /// Keeps the bytes of a lookup under their digest, so that a replay sees what the batch saw. Putting them again makes them new.
     package func putLookup(digest: String, bytes: [UInt8]) throws {
         try write { database in
             try database.execute(
                 """
                 INSERT INTO sluice_lookups (digest, stored_at_millis, bytes) VALUES ($1, \(clock), $2)
-                ON CONFLICT (digest) DO NOTHING
+                ON CONFLICT (digest) DO UPDATE SET stored_at_millis = excluded.stored_at_millis
                 """,
                 [.text(digest), .blob(bytes)])
+        }
+    }
+
+    /// Says that plans may still come to name them.
+    package func keepLookups(_ digests: [String]) throws {
+        try write { database in
+            for digest in digests {
+                try database.execute("UPDATE sluice_lookups SET stored_at_millis = \(clock) WHERE digest = $1", [.text(digest)])
+            }
         }
     }
 

@@ -22,12 +22,18 @@ package struct BatchRecord: Sendable, Codable, Equatable {
         self.plannedAtMillis = plannedAtMillis
         self.doneAtMillis = doneAtMillis
     }
+}
 
-    /// What an offset of its ranges took in Kafka; nil where nothing was read.
+extension Collection<BatchRecord> {
+    /// What an offset of their ranges took in Kafka, as fetched; nil where nothing was read.
     package var bytesPerOffset: Double? {
-        let offsets = plan.ranges.reduce(0) { $0 + $1.count }
-        guard let bytes = outcome?.bytesIn, offsets > 0 else { return nil }
-        return Double(bytes) / Double(offsets)
+        var (bytes, offsets) = (Int64(0), Int64(0))
+        for batch in self {
+            guard let outcome = batch.outcome else { continue }
+            bytes = bytes.plus(outcome.bytesIn)
+            offsets = batch.plan.ranges.reduce(offsets) { $0.plus($1.count) }
+        }
+        return offsets > 0 ? Double(bytes) / Double(offsets) : nil
     }
 }
 

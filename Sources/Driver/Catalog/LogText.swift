@@ -281,7 +281,6 @@ extension JSONText {
         value(short.line)
     }
 
-    /// `PART ROWS DIGEST`, then the sink and the refused rows where there are such.
     fileprivate mutating func offsetFile(_ file: OffsetFile) {
         field("{\"content\":", file.content.rawValue)
         field(",\"digest\":", file.digest)
@@ -293,6 +292,7 @@ extension JSONText {
         raw("}")
     }
 
+    /// `PART ROWS DIGEST`, then the sink and the refused rows where there are such.
     fileprivate mutating func part(_ part: SealedPart) {
         guard !part.digest.contains(" ") else {
             field("{\"digest\":", part.digest)

@@ -57,7 +57,7 @@ struct JobFacts {
             of: job.record, address: job.settings.sink, table: job.graph.sink, seals: log.seals, open: log.openPlan?.batch,
             last: log.lastDone?.plan.batch ?? 0, sink, catalog)
         facts.adopt = options.adopt
-        guard let behind = options.repair == nil ? facts.behind : 1 else { return facts }
+        guard let behind = options.repair == nil ? facts.readsFrom : 1 else { return facts }
         let (history, plans) = try catalog.seals(jobID, since: behind, last: facts.last)
         let store = try StateStore(address: job.settings.state)
         // One batch's files are the next one's, but for a few.

@@ -32,7 +32,7 @@ extension JobLoop {
         let facts = try withSink { sink in
             var facts = try SinkVerdict.Facts(
                 of: job.record, address: job.settings.sink, table: job.graph.sink, seals: seals, open: nil, last: last, sink, catalog)
-            if let behind = facts.behind { facts.history = try catalog.seals(job.record.jobID, since: behind, last: last).0 }
+            if let behind = facts.readsFrom { facts.history = try catalog.seals(job.record.jobID, since: behind, last: last).0 }
             return facts
         }
         switch SinkVerdict.decide(facts) {

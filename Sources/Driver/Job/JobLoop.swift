@@ -24,6 +24,8 @@ package final class JobLoop {
     var gate: StateGate?
     private var heard = JobWish.run
     private var lookupFiles: LookupFiles?
+    /// When the catalog was told last that plans may still name them; putting them told it first.
+    private var lookupsKeptMillis = steadyMillis()
     private var bytesPerOffset: Double?
 
     package init(
@@ -95,7 +97,7 @@ package final class JobLoop {
         case .load: return try load()
         case .facts:
             let facts = try JobFacts(catalog: catalog, source: required(source), options: options).gather()
-            bytesPerOffset = facts.log.lastDone?.bytesPerOffset ?? bytesPerOffset
+            bytesPerOffset = facts.log.lastDone.flatMap { [$0].bytesPerOffset } ?? bytesPerOffset
             return .facts(facts)
         case .claimSink(let claim, let table): return .claimed(try claimSink(claim, table))
         case .write(let writes):
@@ -155,8 +157,9 @@ package final class JobLoop {
             return .done
         case .setState(let state, let reason):
             source?.drain()
-            try catalog.setJobState(job().record.jobID, epoch: machine.epoch, state: state, reason: reason)
+            // First what lies outside: behind the word in the catalog nobody looks for it.
             endBackfill()
+            try catalog.setJobState(job().record.jobID, epoch: machine.epoch, state: state, reason: reason)
             return .done
         }
     }
@@ -283,11 +286,9 @@ package final class JobLoop {
 
     /// A reason to give up what runs, as the machine will see it when it hears of it.
     var shouldStop: () -> Failure? {
-        { [control, machine] in
-            var asked = machine
-            asked.hear(control.wish)
-            if let reason = control.silence { asked.leaseFellSilent(reason) }
-            return asked.stopReason
+        { [control, name, wish = machine.wish, silence = machine.silence] in
+            let asked = control.wish
+            return JobMachine.stopReason(of: name, asked.rank > wish.rank ? asked : wish, silence: control.silence ?? silence)
         }
     }
 
@@ -307,8 +308,12 @@ package final class JobLoop {
                 let hash = try TailRecord.hash(source.job.settings.kafka, partition, offset: offset)
                 step = machine.tailRead(hash.map(hexadecimal))
             case .rest(let millis):
-                rest(millis)
-                if let reason = machine.stopReason ?? control.silence { throw reason }
+                // Whoever drains waits for the answer; only who must stop does not.
+                let until = steadyMillis() + millis
+                while steadyMillis() < until {
+                    if let reason = shouldStop() { throw reason }
+                    usleep(20_000)
+                }
                 step = .ask
             }
         }
@@ -359,6 +364,10 @@ package final class JobLoop {
             try catalog.putLookup(digest: $0, bytes: $1)
         }
         lookupFiles = files
+        if steadyMillis() - lookupsKeptMillis > 3_600_000 {
+            try catalog.keepLookups(files.digests.values.sorted())
+            lookupsKeptMillis = steadyMillis()
+        }
         for change in changes {
             switch change {
             case .taken(let lookup, let digest):
@@ -445,7 +454,7 @@ package final class JobLoop {
                     ("then", "the ticks that passed are skipped"),
                 ])
         }
-        bytesPerOffset = record.bytesPerOffset ?? bytesPerOffset
+        bytesPerOffset = [record].bytesPerOffset ?? bytesPerOffset
         onBatch(record)
     }
 

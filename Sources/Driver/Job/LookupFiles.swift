@@ -60,7 +60,8 @@ package struct LookupFiles {
             _ = try spec.build(from: bytes)
             let name = digest(of: bytes)
             try keep(name, bytes)
-            files.append(File(spec: spec, stamp: stamp, digest: name))
+            // One that was written a moment ago may be written once more without a sign: it is read again.
+            files.append(File(spec: spec, stamp: stamp?.isFresh(wallMillis()) == true ? nil : stamp, digest: name))
         }
     }
 
@@ -76,14 +77,20 @@ package struct LookupFiles {
             let (name, path) = (file.spec.name, file.spec.path)
             let stamp = Stamp(path)
             if stamp == file.stamp || stamp?.isFresh(wallMillis) == true { continue }
-            guard stamp != nil, let data = FileManager.default.contents(atPath: path), Stamp(path) == stamp else {
-                if Stamp(path) == nil {
-                    files[index].stamp = nil
-                    changes.append(
-                        .unreadable(name: name, Failure(.fileMissing, "lookup file \(path) is gone", why: "it was there at the start", now: "put it back")))
-                }
+            guard stamp != nil else {
+                files[index].stamp = nil
+                changes.append(
+                    .unreadable(name: name, Failure(.fileMissing, "lookup file \(path) is gone", why: "it was there at the start", now: "put it back")))
                 continue
             }
+            guard let data = FileManager.default.contents(atPath: path) else {
+                files[index].stamp = stamp
+                changes.append(
+                    .unreadable(name: name, Failure(.fileMissing, "lookup file \(path) cannot be read", why: String(cString: strerror(errno)), now: "check its rights")))
+                continue
+            }
+            // Somebody has just replaced it; the next look sees it whole.
+            guard Stamp(path) == stamp else { continue }
             let bytes = [UInt8](data)
             let now = digest(of: bytes)
             if now != file.digest {

@@ -59,7 +59,8 @@ package struct StateStore: Sendable {
         } catch {
             throw unreachable("could not make \(directory)", "\(error.localizedDescription)")
         }
-        for path in made { try syncDirectory(Self.parent(path)) }
+        // Its own name, too, where another process has made it and died before this: a power cut must not take it.
+        for path in made.isEmpty ? [directory] : made { try syncDirectory(Self.parent(path)) }
     }
 
     private static func parent(_ path: String) -> String {

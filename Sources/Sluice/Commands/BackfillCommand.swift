@@ -114,21 +114,32 @@ enum BackfillCommand {
             checksShrink: writesLiveSink, isDry: isDry)
     }
 
-    /// Backfills whose process died: nobody goes on with one, so what they kept goes, and their rows say how it ended.
+    /// Backfills whose process died: nobody goes on with one, so what they kept goes, and their rows say how it ended. One that has just
+    /// begun has no lease yet; one that cannot be ended now stays for the next backfill.
     private static func endAbandoned(of live: JobRecord, _ catalog: Catalog, _ jobs: JobDefinitions) throws {
         for record in try catalog.jobs() where record.parentJobID == live.jobID && record.kind == .backfill {
-            guard record.state == .running || record.state == .starting, try catalog.liveHolder(of: record.name) == nil else { continue }
-            let graph = try jobs.graph(definition: record.definition, settings: record.settings)
-            let settings = try EngineSettings(record.settings, source: graph.source)
-            try JobsForgetting.holding(record.name, catalog) { epoch in
-                try StateStore(address: settings.state).removeState(record.jobID)
-                let sink = try openSink(settings, table: graph.sink)
-                defer { sink.close() }
-                try sink.forget(SinkIdentity(job: record.name, jobID: record.jobID, epoch: epoch, sink: graph.sink.name))
-                try catalog.setJobState(
-                    record.jobID, epoch: epoch, state: .failed,
-                    reason: Failure(.taskCancelled, "the process of backfill \(record.name) died", why: "nobody holds its lease", now: "run the backfill again"))
+            let isYoung = wallMillis() - record.updatedAtMillis < youngMillis
+            guard record.state == .running || record.state == .starting && !isYoung, try catalog.liveHolder(of: record.name) == nil else { continue }
+            do { try end(record, catalog, jobs) } catch {
+                let reason = failure(error)
+                Log.warning("an abandoned backfill was not ended", [("job", record.name), ("what", reason.what), ("why", reason.why)])
             }
+        }
+    }
+
+    private static let youngMillis: Int64 = 10_000
+
+    private static func end(_ record: JobRecord, _ catalog: Catalog, _ jobs: JobDefinitions) throws {
+        let graph = try jobs.graph(definition: record.definition, settings: record.settings)
+        let settings = try EngineSettings(record.settings, source: graph.source)
+        try JobsForgetting.holding(record.name, catalog) { epoch in
+            try StateStore(address: settings.state).removeState(record.jobID)
+            let sink = try openSink(settings, table: graph.sink)
+            defer { sink.close() }
+            try sink.forget(SinkIdentity(job: record.name, jobID: record.jobID, epoch: epoch, sink: graph.sink.name))
+            try catalog.setJobState(
+                record.jobID, epoch: epoch, state: .failed,
+                reason: Failure(.taskCancelled, "the process of backfill \(record.name) died", why: "nobody holds its lease", now: "run the backfill again"))
         }
     }
 

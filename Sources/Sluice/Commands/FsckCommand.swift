@@ -216,7 +216,7 @@ private struct JobCheck {
             var facts = try SinkVerdict.Facts(
                 of: record, address: settings.sink, table: table, seals: try catalog.sealsSoFar(record.jobID),
                 open: before[1] > 0 ? before[1] : nil, last: before[0], sink, catalog)
-            if let behind = facts.behind {
+            if let behind = facts.readsFrom {
                 facts.history = try catalog.seals(record.jobID, since: behind, last: facts.last).0
                 facts.canRunFrom = 1
             }

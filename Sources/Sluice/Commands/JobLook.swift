@@ -70,7 +70,7 @@ struct JobLook {
             let queries = try OffsetQueries(try JobKafka.configuration(of: record, settings), timeoutMillis: Self.kafkaMillis)
             let health = try SourceHealth.look(
                 queries, topic: topic, positions: Dictionary(positions) { $1 },
-                bytesPerOffset: RetentionCommand.bytesPerOffset(try catalog.batches(record.jobID, last: 20)), nowMillis: wallMillis())
+                bytesPerOffset: try catalog.batches(record.jobID, last: 20).bytesPerOffset, nowMillis: wallMillis())
             view.take(health)
         } catch {
             let reason = failure(error)

@@ -53,7 +53,7 @@ enum RetentionCommand {
                 positions: Dictionary(
                     uniqueKeysWithValues: positions.map {
                         (TopicPartition(topic: $0.topic, partition: $0.partition), $0.position)
-                    }), bytesPerOffset: bytesPerOffset(recent), nowMillis: nowMillis)
+                    }), bytesPerOffset: recent.bytesPerOffset, nowMillis: nowMillis)
             if parsed.flag("json") {
                 for partition in health.partitions { try terminal.json(line(record.name, partition, nowMillis)) }
             } else {
@@ -64,17 +64,6 @@ enum RetentionCommand {
             }
             return health.partitions.contains { $0.retention.isUrgent(nowMillis: nowMillis) } ? 1 : 0
         }
-    }
-
-    /// What the last batches read for each offset of their ranges; nil while there was none.
-    static func bytesPerOffset(_ batches: [BatchRecord]) -> Double? {
-        var (bytes, offsets) = (Int64(0), Int64(0))
-        for batch in batches {
-            guard let outcome = batch.outcome else { continue }
-            bytes += outcome.bytesIn
-            offsets += batch.plan.ranges.reduce(0) { $0 + $1.count }
-        }
-        return offsets > 0 ? Double(bytes) / Double(offsets) : nil
     }
 
     private static func line(_ job: String, _ found: PartitionHealth, _ nowMillis: Int64) -> Line {
