@@ -1,9 +1,9 @@
 // JSON objects to columns, one pass over each document.
 //
-// Producers write the same keys in the same order, so the decoder remembers the keys of the last document by position:
-// the key at each position is compared with the remembered one in words of eight bytes, and only where it differs is it
-// looked for among the needed names (and remembered). A remembered key also says that nobody needs the field; its value
-// is then skipped, which checks its form but copies nothing. Values of needed fields go straight into the columns.
+// Producers write the same keys in the same order, so the decoder remembers by position what stood before each value of the last
+// document: comma, key, colon, and the spaces between them. That is compared in words of eight bytes, and only where it differs are its
+// parts read, the key looked for among the needed names, and all of it remembered. What is remembered also says that nobody needs the
+// field; its value is then skipped, which checks its form but copies nothing. Values of needed fields go straight into the columns.
 //
 // A document is accepted only if all of it is JSON: an object, nothing behind it. Of a key that comes twice the last value
 // counts, whatever the earlier ones were. A missing or null field is NULL where the column is nullable and rejects the
@@ -83,24 +83,23 @@ package final class JSONRowDecoder: RowDecoder {
     /// Reads the object at `from`; nil when it is broken.
     @inline(__always)
     private func object(_ from: JSONPlace, _ end: JSONPlace, _ row: Int, _ stamp: Int32) -> JSONPlace? {
-        var place = skipJSONSpace(from + 1, end)
-        guard place < end else { return nil }
-        if place.pointee == UInt8(ascii: "}") { return place + 1 }
+        var place = from + 1
         let known = memory.keys
         var position = 0
         while true {
             var column = -1
             if position < KeyMemory.positions, known[position].matches(place, end) {
                 column = Int(known[position].column)
-                place += Int(known[position].length)
+                // It may be followed by more spaces than last time.
+                place = skipJSONSpace(place + Int(known[position].length), end)
             } else {
+                // Most often the document ends right behind its last value.
+                if position > 0, place < end, place.pointee == UInt8(ascii: "}") { return place + 1 }
                 guard let behind = learn(place, end, position, &column) else { return nil }
+                if column == Self.noMore { return behind }
                 place = behind
             }
             position &+= 1
-            place = skipJSONSpace(place, end)
-            guard place < end, place.pointee == UInt8(ascii: ":") else { return nil }
-            place = skipJSONSpace(place + 1, end)
             guard place < end else { return nil }
             if column >= 0 {
                 guard let behind = value(place, end, column, row, stamp) else { return nil }
@@ -112,13 +111,11 @@ package final class JSONRowDecoder: RowDecoder {
                 guard let behind = skipJSONValue(place, end, depth: 1) else { return nil }
                 place = behind
             }
-            place = skipJSONSpace(place, end)
-            guard place < end else { return nil }
-            if place.pointee == UInt8(ascii: "}") { return place + 1 }
-            guard place.pointee == UInt8(ascii: ",") else { return nil }
-            place = skipJSONSpace(place + 1, end)
         }
     }
+
+    /// The "column" of the closing bracket.
+    private static let noMore = -2
 
     /// Reads one value into its column; a value that does not fit is noted there and skipped.
     @inline(__always)
@@ -202,25 +199,35 @@ package final class JSONRowDecoder: RowDecoder {
         return behind
     }
 
-    /// Reads a key that is not the remembered one, finds its column (-1: not needed) and remembers it.
+    /// Reads what stands before a value and is not what is remembered: finds the key's column (-1: not needed), and remembers. Gives the
+    /// place of the value; behind the object where that ends (`noMore`).
     @inline(never)
     private func learn(_ from: JSONPlace, _ end: JSONPlace, _ position: Int, _ column: inout Int) -> JSONPlace? {
-        guard from < end, from.pointee == 0x22, let behind = skipJSONString(from + 1, end) else { return nil }
-        let length = behind - from - 2
-        column = -1
-        let hasEscape = (0..<length).contains { from[1 + $0] == 0x5C }
-        if hasEscape {
-            withUnsafeTemporaryAllocation(of: UInt8.self, capacity: length + ColumnSlots.slack) { copy in
-                let text = copyJSONString(from + 1, end, to: copy.baseAddress!)
-                if text.isValid { column = columnNamed(UnsafePointer(copy.baseAddress!), text.length) }
-            }
-        } else {
-            column = columnNamed(from + 1, length)
+        var place = skipJSONSpace(from, end)
+        guard place < end else { return nil }
+        if place.pointee == UInt8(ascii: "}") {
+            column = Self.noMore
+            return place + 1
         }
-        if position < KeyMemory.positions {
-            memory.keys[position].remember(from, behind - from, column: column)
+        if position > 0 {
+            guard place.pointee == UInt8(ascii: ",") else { return nil }
+            place = skipJSONSpace(place + 1, end)
         }
-        return behind
+        guard place < end, place.pointee == 0x22, let behind = skipJSONString(place + 1, end) else { return nil }
+        column = columnOfKey(place + 1, behind - place - 2, end)
+        place = skipJSONSpace(behind, end)
+        guard place < end, place.pointee == UInt8(ascii: ":") else { return nil }
+        place = skipJSONSpace(place + 1, end)
+        if position < KeyMemory.positions { memory.keys[position].remember(from, place - from, column: column) }
+        return place
+    }
+
+    private func columnOfKey(_ start: JSONPlace, _ length: Int, _ end: JSONPlace) -> Int {
+        guard (0..<length).contains(where: { start[$0] == 0x5C }) else { return columnNamed(start, length) }
+        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: length + ColumnSlots.slack) { copy in
+            let text = copyJSONString(start, end, to: copy.baseAddress!)
+            return text.isValid ? columnNamed(UnsafePointer(copy.baseAddress!), text.length) : -1
+        }
     }
 
     private func columnNamed(_ start: UnsafePointer<UInt8>, _ length: Int) -> Int {
@@ -232,7 +239,7 @@ package final class JSONRowDecoder: RowDecoder {
     }
 }
 
-/// The keys of the last document by position.
+/// What stood before the values of the last document, by position.
 private final class KeyMemory {
     static let positions = 64
     let keys: UnsafeMutablePointer<RememberedKey>
@@ -245,18 +252,18 @@ private final class KeyMemory {
     deinit { keys.deallocate() }
 }
 
-/// One key with its quotes, at most 32 bytes, as words padded with zeros.
+/// One key with all between the value before it and its own, at most 32 bytes, as words padded with zeros.
 private struct RememberedKey {
     var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
     /// The bytes of the last word that count.
     var lastMask: UInt64 = 0
-    /// With quotes; 0 while nothing is remembered.
+    /// 0 while nothing is remembered.
     var length: Int32 = 0
     var column: Int32 = -1
 
     @inline(__always)
     func matches(_ place: JSONPlace, _ end: JSONPlace) -> Bool {
-        // A key is followed by more than its own bytes in every whole document; near the end of a cut one it is read slowly.
+        // A key is followed by a value in every whole document; near the end of a cut one, or before a very short one, it is read slowly.
         let length = Int(length)
         if length == 0 || end - place < (length &+ 7) & ~7 { return false }
         let first = UInt64(littleEndian: load64(place)) ^ words.0
