@@ -2,6 +2,7 @@
 
 import SQLSyntax
 import Values
+import Wording
 
 /// What FROM gives.
 struct FromRows {

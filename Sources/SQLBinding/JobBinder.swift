@@ -5,6 +5,7 @@
 
 import SQLSyntax
 import Values
+import Wording
 
 extension BoundJob {
     /// Settings that SQL itself gives a meaning to.

@@ -5,6 +5,7 @@
 
 import SQLSyntax
 import Values
+import Wording
 
 public enum Connector: String, Sendable, Hashable, CaseIterable { case kafka, postgres, sqlite, console, discard }
 

@@ -2,6 +2,7 @@
 
 import SQLSyntax
 import Values
+import Wording
 
 struct TableBinder {
     let builder: ExpressionBuilder

@@ -5,6 +5,7 @@
 
 import SQLSyntax
 import Values
+import Wording
 
 private enum WindowFunction: String, CaseIterable {
     case tumble, hop, cumulate, session
