@@ -26,6 +26,7 @@ private enum Slot {
 final class BlockBinder: ExpressionSurroundings {
     private let binder: QueryBinder
     private let block: SelectBlock
+    private let order: [OrderItem]
     private let scope: Scope
     private let source: Relation
     private let leaves: FromRows
@@ -44,19 +45,22 @@ final class BlockBinder: ExpressionSurroundings {
     private var ranks: [RankCall] = []
     private let isGrouping: Bool
 
-    init(_ binder: QueryBinder, _ block: SelectBlock) throws(SQLFault) {
+    /// - Parameter order: the query's ORDER BY, which may have aggregates, too.
+    init(_ binder: QueryBinder, _ block: SelectBlock, order: [OrderItem]) throws(SQLFault) {
         self.binder = binder
         self.block = block
+        self.order = order
         leaves = try binder.from(block.from)
         source = leaves.relation
         scope = Scope(tables: leaves.tables, outer: binder.outer)
-        let items = block.items.compactMap { item -> ExpressionSyntax? in if case .expression(let expression, _) = item.kind { expression } else { nil } }
-        isGrouping = !block.groups.isEmpty || block.having != nil || items.contains { $0.hasAggregate }
+        var expressions = block.items.compactMap { item -> ExpressionSyntax? in if case .expression(let expression, _) = item.kind { expression } else { nil } }
+        if case .on(let keys) = block.distinct { expressions += keys }
+        isGrouping = !block.groups.isEmpty || block.having != nil || (expressions + order.map(\.expression)).contains { $0.hasAggregate }
     }
 
     // MARK: the block
 
-    func relation(order: [OrderItem], limit: Int?) throws(SQLFault) -> Relation {
+    func relation(limit: Int?) throws(SQLFault) -> Relation {
         try bindFilter()
         var items = try bindGroupsAndItems()
         let shown = items.count
@@ -89,22 +93,32 @@ final class BlockBinder: ExpressionSurroundings {
     }
 
     /// For IN and EXISTS: the rows of the block without its projection, what of WHERE reads the query around it, and the items.
-    fileprivate func partnerRows(wantsItem: Bool) throws(SQLFault) -> (relation: Relation, correlated: [BoundExpression], item: BoundExpression?) {
+    fileprivate func partnerRows(wantsItem: Bool, at place: Place) throws(SQLFault) -> (relation: Relation, correlated: [BoundExpression], item: BoundExpression?) {
         scope.allowsOuter = true
         try bindFilter()
         scope.allowsOuter = false
         let items = try bindGroupsAndItems()
+        // An order has no effect here, but what it names must be there.
+        var ordered = items
+        for entry in order { _ = try item(for: entry.expression, in: .order, &ordered, items.count, isOwn: true) }
         var correlated: [BoundExpression] = []
         var own: [Step] = []
         for step in steps {
             // What can fail stays behind what would have turned its row away.
-            if case .filter(let condition) = step, condition.readsOuter || (!correlated.isEmpty && condition.canFail) {
-                correlated.append(condition)
-            } else {
-                own.append(step)
+            switch step {
+            case .filter(let condition) where condition.readsOuter || (!correlated.isEmpty && condition.canFail): correlated.append(condition)
+            case .partner(_, _, let condition) where !correlated.isEmpty && condition.canFail:
+                throw notYet(
+                    "a subquery that compares what can fail, behind a comparison with the query around it,", at: place,
+                    hint: "write the inner IN or EXISTS first in its WHERE")
+            default: own.append(step)
             }
         }
         steps = own
+        if wantsItem, !correlated.isEmpty, !ranks.isEmpty {
+            throw notYet(
+                "a place among the rows that a comparison with the query around it leaves", at: place, hint: "rank in a query in FROM, or write a join")
+        }
         let relation = try assembled(having: nil)
         return (relation, correlated.map(input), wantsItem ? output(items[0].expression) : nil)
     }
@@ -124,7 +138,8 @@ final class BlockBinder: ExpressionSurroundings {
                 steps += try binder(.filter).condition(condition).conjuncts.map { .filter($0) }
             }
         }
-        try leaves.checkJoins(and: steps.compactMap { if case .filter(let condition) = $0 { condition } else { nil } })
+        // What reads the query around it is compared when rows meet that query's, and joins none before.
+        try leaves.checkJoins(and: steps.compactMap { if case .filter(let condition) = $0, !condition.readsOuter { condition } else { nil } })
     }
 
     private func bindGroupsAndItems() throws(SQLFault) -> [(expression: BoundExpression, name: String)] {
@@ -257,6 +272,11 @@ final class BlockBinder: ExpressionSurroundings {
         let operands: [ExpressionSyntax] = if let operand { if case .row(let fields) = operand.kind { fields } else { [operand] } } else { [] }
         guard operands.count <= 1 else { throw notYet("a row IN (SELECT ...)", at: place, hint: "write EXISTS with the comparisons in its WHERE") }
         let value: BoundExpression? = if let operand = operands.first { try binder(.filter).bind(operand) } else { nil }
+        if value?.readsOuter == true {
+            throw notYet(
+                "a column of the query around this one, looked for in another one,", at: place,
+                hint: "write this IN in the WHERE of the query that has the column, or as a join")
+        }
         let (relation, correlated, item) = try partner(of: query, wantsItem: value != nil, at: place)
         // What the partner reads of the rows around it are columns of those; its own columns come behind them.
         func shifted(_ expression: BoundExpression) -> BoundExpression {
@@ -270,7 +290,9 @@ final class BlockBinder: ExpressionSurroundings {
                     "NOT IN over values that may be NULL", at: place, why: "one NULL among them, and no row is left",
                     hint: "write NOT EXISTS (SELECT 1 FROM ... WHERE x = y), or declare both NOT NULL")
             }
-            conditions.insert(try fitting { () throws(BindError) in try binder.builder.call("=", [value, shifted(item)], at: place.offset) }, at: 0)
+            let equal = try fitting { () throws(BindError) in try binder.builder.call("=", [value, shifted(item)], at: place.offset) }
+            // SELECT comes behind WHERE: what it computes is not reached for pairs that WHERE turns away.
+            conditions.insert(equal, at: item.canFail ? conditions.count : 0)
         }
         let condition = conditions.isEmpty ? nil : try fitting { () throws(BindError) in try binder.builder.and(conditions, at: place.offset) }
         guard let condition, condition.joins(0..<Slot.partner, Slot.partner..<Int.max) else {
@@ -283,10 +305,10 @@ final class BlockBinder: ExpressionSurroundings {
         var inner = binder
         inner.outer = scope
         if case .select(let block) = query.body, query.with.isEmpty, query.limit == nil, query.offset == nil {
-            let rows = try BlockBinder(inner, block)
+            let rows = try BlockBinder(inner, block, order: query.order)
             if rows.isPlain {
                 if wantsItem { try checkOneColumn(block.items.count, at: place) }
-                return try rows.partnerRows(wantsItem: wantsItem)
+                return try rows.partnerRows(wantsItem: wantsItem, at: place)
             }
         }
         let relation = try inner.settled(query)
@@ -319,6 +341,7 @@ final class BlockBinder: ExpressionSurroundings {
     func aggregate(_ call: FunctionCall, _ function: AggregateFunction, in clause: Clause) throws(SQLFault) -> BoundExpression {
         let place = call.name.place
         guard clause == .having || clause == .select || clause == .order || clause == .window else { throw BlockFault.aggregate(call, in: clause) }
+        precondition(isGrouping, "a block with an aggregate groups")
         if !call.order.isEmpty { throw notYet("ORDER BY in \(function.rawValue)", at: place, hint: "leave it out: \(function.rawValue) gives the same in every order") }
         if call.isWithinGroup { throw notYet("WITHIN GROUP of \(function.rawValue)", at: place) }
         guard call.isStar ? function == .count && !call.isDistinct : call.arguments.count == 1 && call.arguments[0].name == nil else {

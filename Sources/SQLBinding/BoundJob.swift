@@ -17,7 +17,8 @@ public struct TableDefinition: Sendable, Hashable {
     public var readable: [OutputColumn] {
         let declared = columns.enumerated().map { index, column in
             OutputColumn(
-                name: column.name, type: column.type, isNullable: !column.isNotNull && !key.contains(index), isEventTime: column.name == options[.eventTime])
+                name: column.name, type: column.type, isNullable: !column.isNotNull && !key.contains(index),
+                eventTime: column.name == options[.eventTime] ? .watermarked : .none)
         }
         return connector == .kafka ? declared + Self.sourceColumns : declared
     }

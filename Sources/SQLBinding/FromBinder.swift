@@ -2,6 +2,7 @@
 
 import SQLSyntax
 import Values
+import Wording
 
 /// What FROM gives.
 struct FromRows {
@@ -178,13 +179,23 @@ extension FromRows {
     func checkJoins(and filters: [BoundExpression]) throws(SQLFault) {
         var groups = leaves.map { [$0.columns] }
         let equalities = (conditions + filters).flatMap(\.conjuncts).compactMap(\.equalitySides)
-        for (left, right) in equalities {
-            let touched = groups.indices.filter { index in groups[index].contains { range in (left + right).contains { range.contains($0) } } }
-            guard touched.count > 1 else { continue }
-            let together = touched.flatMap { groups[$0] }
-            groups = groups.indices.filter { !touched.contains($0) }.map { groups[$0] } + [together]
+        // Each side of an equality must be of tables that are joined already; tables of one row stand beside any.
+        func places(_ columns: [Int]) -> Set<Int> {
+            Set(groups.indices.filter { index in groups[index].contains { range in columns.contains { range.contains($0) } } && !isOneRow(groups[index]) })
         }
-        let alone = groups.filter { group in !leaves.contains { $0.isOneRow && group == [$0.columns] } }
+        var joined = true
+        while joined {
+            joined = false
+            for (left, right) in equalities {
+                let (lefts, rights) = (places(left), places(right))
+                guard lefts.count == 1, rights.count == 1, lefts != rights else { continue }
+                let touched = lefts.union(rights)
+                groups = groups.indices.filter { !touched.contains($0) }.map { groups[$0] } + [touched.sorted().flatMap { groups[$0] }]
+                joined = true
+            }
+        }
+        func isOneRow(_ group: [Range<Int>]) -> Bool { leaves.contains { $0.isOneRow && group == [$0.columns] } }
+        let alone = groups.filter { !isOneRow($0) }
         guard alone.count > 1 else { return }
         let first = leaves[0].columns
         let lost = leaves.first { leaf in !leaf.isOneRow && !(alone.first { $0.contains(first) } ?? alone[0]).contains(leaf.columns) }

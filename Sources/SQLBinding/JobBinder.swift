@@ -5,6 +5,7 @@
 
 import SQLSyntax
 import Values
+import Wording
 
 extension BoundJob {
     /// Settings that SQL itself gives a meaning to.
@@ -85,7 +86,7 @@ private struct JobBinder {
         case "visible": try check(["batch", "part"].contains(setting.value), "write 'batch' or 'part'")
         case "max_state": try check(byteCount(setting.value) != nil, "write '512 MiB' or '2 GiB'")
         case "timezone":
-            guard tables.isEmpty && outputs.isEmpty && environment.names.isEmpty else {
+            guard tables.isEmpty && outputs.isEmpty && question == nil && environment.names.isEmpty else {
                 throw SQLFault("timezone behind other statements", at: place, why: "literals before it would be read in another zone", hint: "write it first")
             }
             guard let zone = try? Zone.named(setting.value) else {
@@ -105,7 +106,44 @@ private struct JobBinder {
         environment.declare(view: create.name.text, as: relation)
         guard create.isMaterialized else { return }
         try checkEmission(relation, options, at: create.name.place)
-        outputs.append(JobOutput(target: .view(create.name.text), relation: relation, options: options, place: create.name.place))
+        let keyed = try self.keyed(relation, options, create.name)
+        try checkAlone(.view(create.name.text), at: create.name.place)
+        outputs.append(JobOutput(target: .view(create.name.text), relation: keyed, options: options, place: create.name.place))
+    }
+
+    /// A view whose rows may be taken back has a key, if need be in further columns.
+    private func keyed(_ relation: Relation, _ options: TableOptions, _ name: Identifier) throws(SQLFault) -> Relation {
+        let isFinal = options[.emit] == "final"
+        let changing: String? = if options[.early] != nil { "early, which shows rows that are not final" } else { isFinal ? nil : relation.changing }
+        guard let changing else { return relation }
+        guard let keyed = relation.withKey() else {
+            throw SQLFault(
+                "view \"\(name.text)\" has no key, and its rows change", at: name.place, why: "what changes them is \(changing)",
+                hint:
+                    "group by some columns, or take each row once with SELECT DISTINCT\(relation.canBeFinal && !isFinal ? ", or write emit = 'final' so that each comes once" : "")"
+            )
+        }
+        let added = keyed.columns[relation.columns.count...].map { "\"\($0.name)\"" }
+        if !added.isEmpty { environment.note("view \"\(name.text)\" has further columns for its key: \(added.joined(separator: ", "))") }
+        return keyed
+    }
+
+    /// Two queries into one keyed table could have one key, and a row of one would replace that of the other.
+    private func checkAlone(_ target: JobOutput.Target, at place: Place) throws(SQLFault) {
+        guard let own = destination(target) else { return }
+        for output in outputs {
+            guard let other = destination(output.target), own.isSame(as: other), own.isKeyed || other.isKeyed else { continue }
+            throw SQLFault(
+                "two queries write \"\(own.name)\"", at: place, why: "a row of one would replace a row of the other that has its key",
+                hint: "write one query that has the rows of both, such as GROUP BY over a UNION ALL, or give each a table of its own")
+        }
+    }
+
+    private func destination(_ target: JobOutput.Target) -> Destination? {
+        switch target {
+        case .view(let name): Destination(name: name, kind: .view(name), isKeyed: true)
+        case .table(let name, _): environment.tables[name].flatMap { Destination($0) }
+        }
     }
 
     /// The columns of a table must have names, each another one.
@@ -123,7 +161,12 @@ private struct JobBinder {
 
     /// `final` needs a column whose watermark passes; without it a row would never be finished.
     private func checkEmission(_ relation: Relation, _ options: TableOptions, at place: Place) throws(SQLFault) {
-        if options[.emit] == "final", !relation.columns.contains(where: \.isEventTime) {
+        if options[.emit] == "final", !relation.canBeFinal {
+            if let loss = relation.watermarkLoss {
+                throw SQLFault(
+                    "emit = 'final' without a watermark", at: place, why: "a row is final when the watermark has passed it, and none is left behind \(loss.what)",
+                    hint: loss.hint)
+            }
             throw SQLFault(
                 "emit = 'final' without an event time among the columns", at: place, why: "a row is final when the watermark has passed it, and none belongs to these columns",
                 hint: "select window_end, or the event time of a source")
@@ -148,6 +191,7 @@ private struct JobBinder {
         let fitted = try fit(relation, to: table, columns, at: insert.query.place)
         try checkEmission(fitted, table.options, at: insert.table.place)
         try checkKey(fitted, table, columns, at: insert.table.place)
+        try checkAlone(.table(name, columns: columns), at: insert.table.place)
         outputs.append(JobOutput(target: .table(name, columns: columns), relation: fitted, options: table.options, place: place))
     }
 
@@ -208,7 +252,7 @@ private struct JobBinder {
             guard let changing = relation.changing, !isFinal, table.connector != .console, table.connector != .discard else { return }
             throw SQLFault(
                 "table \"\(table.name)\" has no key, and rows of the query change", at: place, why: "what changes them is \(changing)",
-                hint: "declare PRIMARY KEY (...) so that rows are replaced, or emit = 'final' so that each comes once")
+                hint: "declare PRIMARY KEY (...) so that rows are replaced\(relation.canBeFinal ? ", or emit = 'final' so that each comes once" : "")")
         }
         let key = Set(table.key.compactMap { columns.firstIndex(of: $0) })
         guard key.count == table.key.count else {
@@ -222,4 +266,9 @@ private struct JobBinder {
                 hint: known.isEmpty ? "group by these columns, or take the first row of each with DISTINCT ON" : "the query has the key \(known.joined(separator: " or "))")
         }
     }
+}
+
+extension Relation {
+    /// A column says when a row is over.
+    fileprivate var canBeFinal: Bool { columns.contains { $0.eventTime == .watermarked } }
 }

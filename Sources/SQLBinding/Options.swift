@@ -5,18 +5,18 @@
 
 import SQLSyntax
 import Values
+import Wording
 
 public enum Connector: String, Sendable, Hashable, CaseIterable { case kafka, postgres, sqlite, console, discard }
 
 public enum OptionName: String, Sendable, Hashable, CaseIterable {
-    case connector, topic, format, mode, url, table, refresh, changes, lateness, version, emit, early, late, ttl, visible, schema
+    case connector, topic, format, mode, url, table, refresh, changes, lateness, version, emit, early, late, ttl, visible, schema, idle
     case keyFormat = "key_format"
     case eventTime = "event_time"
     case deleteKeep = "delete_keep"
     case onError = "on_error"
     case maxFuture = "max_future"
     case partitionWait = "partition_wait"
-    case idle = "idle"
     case maxState = "max_state"
 }
 

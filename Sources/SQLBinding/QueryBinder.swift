@@ -66,7 +66,7 @@ struct QueryBinder {
             throw SQLFault("OFFSET has no meaning on a stream", at: offset.place, why: "rows that were passed over would come back with every change", hint: "leave it out")
         }
         switch query.body {
-        case .select(let block): return try BlockBinder(binder, block).relation(order: query.order, limit: try limit(query))
+        case .select(let block): return try BlockBinder(binder, block, order: query.order).relation(limit: try limit(query))
         case .union(let left, let right, let isAll):
             var relation = try binder.union(left, right, at: query.place)
             if !isAll { relation = relation.withoutRepeats }
@@ -132,7 +132,7 @@ struct QueryBinder {
         }
         let sides = (try coerced(left, to: types, at: place), try coerced(right, to: types, at: place))
         let columns = zip(sides.0.columns, sides.1.columns).map { left, right in
-            OutputColumn(name: left.name, type: left.type, isNullable: left.isNullable || right.isNullable, isEventTime: left.isEventTime && right.isEventTime)
+            OutputColumn(name: left.name, type: left.type, isNullable: left.isNullable || right.isNullable, eventTime: min(left.eventTime, right.eventTime))
         }
         return Relation(kind: .union(sides.0, sides.1), columns: columns)
     }

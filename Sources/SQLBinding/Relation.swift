@@ -14,25 +14,40 @@ public struct OutputColumn: Sendable, Hashable {
     public let name: String
     public let type: SQLType
     public let isNullable: Bool
-    /// A watermark can belong to it: the event time of a source, or what is still one.
-    public let isEventTime: Bool
+    public let eventTime: EventTime
     /// `*` leaves it out: `source_offset` and its like.
     public let isHidden: Bool
 
-    public init(name: String, type: SQLType, isNullable: Bool, isEventTime: Bool = false, isHidden: Bool = false) {
+    public init(name: String, type: SQLType, isNullable: Bool, eventTime: EventTime = .none, isHidden: Bool = false) {
         self.name = name
         self.type = type
         self.isNullable = isNullable
-        self.isEventTime = isEventTime
+        self.eventTime = eventTime
         self.isHidden = isHidden
     }
 
     func named(_ name: String) -> OutputColumn {
-        OutputColumn(name: name, type: type, isNullable: isNullable, isEventTime: isEventTime, isHidden: isHidden)
+        OutputColumn(name: name, type: type, isNullable: isNullable, eventTime: eventTime, isHidden: isHidden)
     }
 
     /// The same where a row may be made up of NULLs.
-    var orNull: OutputColumn { OutputColumn(name: name, type: type, isNullable: true, isEventTime: isEventTime, isHidden: isHidden) }
+    var orNull: OutputColumn { OutputColumn(name: name, type: type, isNullable: true, eventTime: eventTime, isHidden: isHidden) }
+
+    /// The same with another event time.
+    func timed(_ eventTime: EventTime) -> OutputColumn {
+        OutputColumn(name: name, type: type, isNullable: isNullable, eventTime: eventTime, isHidden: isHidden)
+    }
+}
+
+/// What a column is for windows of time, and for `emit = 'final'`.
+public enum EventTime: Int, Sendable, Hashable, Comparable {
+    case none
+    /// An event time without a watermark any more: rows fall into windows by it, but no value of it is ever known to be over.
+    case open
+    /// A watermark belongs to it: the least value that it can still bring.
+    case watermarked
+
+    public static func < (left: EventTime, right: EventTime) -> Bool { left.rawValue < right.rawValue }
 }
 
 /// A query after binding.
@@ -111,14 +126,16 @@ public struct TimeWindow: Sendable, Hashable {
 extension Relation {
     static let oneRow = Relation(kind: .values([[]]), columns: [])
 
-    func filtered(_ condition: BoundExpression) -> Relation { Relation(kind: .filter(self, condition), columns: columns) }
+    func filtered(_ condition: BoundExpression) -> Relation {
+        Relation(kind: .filter(self, condition), columns: zip(columns, eventTimes(given: condition.conjuncts)).map { $0.timed($1) })
+    }
 
     /// - Parameter named: an expression and its name for each column.
     func projected(_ named: [(expression: BoundExpression, name: String)]) -> Relation {
         let columns = named.map { item in
             OutputColumn(
                 name: item.name, type: item.expression.type, isNullable: item.expression.isNullable(over: self.columns),
-                isEventTime: item.expression.isEventTime(over: self.columns))
+                eventTime: item.expression.eventTime(over: self.columns))
         }
         return Relation(kind: .project(self, named.map(\.expression)), columns: columns)
     }
@@ -132,31 +149,41 @@ extension Relation {
             case .full: (self.columns + right.columns).map(\.orNull)
             case .semi, .anti: self.columns
             }
-        return Relation(kind: .join(type, self, right, condition: condition), columns: columns)
+        let times = eventTimes(joined: type, right, condition)
+        return Relation(kind: .join(type, self, right, condition: condition), columns: zip(columns, times).map { $0.timed($1) })
     }
 
     func aggregated(keys: [BoundExpression], calls: [AggregateCall]) -> Relation {
         let keyColumns = keys.map {
-            OutputColumn(name: "", type: $0.type, isNullable: $0.isNullable(over: columns), isEventTime: $0.isEventTime(over: columns))
+            OutputColumn(name: "", type: $0.type, isNullable: $0.isNullable(over: columns), eventTime: $0.eventTime(over: columns))
         }
         let callColumns = calls.map { OutputColumn(name: "", type: $0.type, isNullable: $0.function != .count) }
         return Relation(kind: .aggregate(self, keys: keys, calls: calls), columns: keyColumns + callColumns)
     }
 
     func ranked(_ calls: [RankCall]) -> Relation {
-        Relation(
-            kind: .ranked(self, calls), columns: columns + calls.map { OutputColumn(name: $0.function.rawValue, type: .int8, isNullable: false) })
+        let places = calls.map { OutputColumn(name: $0.function.rawValue, type: .int8, isNullable: false) }
+        let kept = columns.indices.map { index in
+            calls.allSatisfy { keeps(index, keys: $0.keys, order: $0.order) } ? columns[index] : columns[index].timed(min(columns[index].eventTime, .open))
+        }
+        return Relation(kind: .ranked(self, calls), columns: kept + places)
     }
 
     func windowed(_ window: TimeWindow) -> Relation {
-        let bounds = ["window_start", "window_end"].map {
-            OutputColumn(name: $0, type: columns[window.time].type, isNullable: false, isEventTime: true)
-        }
-        return Relation(kind: .windowed(self, window), columns: columns + bounds)
+        let (type, time) = (columns[window.time].type, columns[window.time].eventTime)
+        // A session grows as long as rows come: all that is over then is what has ended.
+        let before = window.isSession ? min(time, .open) : time
+        return Relation(
+            kind: .windowed(self, window),
+            columns: columns.map { window.isSession ? $0.timed(min($0.eventTime, .open)) : $0 } + [
+                OutputColumn(name: "window_start", type: type, isNullable: false, eventTime: before),
+                OutputColumn(name: "window_end", type: type, isNullable: false, eventTime: time),
+            ])
     }
 
     func top(keys: [BoundExpression], order: [SortKey], count: Int) -> Relation {
-        Relation(kind: .top(self, keys: keys, order: order, count: count), columns: columns)
+        let kept = columns.indices.map { keeps($0, keys: keys, order: order) ? columns[$0] : columns[$0].timed(min(columns[$0].eventTime, .open)) }
+        return Relation(kind: .top(self, keys: keys, order: order, count: count), columns: kept)
     }
 
     var withoutRepeats: Relation { Relation(kind: .distinct(self), columns: columns) }
@@ -188,13 +215,13 @@ extension BoundExpression {
 
     private static let comparisons: Set<String> = ["=", "<>", "<", "<=", ">", ">="]
 
-    /// A column with a watermark, and what never falls while that rises.
-    func isEventTime(over columns: [OutputColumn]) -> Bool {
+    /// That of a column, and of what never falls while the column rises.
+    func eventTime(over columns: [OutputColumn]) -> EventTime {
         switch self {
-        case .column(let number, _): number < columns.count && columns[number].isEventTime
+        case .column(let number, _): number < columns.count ? columns[number].eventTime : .none
         case .call(let overload, let arguments, _) where Self.truncations.contains(overload.name) && arguments.count > 1:
-            arguments[1].isEventTime(over: columns) && arguments.indices.allSatisfy { $0 == 1 || arguments[$0].isConstant }
-        default: false
+            arguments.indices.allSatisfy { $0 == 1 || arguments[$0].isConstant } ? arguments[1].eventTime(over: columns) : .none
+        default: .none
         }
     }
 

@@ -6,6 +6,7 @@
 
 import SQLSyntax
 import Values
+import Wording
 
 /// Columns of the query around a subquery are numbered from here.
 let outerColumns = 1_000_000

@@ -2,6 +2,7 @@
 
 import SQLSyntax
 import Values
+import Wording
 
 struct TableBinder {
     let builder: ExpressionBuilder
@@ -70,7 +71,9 @@ struct TableBinder {
             if table.options[.topic] == nil { throw missing(.topic, "a table of kafka is a topic") }
             if table.options[.format] == nil { throw missing(.format, "records are read by a format: json, avro, raw") }
             if table.options[.mode] == "lookup" {
-                throw SQLFault("mode = 'lookup' of connector kafka", at: place(.mode), why: "a topic is a stream", hint: "take mode 'append' or 'upsert'")
+                throw SQLFault(
+                    "mode = 'lookup' of connector kafka", at: place(.mode), why: "a topic is a stream",
+                    hint: "take mode 'append' or 'upsert'; lookup tables are of postgres and sqlite")
             }
         case .postgres, .sqlite:
             if table.options[.url] == nil { throw missing(.url, "nothing says which database it is in") }
@@ -96,6 +99,11 @@ struct TableBinder {
             throw SQLFault(
                 "PRIMARY KEY of a topic that is appended to", at: key.place, why: "producers write a record again when they are not sure, so keys repeat",
                 hint: "add mode = 'upsert', or leave the key out and take one row of each: SELECT DISTINCT ON (\(names)) * FROM \(table.name) ORDER BY \(names), ...")
+        }
+        if table.options[.early] != nil && table.key.isEmpty {
+            throw SQLFault(
+                "early of a table without a key", at: place(.early), why: "a row that is not final is replaced later, which needs its key",
+                hint: "declare PRIMARY KEY (...), or leave early out")
         }
         for name in [OptionName.version, .deleteKeep] where table.options[name] != nil && table.options[.mode] != "upsert" {
             throw SQLFault("\(name.rawValue) of a table that is no upsert", at: place(name), why: "only replaced rows have versions", hint: "add mode = 'upsert', or leave it out")

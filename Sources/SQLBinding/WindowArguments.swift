@@ -5,6 +5,7 @@
 
 import SQLSyntax
 import Values
+import Wording
 
 private enum WindowFunction: String, CaseIterable {
     case tumble, hop, cumulate, session
@@ -45,7 +46,7 @@ extension QueryBinder {
                 "the time of \(call.name.text) is no column of timestamps", at: plain[1].value.place, why: "rows fall into windows by one",
                 hint: "name a column of type timestamptz")
         }
-        guard relation.columns[time].isEventTime else {
+        guard relation.columns[time].eventTime > .none else {
             throw SQLFault(
                 "\(call.name.text) over a column without a watermark", at: plain[1].value.place,
                 why: "\"\(relation.columns[time].name)\" is not the event time of what is read, so no window would ever end",

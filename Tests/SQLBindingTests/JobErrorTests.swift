@@ -55,6 +55,9 @@ import Testing
         Case("SELECT customer FROM orders GROUP BY customer HAVING §amount > 1", "column \"amount\" is neither in GROUP BY nor in an aggregate"),
         Case("SELECT §* FROM orders GROUP BY customer", "column \"id\" is neither in GROUP BY nor in an aggregate"),
         Case("SELECT customer FROM orders GROUP BY customer ORDER BY §amount LIMIT 1", "column \"amount\" is neither in GROUP BY nor in an aggregate"),
+        Case("SELECT §customer FROM orders ORDER BY count(*) LIMIT 1", "column \"customer\" is neither in GROUP BY nor in an aggregate"),
+        Case("SELECT DISTINCT ON (max(id)) §customer FROM orders", "column \"customer\" is neither in GROUP BY nor in an aggregate"),
+        Case("SELECT 1 FROM orders WHERE id IN (SELECT order_id FROM payments ORDER BY §piad)", "there is no column \"piad\""),
         Case("SELECT §sum(customer) FROM orders", "sum of text"),
         Case("SELECT §min(ok) FROM orders", "min of boolean"),
         Case("SELECT §count(1, 2) FROM orders", "count with other arguments"),
@@ -89,6 +92,20 @@ import Testing
         Case("SELECT 1 FROM orders, §payments", "the join with \"payments\" has no equality"),
         Case("SELECT 1 FROM orders, §payments WHERE amount > paid", "the join with \"payments\" has no equality"),
         Case("SELECT 1 FROM orders JOIN payments ON id = order_id, §customers c", "the join with \"c\" has no equality"),
+        Case("SELECT 1 FROM orders, §payments WHERE id = quantity + order_id", "the join with \"payments\" has no equality"),
+        Case("SELECT 1 FROM orders o JOIN §payments p ON o.id + p.order_id = p.order_id", "the join with \"p\" has no equality"),
+        Case(
+            "SELECT 1 FROM orders WHERE EXISTS (SELECT 1 FROM payments p, §lines l WHERE p.order_id + orders.id = l.n AND p.order_id = orders.id)",
+            "the join with \"l\" has no equality"),
+        Case(
+            "SELECT 1 FROM orders WHERE EXISTS (SELECT 1 FROM payments WHERE order_id = id AND customer §IN (SELECT name FROM customers))",
+            "a column of the query around this one, looked for in another one, is not there yet"),
+        Case(
+            "SELECT 1 FROM orders WHERE §EXISTS (SELECT 1 FROM payments WHERE order_id = id AND 1 / paid IN (SELECT paid FROM payments))",
+            "a subquery that compares what can fail, behind a comparison with the query around it, is not there yet"),
+        Case(
+            "SELECT 1 FROM orders WHERE id §IN (SELECT row_number() OVER (ORDER BY paid) FROM payments WHERE order_id = id)",
+            "a place among the rows that a comparison with the query around it leaves is not there yet"),
         Case("SELECT 1 FROM orders LEFT JOIN §payments ON amount > paid", "LEFT JOIN has no equality"),
         Case("SELECT 1 FROM orders LEFT JOIN §payments ON id = 1 AND order_id = 1", "LEFT JOIN has no equality"),
         Case("SELECT 1 FROM orders CROSS JOIN §payments", "the join with \"payments\" has no equality"),
@@ -175,6 +192,31 @@ import Testing
         Case("CREATE MATERIALIZED VIEW v WITH (§topic = 't') AS SELECT id FROM orders", "option \"topic\" is not one of a materialized view"),
         Case("CREATE MATERIALIZED VIEW §v WITH (emit = 'final') AS SELECT id FROM orders", "emit = 'final' without an event time among the columns"),
         Case("CREATE MATERIALIZED VIEW §v WITH (early = '1 s') AS SELECT id FROM orders", "early without emit = 'final'"),
+        Case(
+            "CREATE MATERIALIZED VIEW §v WITH (emit = 'final') AS SELECT o.at, c.city FROM orders o JOIN customers c ON o.customer = c.name",
+            "emit = 'final' without a watermark"),
+        Case(
+            "CREATE TABLE x (a int) WITH (connector = 'sqlite', url = 'x.db', \"table\" = 'x', emit = 'final', §early = '5 s')", "early of a table without a key"),
+        Case(
+            "CREATE MATERIALIZED VIEW §v WITH (emit = 'final', early = '5 s') AS SELECT at FROM orders UNION ALL SELECT at FROM payments",
+            "view \"v\" has no key, and its rows change"),
+        Case("CREATE MATERIALIZED VIEW §v AS SELECT name FROM customers UNION ALL SELECT customer FROM orders", "view \"v\" has no key, and its rows change"),
+        Case(
+            "INSERT INTO by_customer SELECT customer, sum(amount) FROM orders GROUP BY customer; INSERT INTO §by_customer SELECT customer, max(amount) FROM orders GROUP BY customer",
+            "two queries write \"by_customer\""),
+        Case(
+            "CREATE TABLE again (a text) WITH (connector = 'sqlite', url = 'x.db', \"table\" = 'by_customer'); "
+                + "INSERT INTO by_customer SELECT customer, sum(amount) FROM orders GROUP BY customer; INSERT INTO §again SELECT customer FROM orders",
+            "two queries write \"again\""),
+        Case(
+            "CREATE TABLE other (a text PRIMARY KEY, b numeric) WITH (connector = 'kafka', topic = 'o', format = 'json', mode = 'upsert'); "
+                + "CREATE TABLE another (a text PRIMARY KEY, b numeric) WITH (connector = 'kafka', topic = 'o', format = 'json', mode = 'upsert'); "
+                + "INSERT INTO other SELECT customer, sum(amount) FROM orders GROUP BY 1; INSERT INTO §another SELECT customer, max(amount) FROM orders GROUP BY 1",
+            "two queries write \"another\""),
+        Case(
+            "CREATE TABLE same (a text PRIMARY KEY, b int8) WITH (connector = 'postgres', url = 'postgres://x/y', \"table\" = 'v'); "
+                + "CREATE MATERIALIZED VIEW v AS SELECT customer, count(*) FROM orders GROUP BY 1; INSERT INTO §same SELECT customer, count(*) FROM orders GROUP BY 1",
+            "two queries write \"same\""),
         Case("§SET on_eror = 'stop'", "there is no setting \"on_eror\""),
         Case("§SET on_error = 'skip'", "on_error = 'skip' is not understood"),
         Case("SET on_error = 'stop'; §SET on_error = 'null'", "on_error is set twice"),
@@ -246,7 +288,40 @@ import Testing
               8 | INSERT INTO lines SELECT customer, count(*) FROM orders GROUP BY customer
                 |             ^
               why: what changes them is GROUP BY, whose groups grow
+              now: declare PRIMARY KEY (...) so that rows are replaced
+            """
+        ),
+        (
+            """
+            CREATE TABLE ended (customer text, "end" timestamptz) WITH (connector = 'kafka', topic = 'ended', format = 'json');
+            INSERT INTO ended SELECT customer, window_end FROM tumble(orders, at, '1 min') GROUP BY customer, window_end
+            """,
+            """
+            job.sql:9:13: table "ended" has no key, and rows of the query change
+              9 | INSERT INTO ended SELECT customer, window_end FROM tumble(orders, at, '1 min') GROUP BY customer, window_end
+                |             ^
+              why: what changes them is GROUP BY, whose groups grow
               now: declare PRIMARY KEY (...) so that rows are replaced, or emit = 'final' so that each comes once
+            """
+        ),
+        (
+            "CREATE MATERIALIZED VIEW v WITH (emit = 'final') AS SELECT o.at FROM orders o JOIN customers c ON o.customer = c.name",
+            """
+            job.sql:8:26: emit = 'final' without a watermark
+              8 | CREATE MATERIALIZED VIEW v WITH (emit = 'final') AS SELECT o.at FROM orders o JOIN customers c ON o.customer = c.name
+                |                          ^
+              why: a row is final when the watermark has passed it, and none is left behind a join, which can bring any old row again
+              now: read what is joined as a lookup table (mode = 'lookup' of postgres or sqlite), or bound the join by event times: a.at BETWEEN b.at AND b.at + interval '1 hour'
+            """
+        ),
+        (
+            "INSERT INTO lines SELECT o.customer, count(*) FROM tumble(orders, at, '1 min') o GROUP BY o.customer, window_end",
+            """
+            job.sql:8:13: table "lines" has no key, and rows of the query change
+              8 | INSERT INTO lines SELECT o.customer, count(*) FROM tumble(orders, at, '1 min') o GROUP BY o.customer, window_end
+                |             ^
+              why: what changes them is GROUP BY, whose groups grow
+              now: declare PRIMARY KEY (...) so that rows are replaced
             """
         ),
         (

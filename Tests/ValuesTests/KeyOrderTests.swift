@@ -20,7 +20,7 @@ import Values
         let texts = BoundaryValues.texts(type).map { Optional($0) } + [nil, nil]
         let column = try vector(texts, type)
         let hashes = hashes([column], .all(texts.count))
-        let compare = KeyOrder.comparison(type)(column, column)
+        let compare = KeyOrder.rows(type, column, column).compare
         for row in texts.indices {
             for other in texts.indices {
                 let order = compare(row, other)
@@ -33,7 +33,7 @@ import Values
     @Test func `an order is transitive over numbers that look alike`() throws {
         let texts = ["1", "1.0", "1.00", "0.999", "1e0", "1.0000000000000000001", "NaN", "Infinity", "-Infinity", "0", "-0.0", "0.000"]
         let column = try vector(texts, .numeric)
-        let compare = KeyOrder.comparison(.numeric)(column, column)
+        let compare = KeyOrder.rows(.numeric, column, column).compare
         for a in texts.indices {
             for b in texts.indices {
                 for c in texts.indices where compare(a, b) <= 0 && compare(b, c) <= 0 {

@@ -171,7 +171,7 @@ import Values
         #expect(kept(try isPositive(), ints(nil, -1)) == [])
     }
 
-    @Test func `after the first chunks nothing is allocated`() throws {
+    @Test func `after the first chunks all buffers are used again`() throws {
         let program = Program(
             [
                 try build.choose(

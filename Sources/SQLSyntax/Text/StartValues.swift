@@ -14,6 +14,8 @@
 //
 // When changing it: `StartValuesTests` has a table of attacks.
 
+import Wording
+
 /// Values by name, as they were given at the start.
 public struct StartValues: Sendable, Hashable {
     public let values: [String: String]

@@ -4,6 +4,7 @@
 // `SpeedBench` decides how often and in which order. A new case is a value in `all` and a line in `SpeedTarget.all`.
 
 import Engine
+import Wording
 
 struct SpeedCase: Sendable {
     var name: String
@@ -107,7 +108,7 @@ package enum SpeedCaseNames {
             guard !meant.isEmpty else {
                 throw Failure(
                     .wrongUsage, "there is no bench case \(word)", why: "the cases are \(names.joined(separator: ", "))",
-                    now: NearestName.of(word, in: names).map { "did you mean \($0)?" }
+                    now: nearestNames(to: word, among: names).first.map { "did you mean \($0)?" }
                         ?? "`sluice bench --list` explains them")
             }
             selected.formUnion(meant)

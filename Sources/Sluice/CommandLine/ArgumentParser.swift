@@ -5,6 +5,7 @@
 // Words are never shortened or guessed: what works today must not become ambiguous with the next option.
 
 import Engine
+import Wording
 
 package struct ArgumentParser: Sendable {
     package let commands: [Command]
@@ -33,7 +34,7 @@ package struct ArgumentParser: Sendable {
     }
 
     private func unknownCommand(_ name: String, among known: [String]) -> Failure {
-        let nearest = NearestName.of(name, in: known)
+        let nearest = nearestNames(to: name, among: known).first
         return Failure(
             .wrongUsage, "unknown command \(name)", why: "sluice has no command of that name",
             now: nearest.map { "did you mean \($0)? `sluice --help` lists all commands" }
@@ -153,7 +154,7 @@ package struct ArgumentParser: Sendable {
                 throw Failure(
                     .wrongUsage, "\(positional.name) cannot be '\(wrong)'",
                     why: "it must be one of " + positional.choices.joined(separator: ", "),
-                    now: NearestName.of(wrong, in: positional.choices).map { "did you mean \($0)?" }
+                    now: nearestNames(to: wrong, among: positional.choices).first.map { "did you mean \($0)?" }
                         ?? "usage: \(HelpText.usage(command))")
             }
             parsed.words[positional.name] = taken
@@ -172,7 +173,7 @@ package struct ArgumentParser: Sendable {
         let help = "`sluice \(command.name) --help` lists all"
         return Failure(
             .wrongUsage, "unknown option --\(name)", why: "\(command.name) has no option of that name",
-            now: NearestName.of(name, in: known).map { "did you mean --\($0)? \(help)" } ?? help)
+            now: nearestNames(to: name, among: known).first.map { "did you mean --\($0)? \(help)" } ?? help)
     }
 
     private static func unknownShort(_ word: String, _ command: Command) -> Failure {

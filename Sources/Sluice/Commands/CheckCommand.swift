@@ -55,7 +55,7 @@ enum CheckCommand {
         let isJSON = parsed.flag("json")
         do {
             let script = try Script(parsing: SourceText(text, name: path), values: StartValues(values(parsed)))
-            let job = try BoundJob(binding: script)
+            let job = try BoundJob(binding: script, settings: Set(SettingTable.engine.keys.filter { $0 != .kafka }.map(\.name)))
             try lookUp(job, parsed)
             try show(job, terminal, hasPlan: parsed.flag("plan"), isJSON: isJSON)
             return 0

@@ -4,6 +4,7 @@
 // a job brings by giving them a default. Anything else is an error that names the nearest known key.
 
 import Engine
+import Wording
 
 package struct SettingTable: Sendable {
     package let keys: [SettingKey]
@@ -54,7 +55,7 @@ package struct SettingTable: Sendable {
     /// Says that `name` is no key; `place` is where it stands, such as `conf/sluice.yaml, line 3`.
     package func unknown(_ name: String, in place: String) -> Failure {
         // Dashes for underscores is the commonest slip, and no distance at all.
-        let nearest = NearestName.of(name.replacing("-", with: "_"), in: keys.map(\.name))
+        let nearest = nearestNames(to: name.replacing("-", with: "_"), among: keys.map(\.name)).first
         return Failure(
             .unknownSetting, "unknown setting \(name)",
             why: "\(place) names it, and neither the engine nor the job has it",

@@ -13,6 +13,7 @@
 // for the same settings.
 
 import Engine
+import Wording
 
 package struct Settings: Sendable {
     package enum Origin: Hashable, Sendable, CustomStringConvertible {
@@ -160,7 +161,7 @@ package struct Settings: Sendable {
     }
 
     private static func unknownVariable(_ variable: String, table: SettingTable) -> Failure {
-        let nearest = NearestName.of(variable, in: table.keys.filter { $0 != .kafka }.map(\.variable))
+        let nearest = nearestNames(to: variable, among: table.keys.filter { $0 != .kafka }.map(\.variable)).first
         return Failure(
             .unknownSetting, "unknown setting \(variable)",
             why: "the environment holds it, and no setting has that variable",

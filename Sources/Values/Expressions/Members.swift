@@ -33,11 +33,27 @@ struct Members {
 
     /// Whether each selected row of `vector` is one of the members.
     func look(_ vector: Vector, _ rows: Selection, count: Int, pool: BufferPool) -> Vector {
-        var output = VectorWriter(.bool, count: count, pool: pool)
+        let output = VectorWriter(.bool, count: count, pool: pool)
         let memory = pool.take(max(rows.count, 1) * 8)
         let hashes = memory.base.assumingMemoryBound(to: UInt64.self)
         KeyOrder.hash([vector], rows, into: hashes)
-        let (view, compare) = (vector.view, KeyOrder.comparison(type)(vector, entries))
+        return slots.withUnsafeBufferPointer { slots in
+            var look = MemberLook(view: vector.view, rows: rows, hashes: hashes, slots: slots, hasNull: hasNull, output: output)
+            KeyOrder.run(type, vector, entries, &look)
+            return withExtendedLifetime((memory, vector)) { look.output.finish() }
+        }
+    }
+}
+
+private struct MemberLook: RowOrderLoop {
+    let view: VectorView
+    let rows: Selection
+    let hashes: UnsafePointer<UInt64>
+    let slots: UnsafeBufferPointer<Int32>
+    let hasNull: Bool
+    var output: VectorWriter
+
+    mutating func run<Order: RowOrder>(_ order: Order) {
         for position in 0..<rows.count {
             let row = rows[position]
             if view.isNull(row) {
@@ -45,9 +61,8 @@ struct Members {
                 continue
             }
             var slot = Int(truncatingIfNeeded: hashes[position]) & (slots.count - 1)
-            while slots[slot] >= 0 && compare(row, Int(slots[slot])) != 0 { slot = (slot + 1) & (slots.count - 1) }
+            while slots[slot] >= 0 && order.compare(row, Int(slots[slot])) != 0 { slot = (slot + 1) & (slots.count - 1) }
             if slots[slot] < 0 && hasNull { output.setNull(row) } else { output.store(row, slots[slot] >= 0) }
         }
-        return withExtendedLifetime((memory, vector)) { output.finish() }
     }
 }

@@ -65,10 +65,9 @@ extension Program {
 
     func distinct(_ step: Step, _ rows: ActiveRows) -> Vector {
         let (left, right) = (evaluate(step.parts[0], rows), evaluate(step.parts[1], rows))
-        let compare = KeyOrder.comparison(step.parts[0].type)(left, right)
-        var output = VectorWriter(.bool, count: rowCount, pool: pool)
-        rows.selection.forEach { output.store($0, compare($0, $0) != 0) }
-        return output.finish()
+        var loop = DistinctLoop(rows: rows.selection, output: VectorWriter(.bool, count: rowCount, pool: pool))
+        KeyOrder.run(step.parts[0].type, left, right, &loop)
+        return loop.output.finish()
     }
 
     // MARK: choices
@@ -121,21 +120,41 @@ extension Program {
         var best = evaluate(step.parts[0], rows)
         for part in step.parts.dropFirst() {
             let other = evaluate(part, rows)
-            let compare = KeyOrder.comparison(step.type)(best, other)
-            let (bestView, otherView) = (best.view, other.view)
-            func isBetter(_ row: Int) -> Bool {
-                if otherView.isNull(row) { return false }
-                if bestView.isNull(row) { return true }
-                return extreme == .greatest ? compare(row, row) < 0 : compare(row, row) > 0
-            }
-            var merge = Merge(step.type, self)
-            let better = narrow(rows) { isBetter($0) }
+            var split = BetterRows(program: self, rows: rows, best: best.view, other: other.view, wanted: extreme == .greatest ? -1 : 1)
+            let (better, rest) = KeyOrder.run(step.type, best, other, &split)
             if better.selection.count == 0 { continue }
+            var merge = Merge(step.type, self)
             merge.take(other, better, all: rows)
-            merge.take(best, narrow(rows) { !isBetter($0) }, all: rows)
+            merge.take(best, rest, all: rows)
             best = hold(merge.finish())
         }
         return best
+    }
+}
+
+private struct DistinctLoop: RowOrderLoop {
+    let rows: Selection
+    var output: VectorWriter
+
+    mutating func run<Order: RowOrder>(_ order: Order) { rows.forEach { output.store($0, order.compare($0, $0) != 0) } }
+}
+
+/// The rows in which another value is better than the best one so far, and the others. NULL is never better.
+private struct BetterRows: RowOrderLoop {
+    let program: Program
+    let rows: ActiveRows
+    let best: VectorView
+    let other: VectorView
+    /// How the best one then stands to the other.
+    let wanted: Int
+
+    mutating func run<Order: RowOrder>(_ order: Order) -> (better: ActiveRows, rest: ActiveRows) {
+        (program.narrow(rows) { isBetter($0, order) }, program.narrow(rows) { !isBetter($0, order) })
+    }
+
+    @inline(__always)
+    private func isBetter<Order: RowOrder>(_ row: Int, _ order: Order) -> Bool {
+        !other.isNull(row) && (best.isNull(row) || order.compare(row, row) == wanted)
     }
 }
 

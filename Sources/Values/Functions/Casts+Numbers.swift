@@ -27,8 +27,14 @@ extension Casts {
         }
         add(.float4, .float8, .implicit, false) { $0.map { (a: Double) in a } }
         add(.float8, .float4, .assignment, true) { $0.map { (a: Double) throws(RowFault) in try single(a) } }
-        add(.numeric, .float8, .implicit, true) { $0.map { (a: Numeric) throws(RowFault) in try float(a, .float8) } }
-        add(.numeric, .float4, .implicit, true) { $0.map { (a: Numeric) throws(RowFault) in try float(a, .float4) } }
+        add(.numeric, .float8, .implicit, true) { call in
+            var scratch = call.scratch()
+            call.map { (a: Numeric) throws(RowFault) in try float(a, .float8, &scratch) }
+        }
+        add(.numeric, .float4, .implicit, true) { call in
+            var scratch = call.scratch()
+            call.map { (a: Numeric) throws(RowFault) in try float(a, .float4, &scratch) }
+        }
         // As many digits as a float surely has: 15, or 6.
         add(.float8, .numeric, .assignment, true) { $0.map { (a: Double) throws(RowFault) in try numeric(a, digits: 15) } }
         add(.float4, .numeric, .assignment, true) { $0.map { (a: Double) throws(RowFault) in try numeric(a, digits: 6) } }
@@ -65,22 +71,23 @@ extension Casts {
         return single
     }
 
-    static func float(_ value: Numeric, _ type: SQLType) throws(RowFault) -> Double {
+    /// - Parameter scratch: memory for its digits, whatever is in it.
+    static func float(_ value: Numeric, _ type: SQLType, _ scratch: inout ByteBuilder) throws(RowFault) -> Double {
         if value.isSpecial { return value.isNaN ? .nan : value.isNegative ? -.infinity : .infinity }
         // Through its digits, as the text would be read: rounded once.
         if value.scale == 0, let small = Int64(exactly: value.units), small.magnitude < 1 << 53, type == .float8 { return Double(small) }
-        var out = ByteBuilder(BufferPool())
-        NumericText.write(value, &out)
-        return try withExtendedLifetime(out.buffer) { () throws(RowFault) -> Double in try FloatText.parse(out.bytes, type) }
+        scratch.truncate(to: 0)
+        NumericText.write(value, &scratch)
+        return try FloatText.parse(scratch.bytes, type)
     }
 
     static func numeric(_ value: Double, digits: Int) throws(RowFault) -> Numeric {
         if value.isNaN { return .nan }
         if value.isInfinite { return value < 0 ? Numeric.infinity.negated : .infinity }
-        var text = [CChar](repeating: 0, count: 64)
-        let count = withVaList([Int32(digits), value]) { vsnprintf(&text, text.count, "%.*g", $0) }
-        return try text.withUnsafeBufferPointer { (text) throws(RowFault) -> Numeric in
-            try NumericText.parse(Bytes(start: text.baseAddress!, count: Int(count)))
+        // `gcvt` is `%.*g` without a list of arguments, which would be an object.
+        return try withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { text throws(RowFault) -> Numeric in
+            let start = gcvt(value, Int32(digits), text.baseAddress!)!
+            return try NumericText.parse(Bytes(start: start, count: strlen(start)))
         }
     }
 

@@ -7,6 +7,8 @@
 // When adding a line: `FunctionOracleTests` find it by themselves and compare it with a real PostgreSQL over boundary values; a
 // type without boundary values, or a line that PostgreSQL does not have, fails there.
 
+import Wording
+
 /// The functions by name.
 public struct FunctionTable: Sendable {
     public static let shared: FunctionTable = {
@@ -48,7 +50,7 @@ public struct FunctionTable: Sendable {
         guard let candidates = byName[name] else {
             throw BindError(
                 "there is no function \(name)", why: "no function has that name",
-                now: "the nearest names are \(NearName.list(name, of: names))")
+                now: "the nearest names are \(closestNames(to: name, among: names).joined(separator: ", "))")
         }
         switch Resolution(candidates: candidates, types: arguments).answer(isOperator: candidates[0].isOperator) {
         case .one(let overload):

@@ -3,8 +3,8 @@
 // A float4 is a Double that was rounded to 32 bits after each step. What overflows to infinity out of finite numbers, and what
 // underflows to zero out of numbers that are not, is a row error, as in PostgreSQL.
 //
-// The functions from `exp` on are the C library's. They may differ in the last bit between its versions, so `MathProbe`
-// evaluates them at chosen points: the answer stands in the plan, and a worker with another one is refused.
+// The functions from `exp` on are the C library's. They may differ in the last bit between its versions: `MathProbe` tells two of them apart by
+// what they answer at chosen points.
 
 import Glibc
 
@@ -185,22 +185,25 @@ enum FloatMath {
 
 /// What this machine's math functions answer at points that versions of the C library are known to differ at, and at others.
 public enum MathProbe {
-    /// One number for all answers: the plan holds it, and a worker with another one is refused.
-    public static let digest: UInt64 = {
+    /// One number for all answers: machines with another one may give other answers.
+    public static let digest = digest(of: functions)
+
+    package static let functions: [@Sendable (Double) -> Double] = [
+        { Glibc.cbrt($0) }, { Glibc.exp($0) }, { Glibc.log($0) }, { Glibc.log10($0) }, { Glibc.sin($0) }, { Glibc.cos($0) },
+        { Glibc.tan($0) }, { Glibc.asin($0) }, { Glibc.acos($0) }, { Glibc.atan($0) }, { Glibc.sinh($0) }, { Glibc.cosh($0) },
+        { Glibc.tanh($0) }, { Glibc.asinh($0) }, { Glibc.acosh($0) }, { Glibc.atanh($0) }, { Glibc.pow($0, 1.7) },
+        { Glibc.pow(1.1, $0) }, { Glibc.atan2($0, 1.3) },
+    ]
+
+    package static func digest(of functions: [@Sendable (Double) -> Double]) -> UInt64 {
         let points: [Double] = [
             0.1, 0.5, 0.9, 1.0000001, 1.5, 2.5, 3.141592653589793, 10.123456789, 100.7, 709.5, -0.3, -2.7, 1e-10, 1e10, 12345.678901,
             0.7071067811865476, 2.718281828459045, 22.0, 1e22,
-        ]
-        let functions: [(Double) -> Double] = [
-            { Glibc.cbrt($0) }, { Glibc.exp($0) }, { Glibc.log($0) }, { Glibc.log10($0) }, { Glibc.sin($0) }, { Glibc.cos($0) },
-            { Glibc.tan($0) }, { Glibc.asin($0) }, { Glibc.acos($0) }, { Glibc.atan($0) }, { Glibc.sinh($0) }, { Glibc.cosh($0) },
-            { Glibc.tanh($0) }, { Glibc.asinh($0) }, { Glibc.acosh($0) }, { Glibc.atanh($0) }, { Glibc.pow($0, 1.7) },
-            { Glibc.pow(1.1, $0) }, { Glibc.atan2($0, 1.3) },
         ]
         var answers: [UInt8] = []
         for function in functions {
             for point in points { withUnsafeBytes(of: FloatOrder.bits(function(point)).littleEndian) { answers += Array($0) } }
         }
         return Bytes.digest(answers)
-    }()
+    }
 }

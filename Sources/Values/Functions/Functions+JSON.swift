@@ -42,40 +42,22 @@ extension FunctionTable {
     }
 
     private mutating func addAccess() {
-        addPart("->", "->>", .text) { call in
-            let name = call[1]
-            return { row, json in JSONScan.member(json, name.bytes(row)) }
-        }
-        addPart("->", "->>", .int4) { call in
-            let index = call[1]
-            return { row, json in
-                // A scalar is an array of one to PostgreSQL.
-                switch JSONScan.kind(json) {
-                case .array, .object: JSONScan.element(json, index.word(row))
-                case .string, .number, .bool, .null: index.word(row) == 0 || index.word(row) == -1 ? 0..<json.count : nil
-                }
-            }
-        }
-        addPart("#>", "#>>", .list(.text)) { call in
-            let path = call.list(1)
-            return { row, json in JSONPath.find(json, path, row) }
-        }
+        addPart("->", "->>", .text, MemberFinder.self)
+        addPart("->", "->>", .int4, ElementFinder.self)
+        addPart("#>", "#>>", .list(.text), PathFinder.self)
     }
 
     /// A part as jsonb, and as text: a string without its quotes, null as NULL.
-    private mutating func addPart(
-        _ name: String, _ textName: String, _ key: SQLType,
-        _ finder: @escaping @Sendable (KernelCall) -> (_ row: Int, _ json: Bytes) -> Range<Int>?
-    ) {
+    private mutating func addPart<Finder: PartFinder>(_ name: String, _ textName: String, _ key: SQLType, _: Finder.Type) {
         add(name, [.jsonb, key], .jsonb) { call in
-            let find = finder(call)
-            call.sliceOrNull { (row, json) in find(row, json) }
+            let finder = Finder(call)
+            call.sliceOrNull { (row, json) in finder.find(row, json) }
         }
         add(textName, [.jsonb, key], .text) { call in
-            let (a, find) = (call[0], finder(call))
+            let (a, finder) = (call[0], Finder(call))
             call.writeEachRow { (row, out) in
                 let json = a.bytes(row)
-                guard let range = find(row, json) else { return false }
+                guard let range = finder.find(row, json) else { return false }
                 let part = JSONScan.part(json, range)
                 switch JSONScan.kind(part) {
                 case .null: return false
@@ -86,6 +68,42 @@ extension FunctionTable {
             }
         }
     }
+}
+
+/// Where a row's part of its document is, by the second argument of a call.
+private protocol PartFinder: SendableMetatype {
+    init(_ call: KernelCall)
+    func find(_ row: Int, _ json: Bytes) -> Range<Int>?
+}
+
+private struct MemberFinder: PartFinder {
+    let name: VectorView
+    init(_ call: KernelCall) { name = call[1] }
+
+    @inline(__always)
+    func find(_ row: Int, _ json: Bytes) -> Range<Int>? { JSONScan.member(json, name.bytes(row)) }
+}
+
+private struct ElementFinder: PartFinder {
+    let index: VectorView
+    init(_ call: KernelCall) { index = call[1] }
+
+    @inline(__always)
+    func find(_ row: Int, _ json: Bytes) -> Range<Int>? {
+        // A scalar is an array of one to PostgreSQL.
+        switch JSONScan.kind(json) {
+        case .array, .object: JSONScan.element(json, index.word(row))
+        case .string, .number, .bool, .null: index.word(row) == 0 || index.word(row) == -1 ? 0..<json.count : nil
+        }
+    }
+}
+
+private struct PathFinder: PartFinder {
+    let path: ListArgument
+    init(_ call: KernelCall) { path = call.list(1) }
+
+    @inline(__always)
+    func find(_ row: Int, _ json: Bytes) -> Range<Int>? { JSONPath.find(json, path, row) }
 }
 
 /// A list argument of a call.
@@ -130,13 +148,19 @@ enum JSONPath {
             let inner: Range<Int>?
             switch JSONScan.kind(part) {
             case .object: inner = JSONScan.member(part, step)
-            case .array: inner = (try? IntegerText.parse(step, .int4)).flatMap { JSONScan.element(part, $0) }
+            case .array: inner = number(step).flatMap { JSONScan.element(part, $0) }
             default: inner = nil
             }
             guard let inner else { return nil }
             found = found.lowerBound + inner.lowerBound..<found.lowerBound + inner.upperBound
         }
         return found
+    }
+
+    /// A name is none: without a look at it each one would make the message of an error.
+    private static func number(_ step: Bytes) -> Int64? {
+        guard step.contains(where: \.isDigit), step.allSatisfy({ $0 <= UInt8(ascii: "9") }) else { return nil }
+        return try? IntegerText.parse(step, .int4)
     }
 }
 
@@ -147,9 +171,7 @@ enum JSONContainment {
         case (.object, .object):
             var isInside = true
             JSONScan.forEachMember(b) { name, value in
-                var key = ByteBuilder(BufferPool())
-                JSONString.unescape(JSONScan.part(b, name), &key)
-                let own = withExtendedLifetime(key.buffer) { JSONScan.member(a, key.bytes) }
+                let own = JSONScan.member(a, quoted: JSONScan.part(b, name))
                 isInside = own.map { contains(JSONScan.part(a, $0), JSONScan.part(b, value), isTop: false) } ?? false
                 return isInside
             }

@@ -172,7 +172,9 @@ extension FunctionTable {
         for type: SQLType in [.int4, .int8] {
             add("to_hex", [type], .text) {
                 $0.write { (a: Int64, out: inout ByteBuilder) in
-                    out.append(String(type == .int4 ? UInt64(UInt32(truncatingIfNeeded: a)) : UInt64(bitPattern: a), radix: 16))
+                    let value = type == .int4 ? UInt64(UInt32(truncatingIfNeeded: a)) : UInt64(bitPattern: a)
+                    let digits = max(16 - value.leadingZeroBitCount / 4, 1)
+                    for place in (0..<digits).reversed() { out.append(Hex.digit(UInt8(value >> UInt64(place * 4) & 15))) }
                 }
             }
         }

@@ -70,56 +70,43 @@ extension FunctionTable {
     }
 
     private mutating func addParts() {
-        add("date_trunc", [.text, .timestamp], .timestamp, fails: true) {
-            $0.map { (unit: Bytes, a: Int64) throws(RowFault) in try TimeUnit.named(unit, of: .timestamp).start(a, .timestamp) }
+        add("date_trunc", [.text, .timestamp], .timestamp, fails: true) { call in
+            var units = UnitLookup(of: .timestamp)
+            call.map { (unit: Bytes, a: Int64) throws(RowFault) in try units.find(unit).start(a, .timestamp) }
         }
         add("date_trunc", [.text, .timestamptz], .timestamptz, volatility: .stable, fails: true) { call in
+            var units = UnitLookup(of: .timestamptz)
             let zone = call.context.zone
-            call.map { (unit: Bytes, a: Int64) throws(RowFault) in try TimeUnit.named(unit, of: .timestamptz).start(a, in: zone) }
+            call.map { (unit: Bytes, a: Int64) throws(RowFault) in try units.find(unit).start(a, in: zone) }
         }
-        add("date_trunc", [.text, .timestamptz, .text], .timestamptz, fails: true) {
-            $0.map { (unit: Bytes, a: Int64, zone: Bytes) throws(RowFault) in
-                try TimeUnit.named(unit, of: .timestamptz).start(a, in: try Zone.named(zone.string))
-            }
+        add("date_trunc", [.text, .timestamptz, .text], .timestamptz, fails: true) { call in
+            var (units, zones) = (UnitLookup(of: .timestamptz), ZoneLookup())
+            call.map { (unit: Bytes, a: Int64, zone: Bytes) throws(RowFault) in try units.find(unit).start(a, in: try zones.find(zone)) }
         }
-        add("date_trunc", [.text, .interval], .interval, fails: true) {
-            $0.map { (unit: Bytes, a: Interval) throws(RowFault) in try TimeUnit.named(unit, of: .interval).start(a) }
+        add("date_trunc", [.text, .interval], .interval, fails: true) { call in
+            var units = UnitLookup(of: .interval)
+            call.map { (unit: Bytes, a: Interval) throws(RowFault) in try units.find(unit).start(a) }
         }
-        addExtract("extract", .numeric)
-        addExtract("date_part", .float8)
+        addParts(of: DateParts.self)
+        addParts(of: TimeParts.self)
+        addParts(of: TimestampParts.self)
+        addParts(of: MomentParts.self)
+        addParts(of: IntervalParts.self)
     }
 
     /// `extract` gives a numeric, `date_part` the same as a float.
-    private mutating func addExtract(_ name: String, _ result: SQLType) {
-        func part<A: VectorElement & SendableMetatype>(
-            _ type: SQLType, _ body: @escaping @Sendable (TimeUnit, A, Zone) throws(RowFault) -> Numeric
-        ) -> Overload.Kernel {
-            { call in
-                let zone = call.context.zone
-                if result == .numeric {
-                    call.map { (unit: Bytes, a: A) throws(RowFault) in try body(try TimeUnit.named(unit, of: type), a, zone) }
-                } else {
-                    call.map { (unit: Bytes, a: A) throws(RowFault) -> Double in
-                        let unit = try TimeUnit.named(unit, of: type)
-                        if unit == .epoch, let interval = a as? Interval { return TimeUnit.epoch(interval) }
-                        return try Casts.float(try body(unit, a, zone), .float8)
-                    }
-                }
-            }
+    private mutating func addParts<Parts: TimeParted>(of _: Parts.Type) {
+        let type = Parts.type
+        add("extract", [.text, type], .numeric, volatility: Parts.volatility, fails: true) { call in
+            var units = UnitLookup(of: type)
+            let zone = call.context.zone
+            call.map { (unit: Bytes, a: Parts.Value) throws(RowFault) in try Parts.part(try units.find(unit), a, zone) }
         }
-        // As a float a date is its midnight.
-        let dates = part(.date) { (unit, a: Int64, _) throws(RowFault) in
-            result == .float8 ? try unit.part(ofTimestamp: try Calendar.timestamp(days: a, micros: 0)) : try unit.part(ofDate: a)
+        add("date_part", [.text, type], .float8, volatility: Parts.volatility, fails: true) { call in
+            var (units, scratch) = (UnitLookup(of: type), call.scratch())
+            let zone = call.context.zone
+            call.map { (unit: Bytes, a: Parts.Value) throws(RowFault) -> Double in try Parts.float(try units.find(unit), a, zone, &scratch) }
         }
-        let times = part(.time) { (unit, a: Int64, _) throws(RowFault) in try unit.part(ofTimeOfDay: a) }
-        let timestamps = part(.timestamp) { (unit, a: Int64, _) throws(RowFault) in try unit.part(ofTimestamp: a) }
-        let moments = part(.timestamptz) { (unit, a: Int64, zone) throws(RowFault) in try unit.part(ofMoment: a, in: zone) }
-        let intervals = part(.interval) { (unit, a: Interval, _) throws(RowFault) in try unit.part(of: a) }
-        add(name, [.text, .date], result, fails: true, dates)
-        add(name, [.text, .time], result, fails: true, times)
-        add(name, [.text, .timestamp], result, fails: true, timestamps)
-        add(name, [.text, .timestamptz], result, volatility: .stable, fails: true, moments)
-        add(name, [.text, .interval], result, fails: true, intervals)
     }
 
     private mutating func addMakers() {
@@ -136,33 +123,86 @@ extension FunctionTable {
     }
 }
 
+/// Values that have parts: one kind of them each.
+private protocol TimeParted: SendableMetatype {
+    associatedtype Value: VectorElement & SendableMetatype
+    static var type: SQLType { get }
+    static var volatility: Overload.Volatility { get }
+    static func part(_ unit: TimeUnit, _ value: Value, _ zone: Zone) throws(RowFault) -> Numeric
+    static func float(_ unit: TimeUnit, _ value: Value, _ zone: Zone, _ scratch: inout ByteBuilder) throws(RowFault) -> Double
+}
+
+extension TimeParted {
+    static var volatility: Overload.Volatility { .immutable }
+
+    @inline(__always)
+    static func float(_ unit: TimeUnit, _ value: Value, _ zone: Zone, _ scratch: inout ByteBuilder) throws(RowFault) -> Double {
+        try Casts.float(try part(unit, value, zone), .float8, &scratch)
+    }
+}
+
+private enum DateParts: TimeParted {
+    static let type = SQLType.date
+    static func part(_ unit: TimeUnit, _ days: Int64, _ zone: Zone) throws(RowFault) -> Numeric { try unit.part(ofDate: days) }
+
+    /// As a float a date is its midnight.
+    static func float(_ unit: TimeUnit, _ days: Int64, _ zone: Zone, _ scratch: inout ByteBuilder) throws(RowFault) -> Double {
+        try Casts.float(try unit.part(ofTimestamp: try Calendar.timestamp(days: days, micros: 0)), .float8, &scratch)
+    }
+}
+
+private enum TimeParts: TimeParted {
+    static let type = SQLType.time
+    static func part(_ unit: TimeUnit, _ micros: Int64, _ zone: Zone) throws(RowFault) -> Numeric { try unit.part(ofTimeOfDay: micros) }
+}
+
+private enum TimestampParts: TimeParted {
+    static let type = SQLType.timestamp
+    static func part(_ unit: TimeUnit, _ micros: Int64, _ zone: Zone) throws(RowFault) -> Numeric { try unit.part(ofTimestamp: micros) }
+}
+
+private enum MomentParts: TimeParted {
+    static let type = SQLType.timestamptz
+    static let volatility = Overload.Volatility.stable
+    static func part(_ unit: TimeUnit, _ micros: Int64, _ zone: Zone) throws(RowFault) -> Numeric { try unit.part(ofMoment: micros, in: zone) }
+}
+
+private enum IntervalParts: TimeParted {
+    static let type = SQLType.interval
+    static func part(_ unit: TimeUnit, _ value: Interval, _ zone: Zone) throws(RowFault) -> Numeric { try unit.part(of: value) }
+
+    static func float(_ unit: TimeUnit, _ value: Interval, _ zone: Zone, _ scratch: inout ByteBuilder) throws(RowFault) -> Double {
+        unit == .epoch ? TimeUnit.epoch(value) : try Casts.float(try unit.part(of: value), .float8, &scratch)
+    }
+}
+
 enum TimeMakers {
     static func date(_ year: Int64, _ month: Int64, _ day: Int64) throws(RowFault) -> Int64 {
-        let fault = RowFault("22008", "date field value out of range: \(year)-\(month)-\(day)")
-        guard year != 0, (1...12).contains(month), day >= 1 else { throw fault }
+        // Made only where it is thrown: its message is a text.
+        func fault() -> RowFault { RowFault("22008", "date field value out of range: \(year)-\(month)-\(day)") }
+        guard year != 0, (1...12).contains(month), day >= 1 else { throw fault() }
         // Years before 1 are given as negative ones.
         let inner = year < 0 ? year + 1 : year
-        guard day <= Calendar.daysIn(year: inner, month: month) else { throw fault }
+        guard day <= Calendar.daysIn(year: inner, month: month) else { throw fault() }
         let days = Calendar.days(year: inner, month: month, day: day)
-        guard (Calendar.firstDay...Calendar.lastDay).contains(days) else { throw fault }
+        guard (Calendar.firstDay...Calendar.lastDay).contains(days) else { throw fault() }
         return days
     }
 
     static func time(_ hour: Int64, _ minute: Int64, _ second: Double) throws(RowFault) -> Int64 {
-        let fault = RowFault("22008", "time field value out of range: \(hour):\(minute):\(second)")
-        guard (0...24).contains(hour), (0...59).contains(minute), second >= 0, second <= 60 else { throw fault }
+        func fault() -> RowFault { RowFault("22008", "time field value out of range: \(hour):\(minute):\(second)") }
+        guard (0...24).contains(hour), (0...59).contains(minute), second >= 0, second <= 60 else { throw fault() }
         let micros = (hour * 60 + minute) * Calendar.microsPerMinute + Int64((second * 1e6).rounded(.toNearestOrEven))
-        guard micros <= Calendar.microsPerDay else { throw fault }
+        guard micros <= Calendar.microsPerDay else { throw fault() }
         return micros
     }
 
     static func moment(epochSeconds seconds: Double) throws(RowFault) -> Int64 {
-        let fault = RowFault("22008", "timestamp out of range: \"\(seconds)\"")
         if seconds.isInfinite { throw .unsupported("infinity is no timestamp here") }
         if seconds.isNaN { throw RowFault("22008", "timestamp cannot be NaN") }
         // Counted from 2000, as PostgreSQL's rounding is.
         let (first, last) = (Double(Calendar.timestamps.lowerBound) / 1e6, Double(Calendar.timestamps.upperBound) / 1e6)
-        guard seconds >= first, seconds < last else { throw fault }
+        guard seconds >= first, seconds < last else { throw RowFault("22008", "timestamp out of range: \"\(seconds)\"") }
         let since2000 = ((seconds - 946_684_800) * 1e6).rounded(.toNearestOrEven)
         return try Calendar.timestamp(Int64(since2000) + 946_684_800_000_000)
     }

@@ -19,17 +19,24 @@ extension FunctionTable {
     }
 }
 
-/// The zones that a chunk names: nearly always one.
+/// The zones that a chunk names: nearly always one, and mostly a constant, which lies at one place for all rows.
+///
+/// It points into the argument's vector: not to be kept beyond the call.
 struct ZoneLookup {
-    private var name: [UInt8] = []
+    private var name = Bytes(start: nil, count: 0)
     private var zone: Zone?
 
     init() {}
 
+    @inline(__always)
     mutating func find(_ wanted: Bytes) throws(RowFault) -> Zone {
-        if let zone, name.count == wanted.count, name.elementsEqual(wanted) { return zone }
+        if let zone, wanted.isSame(as: name) { return zone }
+        return try look(wanted)
+    }
+
+    private mutating func look(_ wanted: Bytes) throws(RowFault) -> Zone {
         let found = try Zone.named(wanted.string)
-        (name, zone) = (Array(wanted), found)
+        (name, zone) = (wanted, found)
         return found
     }
 

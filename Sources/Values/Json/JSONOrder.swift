@@ -1,7 +1,8 @@
 // Equality, order and hash of jsonb, as PostgreSQL's compareJsonbContainers has them.
 //
-// Object > array > boolean > number > string > null; an empty array below everything but... itself an oddity of PostgreSQL that is
-// kept: arrays and objects with fewer parts come first. Numbers compare by value, whatever their scale and length.
+// Object > array > boolean > number > string > null; arrays and objects with fewer parts come first. A scalar that is a whole document lies in
+// PostgreSQL as an array of one, so that an empty array is below it: at the top only, not inside of a document. Numbers compare by value,
+// whatever their scale and length.
 
 enum JSONOrder {
     static func hash(_ json: Bytes) -> UInt64 {
@@ -9,7 +10,7 @@ enum JSONOrder {
         case .null: return 1
         case .bool: return json[0] == UInt8(ascii: "t") ? 2 : 3
         case .string: return Bytes.digest(json)
-        case .number: return Bytes.digest(Array(digits(json).utf8)) ^ 5
+        case .number: return DecimalText(json).digest ^ 5
         case .array:
             var value: UInt64 = 7
             JSONScan.forEachElement(json) { range in
@@ -32,18 +33,14 @@ enum JSONOrder {
         return product.high ^ product.low
     }
 
-    /// A number's one look: digits without zeros at their ends, and where the point is.
-    private static func digits(_ json: Bytes) -> String {
-        let (isNegative, digits, point) = DecimalText.parts(json)
-        return digits.isEmpty ? "0" : (isNegative ? "-" : "") + String(decoding: digits, as: UTF8.self) + "e\(point)"
-    }
+    /// How two whole documents stand to each other.
+    static func compare(_ a: Bytes, _ b: Bytes) -> Int { compare(a, b, isTop: true) }
 
-    static func compare(_ a: Bytes, _ b: Bytes) -> Int {
+    private static func compare(_ a: Bytes, _ b: Bytes, isTop: Bool) -> Int {
         let (kindA, kindB) = (JSONScan.kind(a), JSONScan.kind(b))
         if kindA != kindB {
-            // An empty array at the top is below every scalar: PostgreSQL stores a scalar as an array of one.
-            if kindA == .array && kindB != .object && JSONScan.count(a) == 0 { return -1 }
-            if kindB == .array && kindA != .object && JSONScan.count(b) == 0 { return 1 }
+            if isTop && kindA == .array && kindB != .object && JSONScan.count(a) == 0 { return -1 }
+            if isTop && kindB == .array && kindA != .object && JSONScan.count(b) == 0 { return 1 }
             return rank(kindA) < rank(kindB) ? -1 : 1
         }
         switch kindA {
@@ -73,72 +70,101 @@ enum JSONOrder {
         if !a.contains(UInt8(ascii: "\\")) && !b.contains(UInt8(ascii: "\\")) {
             return Bytes.compare(Bytes(rebasing: a[1..<(a.count - 1)]), Bytes(rebasing: b[1..<(b.count - 1)]))
         }
-        var (left, right) = (ByteBuilder(BufferPool()), ByteBuilder(BufferPool()))
-        JSONString.unescape(a, &left)
-        JSONString.unescape(b, &right)
-        return withExtendedLifetime((left.buffer, right.buffer)) { Bytes.compare(left.bytes, right.bytes) }
+        var (left, right) = (JSONString.Plain(a), JSONString.Plain(b))
+        while true {
+            switch (left.next(), right.next()) {
+            case (nil, nil): return 0
+            case (nil, _): return -1
+            case (_, nil): return 1
+            case (let x?, let y?): if x != y { return x < y ? -1 : 1 }
+            }
+        }
     }
 
+    /// Of as many elements each.
     private static func compareArrays(_ a: Bytes, _ b: Bytes) -> Int {
-        var others: [Range<Int>] = []
-        JSONScan.forEachElement(b) {
-            others.append($0); return true
-        }
-        var (order, place) = (0, 0)
+        var (order, place) = (0, 1)
         JSONScan.forEachElement(a) { range in
-            order = compare(JSONScan.part(a, range), JSONScan.part(b, others[place]))
-            place += 1
+            let other = JSONScan.nextElement(b, &place)!
+            order = compare(JSONScan.part(a, range), JSONScan.part(b, other), isTop: false)
             return order == 0
         }
         return order
     }
 
+    /// Of as many members each.
     private static func compareObjects(_ a: Bytes, _ b: Bytes) -> Int {
-        var others: [(Range<Int>, Range<Int>)] = []
-        JSONScan.forEachMember(b) {
-            others.append(($0, $1)); return true
-        }
-        var (order, place) = (0, 0)
+        var (order, place) = (0, 1)
         JSONScan.forEachMember(a) { name, value in
-            let (otherName, otherValue) = others[place]
-            place += 1
+            let (otherName, otherValue) = JSONScan.nextMember(b, &place)!
             order = compareStrings(JSONScan.part(a, name), JSONScan.part(b, otherName))
-            if order == 0 { order = compare(JSONScan.part(a, value), JSONScan.part(b, otherValue)) }
+            if order == 0 { order = compare(JSONScan.part(a, value), JSONScan.part(b, otherValue), isTop: false) }
             return order == 0
         }
         return order
     }
 }
 
-/// Decimal numbers of any length, as text.
-enum DecimalText {
-    /// The digits without zeros at either end, and how many of them stand before the point.
-    static func parts(_ text: Bytes) -> (isNegative: Bool, digits: [UInt8], point: Int) {
-        let isNegative = text.first == UInt8(ascii: "-")
+/// A decimal number of any length, as a canonical jsonb text has it: digits, at most one point, no exponent.
+private struct DecimalText {
+    let isNegative: Bool
+    /// From the first digit that is not zero to the last one; empty for zero. A point may be in it.
+    let digits: Bytes
+    /// How many of the digits stand before the point; below zero where zeros follow the point.
+    let point: Int
+
+    init(_ text: Bytes) {
+        isNegative = text.first == UInt8(ascii: "-")
         let body = isNegative ? Bytes(rebasing: text[1...]) : text
         let dot = body.firstIndex(of: UInt8(ascii: ".")) ?? body.count
-        var digits = body.filter(\.isDigit)
-        let lead = digits.prefix { $0 == 48 }.count
-        digits.removeFirst(lead)
-        while digits.last == 48 { digits.removeLast() }
-        return (isNegative, digits, dot - lead)
+        let first = body.firstIndex { $0 > UInt8(ascii: "0") } ?? body.count
+        let last = body.lastIndex { $0 > UInt8(ascii: "0") } ?? body.count - 1
+        digits = first <= last ? Bytes(rebasing: body[first...last]) : Bytes(start: nil, count: 0)
+        point = dot - first + (first > dot ? 1 : 0)
     }
+
+    private var sign: Int { digits.isEmpty ? 0 : isNegative ? -1 : 1 }
 
     static func compare(_ a: Bytes, _ b: Bytes) -> Int {
-        let (x, y) = (parts(a), parts(b))
-        let (signX, signY) = (sign(x), sign(y))
-        if signX != signY { return signX < signY ? -1 : 1 }
-        if signX == 0 { return 0 }
-        let order: Int
-        if x.point != y.point {
-            order = x.point < y.point ? -1 : 1
-        } else {
-            order = x.digits == y.digits ? 0 : x.digits.lexicographicallyPrecedes(y.digits) ? -1 : 1
+        let (x, y) = (DecimalText(a), DecimalText(b))
+        if x.sign != y.sign { return x.sign < y.sign ? -1 : 1 }
+        if x.sign == 0 { return 0 }
+        if x.point != y.point { return x.sign * (x.point < y.point ? -1 : 1) }
+        var (left, right) = (x.digits.makeIterator(), y.digits.makeIterator())
+        func next(_ digits: inout Bytes.Iterator) -> UInt8? {
+            let byte = digits.next()
+            return byte == UInt8(ascii: ".") ? digits.next() : byte
         }
-        return signX * order
+        while true {
+            let (one, other) = (next(&left), next(&right))
+            if one == nil && other == nil { return 0 }
+            // No digit is a zero.
+            let (c, d) = (one ?? UInt8(ascii: "0"), other ?? UInt8(ascii: "0"))
+            if c != d { return x.sign * (c < d ? -1 : 1) }
+        }
     }
 
-    private static func sign(_ parts: (isNegative: Bool, digits: [UInt8], point: Int)) -> Int {
-        parts.digits.isEmpty ? 0 : parts.isNegative ? -1 : 1
+    /// Of the one look of all equal numbers: digits without zeros at their ends, and where the point is.
+    var digest: UInt64 {
+        if digits.isEmpty { return withUnsafeBytes(of: UInt8(ascii: "0")) { Bytes.digest($0) } }
+        return withUnsafeTemporaryAllocation(byteCount: digits.count + 24, alignment: 1) { look in
+            var count = 0
+            func put(_ byte: UInt8) {
+                look[count] = byte
+                count += 1
+            }
+            if isNegative { put(UInt8(ascii: "-")) }
+            for digit in digits where digit != UInt8(ascii: ".") { put(digit) }
+            put(UInt8(ascii: "e"))
+            if point < 0 { put(UInt8(ascii: "-")) }
+            var (rest, power) = (point.magnitude, UInt(1))
+            while power <= rest / 10 { power *= 10 }
+            while power > 0 {
+                put(UInt8(ascii: "0") + UInt8(rest / power))
+                rest %= power
+                power /= 10
+            }
+            return Bytes.digest(Bytes(rebasing: look[..<count]))
+        }
     }
 }

@@ -49,23 +49,33 @@ enum JSONScan {
     @inline(__always)
     static func forEachElement(_ json: Bytes, _ body: (Range<Int>) -> Bool) {
         var place = 1
-        while json[place] != UInt8(ascii: "]") {
-            let until = end(json, place)
-            if !body(place..<until) { return }
-            place = json[until] == UInt8(ascii: ",") ? until + 2 : until
-        }
+        while let element = nextElement(json, &place) { if !body(element) { return } }
+    }
+
+    /// The value that begins at `place`, which moves to the next one; nil at the array's end. The first begins at 1.
+    @inline(__always)
+    static func nextElement(_ json: Bytes, _ place: inout Int) -> Range<Int>? {
+        if json[place] == UInt8(ascii: "]") { return nil }
+        let (start, until) = (place, end(json, place))
+        place = json[until] == UInt8(ascii: ",") ? until + 2 : until
+        return start..<until
     }
 
     /// The names (in quotes) and values of an object, in canonical order; false ends the walk.
     @inline(__always)
     static func forEachMember(_ json: Bytes, _ body: (_ name: Range<Int>, _ value: Range<Int>) -> Bool) {
         var place = 1
-        while json[place] != UInt8(ascii: "}") {
-            let nameEnd = stringEnd(json, place)
-            let until = end(json, nameEnd + 2)
-            if !body(place..<nameEnd, (nameEnd + 2)..<until) { return }
-            place = json[until] == UInt8(ascii: ",") ? until + 2 : until
-        }
+        while let (name, value) = nextMember(json, &place) { if !body(name, value) { return } }
+    }
+
+    /// The same of an object, by its name and value.
+    @inline(__always)
+    static func nextMember(_ json: Bytes, _ place: inout Int) -> (name: Range<Int>, value: Range<Int>)? {
+        if json[place] == UInt8(ascii: "}") { return nil }
+        let (start, nameEnd) = (place, stringEnd(json, place))
+        let until = end(json, nameEnd + 2)
+        place = json[until] == UInt8(ascii: ",") ? until + 2 : until
+        return (start..<nameEnd, (nameEnd + 2)..<until)
     }
 
     static func part(_ json: Bytes, _ range: Range<Int>) -> Bytes { Bytes(rebasing: json[range]) }
@@ -73,9 +83,9 @@ enum JSONScan {
     /// Whether a string in quotes is `text`.
     static func isString(_ quoted: Bytes, _ text: Bytes) -> Bool {
         if !quoted.contains(UInt8(ascii: "\\")) { return Bytes.compare(Bytes(rebasing: quoted[1..<(quoted.count - 1)]), text) == 0 }
-        var out = ByteBuilder(BufferPool())
-        JSONString.unescape(quoted, &out)
-        return withExtendedLifetime(out.buffer) { Bytes.compare(out.bytes, text) == 0 }
+        var plain = JSONString.Plain(quoted)
+        for byte in text where plain.next() != byte { return false }
+        return plain.next() == nil
     }
 
     /// The value of a member; nil where there is none.
@@ -84,6 +94,17 @@ enum JSONScan {
         var found: Range<Int>?
         forEachMember(json) { key, value in
             if isString(part(json, key), name) { found = value }
+            return found == nil
+        }
+        return found
+    }
+
+    /// The value of a member whose name is given as it stands in another document, in quotes: there is one spelling of a name.
+    static func member(_ json: Bytes, quoted name: Bytes) -> Range<Int>? {
+        guard kind(json) == .object else { return nil }
+        var found: Range<Int>?
+        forEachMember(json) { key, value in
+            if key.count == name.count && Bytes.compare(part(json, key), name) == 0 { found = value }
             return found == nil
         }
         return found

@@ -285,27 +285,39 @@ enum JSONString {
 
     /// Writes the characters of a canonical string, which stands in quotes.
     static func unescape(_ quoted: Bytes, _ out: inout ByteBuilder) {
-        var place = 1
-        while place < quoted.count - 1 {
+        var plain = Plain(quoted)
+        while let byte = plain.next() { out.append(byte) }
+    }
+
+    /// The bytes of a canonical string, which stands in quotes, one after another and without its escapes.
+    struct Plain {
+        private let quoted: Bytes
+        private var place = 1
+
+        init(_ quoted: Bytes) { self.quoted = quoted }
+
+        @inline(__always)
+        mutating func next() -> UInt8? {
+            guard place < quoted.count - 1 else { return nil }
             let byte = quoted[place]
             place += 1
-            guard byte == UInt8(ascii: "\\") else {
-                out.append(byte)
-                continue
-            }
-            let escaped = quoted[place]
+            return byte == UInt8(ascii: "\\") ? escaped() : byte
+        }
+
+        private mutating func escaped() -> UInt8 {
+            let letter = quoted[place]
             place += 1
-            switch escaped {
-            case UInt8(ascii: "b"): out.append(8)
-            case UInt8(ascii: "f"): out.append(12)
-            case UInt8(ascii: "n"): out.append(10)
-            case UInt8(ascii: "r"): out.append(13)
-            case UInt8(ascii: "t"): out.append(9)
+            switch letter {
+            case UInt8(ascii: "b"): return 8
+            case UInt8(ascii: "f"): return 12
+            case UInt8(ascii: "n"): return 10
+            case UInt8(ascii: "r"): return 13
+            case UInt8(ascii: "t"): return 9
             case UInt8(ascii: "u"):
                 // Only what is below a space is escaped by number.
-                out.append(Hex.value(quoted[place + 2])! << 4 | Hex.value(quoted[place + 3])!)
                 place += 4
-            default: out.append(escaped)
+                return Hex.value(quoted[place - 2])! << 4 | Hex.value(quoted[place - 1])!
+            default: return letter
             }
         }
     }

@@ -61,9 +61,9 @@ enum ByteaText {
                 place += 1
                 continue
             }
-            let octal = place + 3 < text.count ? text[(place + 1)...(place + 3)].map { $0 &- 48 } : []
-            if octal.count == 3, octal[0] < 4, octal[1] < 8, octal[2] < 8 {
-                out.append(octal[0] << 6 | octal[1] << 3 | octal[2])
+            let octal = place + 3 < text.count ? (text[place + 1] &- 48, text[place + 2] &- 48, text[place + 3] &- 48) : (8, 8, 8)
+            if octal.0 < 4, octal.1 < 8, octal.2 < 8 {
+                out.append(octal.0 << 6 | octal.1 << 3 | octal.2)
                 place += 4
             } else if place + 1 < text.count && text[place + 1] == UInt8(ascii: "\\") {
                 out.append(byte)

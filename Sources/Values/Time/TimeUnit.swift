@@ -192,3 +192,24 @@ enum TimeUnit: String {
         }
     }
 }
+
+/// The units that a chunk names, as `ZoneLookup` has its zones.
+struct UnitLookup {
+    private let type: SQLType
+    private var name = Bytes(start: nil, count: 0)
+    private var unit: TimeUnit?
+
+    init(of type: SQLType) { self.type = type }
+
+    @inline(__always)
+    mutating func find(_ wanted: Bytes) throws(RowFault) -> TimeUnit {
+        if let unit, wanted.isSame(as: name) { return unit }
+        return try look(wanted)
+    }
+
+    private mutating func look(_ wanted: Bytes) throws(RowFault) -> TimeUnit {
+        let found = try TimeUnit.named(wanted, of: type)
+        (name, unit) = (wanted, found)
+        return found
+    }
+}

@@ -5,8 +5,8 @@
 // offsets, from the list that PostgreSQL ships as its default. Both sides of a change: a local time that does not exist or
 // exists twice is read as standard time, as PostgreSQL reads it.
 //
-// Another release of the zone data gives another answer, so `dataDigest` goes into the plan and a worker whose data differ is
-// refused. A zone is read once per process and never changes under a running job.
+// Another release of the zone data gives another answer: `dataDigest` tells two of them apart. A zone is read once per process and never
+// changes under a running job.
 
 import Glibc
 import Synchronization
@@ -20,9 +20,6 @@ public final class Zone: Sendable {
     /// The offset in seconds east of UTC from that change on; one more than `changes`, the first before all of them.
     private let offsets: [Int64]
     private let rule: ZoneRule?
-    /// Of the file's bytes.
-    package let fileDigest: UInt64
-
     public static let utc = Zone(name: "UTC", offset: 0)
 
     init(name: String, offset: Int64) {
@@ -30,7 +27,6 @@ public final class Zone: Sendable {
         changes = []
         offsets = [offset]
         rule = nil
-        fileDigest = 0
     }
 
     private init?(name: String, file: [UInt8]) {
@@ -39,7 +35,6 @@ public final class Zone: Sendable {
         changes = parsed.changes
         offsets = parsed.offsets
         rule = parsed.rule
-        fileDigest = Bytes.digest(file)
     }
 
     // MARK: by name
@@ -67,7 +62,9 @@ public final class Zone: Sendable {
     private static let root = "/usr/share/zoneinfo/"
 
     /// The names of all zone files, by their lower case.
-    private static let files: [String: String] = {
+    private static let files = files(under: root)
+
+    private static func files(under root: String) -> [String: String] {
         var names: [String: String] = [:]
         func walk(_ folder: String) {
             guard let handle = opendir(root + folder) else { return }
@@ -86,7 +83,7 @@ public final class Zone: Sendable {
         }
         walk("")
         return names
-    }()
+    }
 
     private static func contents(_ path: String) -> [UInt8]? {
         guard let file = fopen(path, "rb") else { return nil }
@@ -100,16 +97,19 @@ public final class Zone: Sendable {
         }
     }
 
-    /// One number for the data of all zones of this machine: the plan holds it, and a worker with another one is refused.
-    public static let dataDigest: UInt64 = {
+    /// One number for the data of all zones of this machine: machines with another one may give other answers.
+    public static let dataDigest = dataDigest(under: root)
+
+    /// - Parameter root: a folder of zone files, with `/` at its end.
+    package static func dataDigest(under root: String) -> UInt64 {
         var all: [UInt8] = []
-        for (key, name) in files.sorted(by: { $0.key < $1.key }) {
+        for (key, name) in files(under: root).sorted(by: { $0.key < $1.key }) {
             guard let bytes = contents(root + name), ZoneFile(bytes) != nil else { continue }
             all += Array(key.utf8)
             withUnsafeBytes(of: Bytes.digest(bytes).littleEndian) { all += Array($0) }
         }
         return Bytes.digest(all)
-    }()
+    }
 
     /// Minutes east of UTC.
     private static let abbreviations: [String: Int64] = [

@@ -24,27 +24,3 @@ public struct BindError: Error, Hashable, Sendable, CustomStringConvertible {
         return error
     }
 }
-
-/// The names that a mistyped one may have meant.
-enum NearName {
-    /// The three nearest of `names`, by edit distance and then by name.
-    static func list(_ word: String, of names: [String]) -> String {
-        let letters = Array(word.unicodeScalars)
-        let ranked = Set(names).map { (distance(letters, Array($0.unicodeScalars)), $0) }.sorted { $0 < $1 }
-        return ranked.prefix(3).map(\.1).joined(separator: ", ")
-    }
-
-    private static func distance(_ a: [Unicode.Scalar], _ b: [Unicode.Scalar]) -> Int {
-        var row = Array(0...b.count)
-        for (i, x) in a.enumerated() {
-            var diagonal = row[0]
-            row[0] = i + 1
-            for (j, y) in b.enumerated() {
-                let substituted = diagonal + (x == y ? 0 : 1)
-                diagonal = row[j + 1]
-                row[j + 1] = min(substituted, row[j] + 1, row[j + 1] + 1)
-            }
-        }
-        return row[b.count]
-    }
-}

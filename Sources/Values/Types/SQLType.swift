@@ -11,6 +11,8 @@
 // When adding a type: give it its layout, category, name and array name here, its text form in `Text/`, its hash and order in
 // `Vectors/KeyOrder.swift`, its casts in `Functions/Casts.swift`; the switches are exhaustive on purpose.
 
+import Wording
+
 /// A type of SQL.
 public indirect enum SQLType: Hashable, Sendable {
     /// A literal or NULL whose type nobody has said yet; never the type of a column.
@@ -178,6 +180,6 @@ extension SQLType {
         }
         throw BindError(
             "there is no type \(name)", why: "no type has that name",
-            now: "the nearest names are \(NearName.list(word, of: Array(names.keys)))")
+            now: "the nearest names are \(closestNames(to: word, among: names.keys).joined(separator: ", "))")
     }
 }

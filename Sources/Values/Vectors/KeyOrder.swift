@@ -5,7 +5,7 @@
 // it. NULL equals NULL here (IS NOT DISTINCT FROM), and is above everything in order (NULLS LAST).
 //
 // The hash decides in which key group a row's state lies: it must not change between builds. It uses no seed and no hash of
-// Swift's own. Checklist for a new type: `word(s)` below, an order, and a line in the decision note on canonical forms.
+// Swift's own. Checklist for a new type: `word(s)` below, an order in `ValueOrder`, and a line in the decision note on canonical forms.
 
 import CXXHash
 import Glibc
@@ -26,19 +26,11 @@ extension UnsafeRawBufferPointer {
         if order != 0 { return order < 0 ? -1 : 1 }
         return a.count == b.count ? 0 : a.count < b.count ? -1 : 1
     }
-}
 
-/// What two equal floats have in common, and how floats are ordered.
-enum FloatOrder {
+    /// Equal, or in one place.
     @inline(__always)
-    static func bits(_ value: Double) -> UInt64 { value == 0 ? 0 : value.isNaN ? Double.nan.bitPattern : value.bitPattern }
-
-    @inline(__always)
-    static func compare(_ a: Double, _ b: Double) -> Int {
-        if a < b { return -1 }
-        if a > b { return 1 }
-        if a == b { return 0 }
-        return a.isNaN ? b.isNaN ? 0 : 1 : -1
+    func isSame(as other: UnsafeRawBufferPointer) -> Bool {
+        count == other.count && (baseAddress == other.baseAddress || UnsafeRawBufferPointer.compare(self, other) == 0)
     }
 }
 
@@ -137,61 +129,4 @@ public struct KeyOrder {
     private static let second: UInt64 = 0xa409_3822_299f_31d1
     private static let third: UInt64 = 0x082e_fa98_ec4e_6c89
     private static let null: UInt64 = 0xbe54_66cf_34e9_0c6d
-
-    // MARK: order
-
-    /// How two values of one type stand to each other: -1, 0 or 1. For row loops: taken once per chunk.
-    package static func comparison(_ type: SQLType) -> (_ a: Vector, _ b: Vector) -> ((_ row: Int, _ other: Int) -> Int) {
-        { a, b in
-            let (x, y) = (a.view, b.view)
-            let value: (Int, Int) -> Int =
-                switch type {
-                case .bool: { Int(x.bool($0) ? 1 : 0) - Int(y.bool($1) ? 1 : 0) }
-                case .int2, .int4, .int8, .date, .time, .timestamp, .timestamptz: { order(x.word($0), y.word($1)) }
-                case .float4, .float8: { FloatOrder.compare(x.float($0), y.float($1)) }
-                case .numeric: { Numeric.compare(x.numeric($0), y.numeric($1)) }
-                case .interval: { order(x.interval($0).span, y.interval($1).span) }
-                case .uuid: { UUIDWords.compare(x.uuid($0), y.uuid($1)) }
-                case .unknown, .text, .bytea: { Bytes.compare(x.bytes($0), y.bytes($1)) }
-                case .jsonb: { JSONOrder.compare(x.bytes($0), y.bytes($1)) }
-                case .list(let element):
-                    {
-                        let compare = comparison(element)(a.children[0], b.children[0])
-                        let (left, right) = (x.span($0), y.span($1))
-                        for index in 0..<min(left.count, right.count) {
-                            let order = compare(Int(left.start + index), Int(right.start + index))
-                            if order != 0 { return order }
-                        }
-                        return order(left.count, right.count)
-                    }
-                case .row(let fields):
-                    {
-                        for (index, field) in fields.enumerated() {
-                            let order = comparison(field.type)(a.children[index], b.children[index])(x.place($0), y.place($1))
-                            if order != 0 { return order }
-                        }
-                        return 0
-                    }
-                }
-            if x.validity == nil && y.validity == nil { return value }
-            return { row, other in
-                switch (x.isNull(row), y.isNull(other)) {
-                case (true, true): 0
-                case (true, false): 1
-                case (false, true): -1
-                case (false, false): value(row, other)
-                }
-            }
-        }
-    }
-
-    @inline(__always)
-    private static func order<T: Comparable>(_ a: T, _ b: T) -> Int { a < b ? -1 : a == b ? 0 : 1 }
-}
-
-extension UUIDWords {
-    static func compare(_ a: UUIDWords, _ b: UUIDWords) -> Int {
-        if a.high != b.high { return a.high < b.high ? -1 : 1 }
-        return a.low == b.low ? 0 : a.low < b.low ? -1 : 1
-    }
 }

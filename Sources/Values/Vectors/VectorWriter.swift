@@ -42,12 +42,6 @@ package struct VectorWriter {
         Bitmap.clear(validityWords!, row)
     }
 
-    /// Takes over the NULLs of a vector whose rows are entries here.
-    mutating func copyValidity(_ words: UnsafePointer<UInt64>) {
-        makeValidity()
-        validityWords!.update(from: words, count: Bitmap.wordCount(count))
-    }
-
     private mutating func makeValidity() {
         let words = Bitmap.wordCount(count)
         let buffer = pool.take(max(words, 1) * 8)

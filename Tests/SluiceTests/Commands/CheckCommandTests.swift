@@ -40,6 +40,13 @@ struct CheckCommandTests {
         #expect(shown.errors.contains(caret) && shown.errors.contains("campaign") && shown.errors.contains("  now: "), "\(shown.errors)")
     }
 
+    @Test func `a setting of the engine may be set, and one that is none is named with the nearest`() throws {
+        let right = try check(tables + "SET max_batch_records = 1000; SELECT campaign FROM views;")
+        #expect(right.status == 0, "\(right)")
+        let wrong = try check(tables + "SET max_batch_record = 1000; SELECT campaign FROM views;")
+        #expect(wrong.status == 1 && wrong.errors.contains("did you mean \"max_batch_records\"?"), "\(wrong.errors)")
+    }
+
     @Test func `a program gets the same as an object`() throws {
         let wrong = try objects(check("SELECT 1 +;", "--json").output)
         #expect(wrong.first?["kind"] as? String == "error" && wrong.first?["line"] as? Int == 1 && wrong.first?["column"] as? Int == 11)

@@ -3,6 +3,7 @@
 import Engine
 import Sluice
 import Testing
+import Wording
 
 @Suite struct `A type of setting` {
     struct Case: Sendable, CustomTestStringConvertible {
@@ -81,15 +82,15 @@ import Testing
         ("max_batch_record", "max_batch_records"), ("zzzzzzzz", nil), ("q", nil), ("frobnicate", nil),
     ])
     func `is the one with the fewest slips, or none`(_ given: String, _ meant: String?) {
-        #expect(NearestName.of(given, in: SettingTable.engine.keys.map(\.name)) == meant)
+        #expect(nearestNames(to: given, among: SettingTable.engine.keys.map(\.name)).first == meant)
     }
 
     @Test(arguments: [
         ("", "", 0), ("a", "", 1), ("kitten", "sitting", 3), ("ab", "ba", 1), ("abc", "acb", 1), ("same", "same", 0),
     ])
     func `counts a swap of neighbours as one slip`(_ left: String, _ right: String, _ distance: Int) {
-        #expect(NearestName.distance(left, right) == distance)
-        #expect(NearestName.distance(right, left) == distance)
+        #expect(editDistance(left, right) == distance)
+        #expect(editDistance(right, left) == distance)
     }
 }
 
