@@ -7,7 +7,7 @@ import Values
 
 extension Relation {
     /// At most one row.
-    var isOneRow: Bool {
+    package var isOneRow: Bool {
         switch kind {
         case .values(let rows): rows.count <= 1
         case .aggregate(_, let keys, _): keys.isEmpty
@@ -119,5 +119,5 @@ extension TableDefinition {
     }
 
     /// Looked up by other rows instead of being a stream of its own.
-    var isLookup: Bool { options[.mode] == "lookup" || (options[.mode] == nil && (connector == .postgres || connector == .sqlite)) }
+    package var isLookup: Bool { options[.mode] == "lookup" || (options[.mode] == nil && (connector == .postgres || connector == .sqlite)) }
 }

@@ -3,7 +3,7 @@
 // Object > array > boolean > number > string > null; an empty array below everything but... itself an oddity of PostgreSQL that is
 // kept: arrays and objects with fewer parts come first. Numbers compare by value, whatever their scale and length.
 
-enum JSONOrder {
+package enum JSONOrder {
     static func hash(_ json: Bytes) -> UInt64 {
         switch JSONScan.kind(json) {
         case .null: return 1
@@ -38,7 +38,7 @@ enum JSONOrder {
         return digits.isEmpty ? "0" : (isNegative ? "-" : "") + String(decoding: digits, as: UTF8.self) + "e\(point)"
     }
 
-    static func compare(_ a: Bytes, _ b: Bytes) -> Int {
+    package static func compare(_ a: Bytes, _ b: Bytes) -> Int {
         let (kindA, kindB) = (JSONScan.kind(a), JSONScan.kind(b))
         if kindA != kindB {
             // An empty array at the top is below every scalar: PostgreSQL stores a scalar as an array of one.
