@@ -102,8 +102,8 @@ package final class LocalRun {
     }
 
     /// Runs a batch.
-    /// - Returns: the changes of each output, consolidated, in the order of their columns.
-    package func run(_ batch: BatchRows) throws(RowStop) -> [Chunk] {
+    /// - Returns: of each output the rows that came, or its changes, consolidated and in the order of their columns.
+    package func run(_ batch: BatchRows) throws(RowStop) -> [[Chunk]] {
         number += 1
         let moment = BatchMoment(number: number, watermarks: batch.watermarks, time: batch.time)
         // What each node gave, by part.
@@ -131,11 +131,13 @@ package final class LocalRun {
             }
         }
         return plan.outputs.enumerated().map { index, output in
+            let chunks = given[output.node].flatMap(\.self)
+            if plan.nodes[output.node].kind == .append { return chunks }
             let consolidator = consolidators[index]
-            for chunk in given[output.node].flatMap(\.self) { consolidator.add(chunk) }
+            for chunk in chunks { consolidator.add(chunk) }
             let list = ChunkList()
             consolidator.end(into: list)
-            return list.removeAll().first ?? Chunk(columns: output.columns.map { Vector.flat([], $0.type, pool: pools[0]) }, count: 0)
+            return list.removeAll()
         }
     }
 

@@ -12,7 +12,7 @@ import Testing
     }()
 
     @Test(.enabled(if: PostgresFixture.missingReason == nil)) func `there are cases of every operator`() {
-        #expect(Self.files.count >= 20)
+        #expect(Self.files.count >= 40)
     }
 
     @Test(.enabled(if: PostgresFixture.missingReason == nil), arguments: files)

@@ -82,7 +82,8 @@ final class DataflowRig {
         let again = try LocalRun(plan, parts: batches % 3 + 1, chunkRows: 3, state: stored, batches: batches - 1)
         answers.append(try again.run(batch))
         stored = again.state
-        let texts = answers.map { answer in answer.map { self.texts($0) } }
+        // Rows that only come have no order.
+        let texts = answers.map { answer in answer.map { chunks in sorted(chunks.flatMap { self.texts($0) }) } }
         counts = runs[0].counts.reduce(into: OperatorCounts()) { $0.add($1) }
         for (index, other) in texts.enumerated().dropFirst() {
             for (output, query) in queries.enumerated() where other[output] != texts[0][output] {
@@ -99,6 +100,9 @@ final class DataflowRig {
         for query in queries { try compare(query) }
     }
 
+    /// How many entries of state all operators have.
+    var storedEntries: Int { stored.count }
+
     /// The answer of an output so far, as sorted lines.
     func answer(_ name: String) -> [String] {
         (folded[name] ?? [:]).flatMap { row, weight in Array(repeating: Self.line(row), count: Int(max(weight, 0))) }.sorted()
@@ -111,6 +115,8 @@ final class DataflowRig {
         let row: [String?]
         let weight: Int64
     }
+
+    private func sorted(_ rows: [TextRow]) -> [TextRow] { rows.sorted { ($0.weight, Self.line($0.row)) < ($1.weight, Self.line($1.row)) } }
 
     private func texts(_ chunk: Dataflow.Chunk) -> [TextRow] {
         // A boolean's text is that of its cast, not that of its output.

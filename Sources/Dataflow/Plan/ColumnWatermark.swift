@@ -1,6 +1,7 @@
 // The watermark of a column of an edge: the least value that the column can still bring, out of what the plan of the batch says of sources.
 //
-// It is a small expression over the watermarks of tables: none as long as one of them has none, and it never falls while they do not.
+// It is a small expression over the watermarks of tables: none as long as one of them has none, and it never falls while they do not. The
+// greatest number stands for the end of all time, and stays what it is.
 
 import SQLBinding
 import Values
@@ -23,7 +24,7 @@ package indirect enum ColumnWatermark: Sendable, Hashable {
         case .windowStart(let time, let window): return time.value(tables).map { window.firstOpen(at: $0).start }
         case .windowEnd(let time, let window): return time.value(tables).map { window.firstOpen(at: $0).end }
         case .function(let time, let expression):
-            guard let time = time.value(tables) else { return nil }
+            guard let time = time.value(tables), time != .max else { return time.value(tables) }
             let pool = BufferPool()
             let errors = RowErrors()
             var results: [Vector] = []
@@ -35,9 +36,19 @@ package indirect enum ColumnWatermark: Sendable, Hashable {
             guard let a = a.value(tables), let b = b.value(tables) else { return nil }
             return min(a, b)
         case .before(let time, let micros):
-            guard let time = time.value(tables) else { return nil }
+            guard let time = time.value(tables), time != .max else { return time.value(tables) }
             let (earlier, isOver) = time.subtractingReportingOverflow(micros)
             return isOver ? (micros > 0 ? .min : .max) : earlier
+        }
+    }
+
+    /// Of several columns that close, the one that closes earliest: the end of a window, which in `cumulate` comes before its start does.
+    var isWindowEnd: Bool {
+        switch self {
+        case .windowEnd: true
+        case .least(let a, let b): a.isWindowEnd && b.isWindowEnd
+        case .before(let inner, _): inner.isWindowEnd
+        case .source, .windowStart, .function: false
         }
     }
 
@@ -61,6 +72,7 @@ extension BoundExpression {
 extension TimeWindow {
     /// The bounds of the earliest window that can still get a row at `time`.
     func firstOpen(at time: Int64) -> (start: Int64, end: Int64) {
+        if time == .max { return (time, time) }
         switch shape {
         case .tumble(let size):
             let start = Self.floor(time, origin, size)

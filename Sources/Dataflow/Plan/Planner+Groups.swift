@@ -55,7 +55,8 @@ extension Planner {
     private mutating func group(_ node: Int, keyCount: Int, calls: [AggregatePlan.Call], _ stream: Stream, _ ask: Ask, numbers: [Int]) -> Stream {
         let input = nodes[node].columns
         let isOverChanges = nodes[node].kind == .changes
-        let closing = (0..<keyCount).first { input[$0].watermark != nil }.map { column in
+        let timed = (0..<keyCount).filter { input[$0].watermark != nil }
+        let closing = (timed.first { input[$0].watermark!.isWindowEnd } ?? timed.first).map { column in
             ClosingColumn(column: column, watermark: input[column].watermark!, judges: !stream.isJudged)
         }
         let plan = AggregatePlan(

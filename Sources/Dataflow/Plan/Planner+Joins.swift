@@ -56,7 +56,8 @@ extension Planner {
         let plan = JoinPlan(
             type: type, left: .init(types: leftColumns.map(\.type), keys: a.keys, shown: leftShown, isChanging: nodes[a.node].kind.isChanging),
             right: .init(types: rightColumns.map(\.type), keys: b.keys, shown: rightShown, isChanging: nodes[b.node].kind.isChanging), meetsNull: meetsNull,
-            condition: joined, policy: policy == .stop ? .stop : .quarantine, isLookup: isLookup, closing: isLookup ? nil : closings.first)
+            condition: joined, policy: policy == .stop ? .stop : .quarantine, isLookup: isLookup,
+            closing: isLookup ? nil : closings.first { $0.watermark.isWindowEnd } ?? closings.first)
         // A kept row meets partners for ever: its columns have no watermark any more, but the key that closes.
         func shown(_ columns: [PlanColumn], _ keys: [Int], _ numbers: [Int], keeps: Bool) -> [PlanColumn] {
             numbers.map { number in

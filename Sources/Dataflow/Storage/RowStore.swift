@@ -30,6 +30,18 @@ final class RowStore {
         return entry
     }
 
+    /// The first rows of some cells, one after the other, column by column; nothing was freed before.
+    func insert(_ views: UnsafePointer<CellView>, count: Int) {
+        precondition(freeEntries.isEmpty)
+        for index in columns.indices {
+            let (column, view) = (columns[index], views[index])
+            column.reserve(bound + count)
+            for row in 0..<count { column.set(bound + row, view, row) }
+        }
+        bound += count
+        self.count += count
+    }
+
     func free(_ entry: Int) {
         for column in columns { column.free(entry) }
         freeEntries.append(Int32(truncatingIfNeeded: entry))
@@ -66,14 +78,18 @@ final class RowStore {
         for column in columns { try column.read(entry, from: &source) }
     }
 
-    /// Sorts entries by all columns; by one column of words without comparing through a switch.
-    func sort(_ entries: inout [Int32]) {
-        if columns.count == 1, columns[0].kind == .word, columns[0].nulls == nil {
-            let words = columns[0].words
-            entries.sort { words[Int($0)] < words[Int($1)] }
-            return
+    /// The places of a list of entries in the order of all columns.
+    func order(_ entries: [Int32]) -> [Int32] {
+        if !columns.isEmpty, columns.allSatisfy({ $0.kind == .word && $0.nulls == nil }) {
+            return WordSort.places(entries, by: columns.map { UnsafePointer($0.words) })
         }
-        entries.sort { compare(Int($0), Int($1)) < 0 }
+        return (0..<Int32(entries.count)).sorted { compare(Int(entries[Int($0)]), Int(entries[Int($1)])) < 0 }
+    }
+
+    func sort(_ entries: inout [Int32]) {
+        if entries.count < 2 { return }
+        let old = entries
+        entries = order(old).map { old[Int($0)] }
     }
 }
 

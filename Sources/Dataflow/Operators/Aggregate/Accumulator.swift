@@ -41,7 +41,7 @@ final class CountAccumulator: Accumulator {
     enum What { case rows, values, trues }
 
     private let what: What
-    private(set) var counts = EntryArray<Int64>(zero: 0)
+    private var counts = EntryArray<Int64>(zero: 0)
 
     init(_ what: What) { self.what = what }
 
@@ -49,6 +49,8 @@ final class CountAccumulator: Accumulator {
     func reserve(_ bound: Int) { counts.reserve(bound) }
     func clear(_ group: Int) { counts[group] = 0 }
     subscript(_ group: Int) -> Int64 { counts[group] }
+    /// Valid until there are more groups.
+    var base: UnsafeMutablePointer<Int64> { counts.base }
 
     func add(_ added: AddedRows, _ cell: CellView) {
         let counts = counts.base

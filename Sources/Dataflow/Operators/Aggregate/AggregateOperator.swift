@@ -111,16 +111,18 @@ final class AggregateOperator: Operator {
 
     private func touch(_ groups: UnsafePointer<Int32>, _ count: Int) {
         let first = touched.count
-        let (marks, batch) = (marks.base, batch)
+        let (marks, batch, fresh) = (marks.base, batch, list.room(count))
+        var more = 0
         for place in 0..<count {
             let group = Int(groups[place])
             if marks[group] != batch {
                 marks[group] = batch
-                touched.append(groups[place])
+                fresh[more] = groups[place]
+                more += 1
             }
         }
-        let more = touched.count - first
         if more == 0 { return }
+        touched.append(contentsOf: UnsafeBufferPointer(start: fresh, count: more))
         if let closings {
             let key = table.store.columns[plan.closing!.column]
             for group in touched[first...] where isNew(group) { closings.add(group, key.isNull(Int(group)) ? nil : key.words[Int(group)]) }
@@ -134,18 +136,19 @@ final class AggregateOperator: Operator {
     /// The answers that touched groups gave before the batch.
     private func keepOld(from first: Int) {
         guard plan.emission == .changes, !plan.givesAppend else { return }
-        var shown: [Int32] = []
+        let (isShown, shown) = (isShown.base, list.room(touched.count - first))
+        var (count, next) = (0, Int32(truncatingIfNeeded: olds.bound))
+        oldRows.reserveCapacity(touched.count)
         for group in touched[first...] {
-            if isShown[Int(group)] != 0 {
-                oldRows.append(Int32(olds.bound + shown.count))
-                shown.append(group)
-            } else {
-                oldRows.append(-1)
-            }
+            let isOld = isShown[Int(group)] != 0
+            oldRows.append(isOld ? next : -1)
+            next += isOld ? 1 : 0
+            shown[count] = group
+            count += isOld ? 1 : 0
         }
-        if shown.isEmpty { return }
-        let cells = ChunkCells(state.results(&shown, count: shown.count) { _ in }, count: shown.count)
-        for row in shown.indices { _ = olds.insert(cells.views, row) }
+        if count == 0 { return }
+        let cells = ChunkCells(state.results(shown, count: count) { _ in }, count: count)
+        olds.insert(cells.views, count: count)
         withExtendedLifetime(cells) {}
     }
 
@@ -178,9 +181,9 @@ final class AggregateOperator: Operator {
 
     private func emitChanges(into output: ChunkList) {
         // The places of touched groups, in the order of their keys.
-        let order = sortedTouched()
+        let order = table.store.order(touched)
         if plan.givesAppend {
-            var fresh = order.map { touched[$0] }.filter { isShown[Int($0)] == 0 && state.rows[Int($0)] > 0 }
+            var fresh = order.map { touched[Int($0)] }.filter { isShown[Int($0)] == 0 && state.rows[Int($0)] > 0 }
             for group in fresh { isShown[Int(group)] = 1 }
             if !fresh.isEmpty { output.emit(Chunk(columns: keyVectors(&fresh, fresh.count), count: fresh.count)) }
             return
@@ -188,68 +191,75 @@ final class AggregateOperator: Operator {
         let count = order.count
         if count == 0 { return }
         let groups = list.room(count)
-        for place in 0..<count { groups[place] = touched[order[place]] }
+        for place in 0..<count { groups[place] = touched[Int(order[place])] }
         let results = state.results(groups, count: count) { fault in note(fault) }
         let cells = ChunkCells(results, count: count)
-        // Rows that leave: the group, and its place in the old or new answers, or -1.
-        var (outGroups, oldPlaces, newPlaces, weights): ([Int32], [Int32], [Int32], [Int64]) = ([], [], [], [])
-        for place in 0..<count {
-            let group = Int(groups[place])
-            let old = oldRows[order[place]]
-            let isThere = plan.isGlobal || state.rows[group] > 0
-            if isThere && old >= 0 && olds.isIdentical(Int(old), cells.views, place) { continue }
-            if old >= 0 {
-                outGroups.append(groups[place])
-                oldPlaces.append(old)
-                newPlaces.append(-1)
-                weights.append(-1)
-            }
-            if isThere {
-                outGroups.append(groups[place])
-                oldPlaces.append(-1)
-                newPlaces.append(Int32(place))
-                weights.append(1)
-            }
-            isShown[group] = isThere ? 1 : 0
-        }
-        if !outGroups.isEmpty {
-            let keys = keyVectors(&outGroups, outGroups.count)
-            let columns = results.enumerated().map { index, vector in
-                merged(vector, cells.views[index], olds.columns[index], &oldPlaces, newPlaces)
-            }
-            output.emit(Chunk(columns: keys + columns, count: outGroups.count, weights: Weights.buffer(weights, pool)))
-        }
+        var leaving = compared(groups, count, order, cells)
+        if leaving.groups.isEmpty { return }
+        let keys = keyVectors(&leaving.groups, leaving.groups.count)
+        var columns: [Vector] = []
+        for index in results.indices { columns.append(merged(cells.views[index], olds.columns[index], leaving)) }
+        output.emit(Chunk(columns: keys + columns, count: leaving.groups.count, weights: Weights.buffer(leaving.weights, pool)))
         withExtendedLifetime(cells) {}
     }
 
+    /// Rows that leave: the group, and its place in the old or in the new answers; the other one is -1.
+    private struct Leaving {
+        var groups: [Int32] = []
+        var oldPlaces: [Int32] = []
+        var newPlaces: [Int32] = []
+        var weights: [Int64] = []
+
+        init(capacity: Int) {
+            groups.reserveCapacity(capacity)
+            oldPlaces.reserveCapacity(capacity)
+            newPlaces.reserveCapacity(capacity)
+            weights.reserveCapacity(capacity)
+        }
+
+        mutating func add(_ group: Int32, old: Int32, new: Int32, weight: Int64) {
+            groups.append(group)
+            oldPlaces.append(old)
+            newPlaces.append(new)
+            weights.append(weight)
+        }
+    }
+
+    /// What differs between the old and the new answers of some groups.
+    private func compared(_ groups: UnsafePointer<Int32>, _ count: Int, _ order: [Int32], _ cells: ChunkCells) -> Leaving {
+        var leaving = Leaving(capacity: count * 2)
+        let (rows, shown) = (state.rows.base, isShown.base)
+        for place in 0..<count {
+            let group = Int(groups[place])
+            let old = oldRows[Int(order[place])]
+            let isThere = plan.isGlobal || rows[group] > 0
+            if isThere && old >= 0 && olds.isIdentical(Int(old), cells.views, place) { continue }
+            if old >= 0 { leaving.add(groups[place], old: old, new: -1, weight: -1) }
+            if isThere { leaving.add(groups[place], old: -1, new: Int32(truncatingIfNeeded: place), weight: 1) }
+            shown[group] = isThere ? 1 : 0
+        }
+        return leaving
+    }
+
     /// Rows of the old answers where their place is not below zero, else of the new ones.
-    private func merged(_ new: Vector, _ cells: CellView, _ old: StoredColumn, _ oldPlaces: inout [Int32], _ newPlaces: [Int32]) -> Vector {
+    private func merged(_ cells: CellView, _ old: StoredColumn, _ leaving: Leaving) -> Vector {
         // New answers go into the store of old ones, which is emptied behind the batch.
         let start = old.capacity
-        let count = newPlaces.reduce(0) { $0 + ($1 >= 0 ? 1 : 0) }
-        old.reserve(start + count)
-        var places = oldPlaces
+        var places = leaving.oldPlaces
         var next = start
-        for row in newPlaces.indices where newPlaces[row] >= 0 {
-            old.set(next, cells, Int(newPlaces[row]))
-            places[row] = Int32(next)
+        old.reserve(start + places.count)
+        for row in places.indices where leaving.newPlaces[row] >= 0 {
+            old.set(next, cells, Int(leaving.newPlaces[row]))
+            places[row] = Int32(truncatingIfNeeded: next)
             next += 1
         }
-        return places.withUnsafeMutableBufferPointer { old.gather($0.baseAddress!, count: $0.count, pool: pool) }
+        return old.gather(places, count: places.count, pool: pool)
     }
 
     private func keyVectors(_ groups: inout [Int32], _ count: Int) -> [Vector] {
         groups.withUnsafeBufferPointer { list in
             (0..<plan.keyCount).map { table.store.columns[$0].gather(list.baseAddress!, count: count, pool: pool, keyScale: plan.scales[$0]) }
         }
-    }
-
-    private func sortedTouched() -> [Int] {
-        if plan.keyCount == 1, table.store.columns[0].kind == .word, table.store.columns[0].nulls == nil {
-            let words = table.store.columns[0].words
-            return touched.indices.sorted { words[Int(touched[$0])] < words[Int(touched[$1])] }
-        }
-        return touched.indices.sorted { table.store.compare(Int(touched[$0]), Int(touched[$1])) < 0 }
     }
 
     private func note(_ fault: RowFault) {
@@ -273,7 +283,7 @@ final class AggregateOperator: Operator {
         }
         closed = Array(Set(closed))
         if closed.isEmpty { return }
-        closed.sort { table.store.compare(Int($0), Int($1)) < 0 }
+        table.store.sort(&closed)
         if plan.emission == .final {
             var full = closed.filter { state.rows[Int($0)] > 0 }
             if !full.isEmpty {
@@ -325,7 +335,7 @@ final class AggregateOperator: Operator {
 
     private func save(into delta: inout StateDelta) {
         if let removed { delta.add(removed) }
-        for group in touched.sorted(by: { table.store.compare(Int($0), Int($1)) < 0 }) where marks[Int(group)] == batch {
+        for group in table.store.order(touched).map({ touched[Int($0)] }) where marks[Int(group)] == batch {
             var (sink, value) = (StateBytes(), StateBytes())
             sink.append(byte: 0)
             let keyGroup = key(Int(group), &sink)

@@ -104,11 +104,12 @@ final class JoinOperator: Operator {
         if plan.isLookup { matched = Array(repeating: 0, count: count) }
         let (pairRows, pairPlaces, pairPartners) = (pairRows.room(Self.pairsAtOnce), pairPlaces.room(Self.pairsAtOnce), pairPartners.room(Self.pairsAtOnce))
         var pairs = 0
+        let nexts = other.nexts
         for place in 0..<count {
             var next = heads[place]
             while next != 0 {
                 let partner = Int(next) - 1
-                next = other.nexts[partner]
+                next = nexts[partner]
                 pairRows[pairs] = rows[place]
                 pairPlaces[pairs] = Int32(truncatingIfNeeded: place)
                 pairPartners[pairs] = Int32(truncatingIfNeeded: partner)
@@ -164,6 +165,7 @@ final class JoinOperator: Operator {
         side.rows.assign(cells.views, rows, count: count, hashes: rowHashes, into: entries)
         side.reserve()
         let words = chunk.weightWords
+        let (weights, touches) = (side.weights, savesState || watches(input) || side.plan.isChanging)
         for place in 0..<count {
             let (entry, row) = (Int(entries[place]), Int(rows[place]))
             fresh[place] = 0
@@ -172,8 +174,9 @@ final class JoinOperator: Operator {
                 fresh[place] = 1
                 if let closing = plan.closing, !keys.views[closing.column].isNull(row) { closings[input].add(Int32(entry), keys.views[closing.column].word(row)) }
             }
-            side.touch(entry, batch: batch) { contribution(weight: side.weights[$0], degree: side.degrees[$0]) }
-            side.weights[entry] += words?[row] ?? 1
+            // What only comes, alone, and is stored nowhere is not compared with anything.
+            if touches { side.touch(entry, batch: batch) { contribution(weight: side.weights[$0], degree: side.degrees[$0]) } }
+            weights[entry] += words == nil ? 1 : words![row]
         }
     }
 
@@ -206,8 +209,9 @@ final class JoinOperator: Operator {
         let buffer = pool.take(pairs * 8)
         let weights = buffer.base.assumingMemoryBound(to: Int64.self)
         var isPlain = true
+        let partnerWeights = other.weights
         for pair in 0..<pairs {
-            weights[pair] = (words?[Int(rows[pair])] ?? 1) * other.weights[Int(partners[pair])]
+            weights[pair] = (words == nil ? 1 : words![Int(rows[pair])]) * partnerWeights[Int(partners[pair])]
             if weights[pair] != 1 { isPlain = false }
         }
         if plan.givesAppend && !isPlain { return repeated(Chunk(columns: columns, count: pairs, weights: buffer), output) }

@@ -11,13 +11,13 @@ final class JoinSide {
     private static let largeSlots = 1 << 15
     let plan: JoinPlan.Side
     let rows: KeyTable
-    private(set) var weights = EntryArray<Int64>(zero: 0)
+    private var weightsOf = EntryArray<Int64>(zero: 0)
     /// The weight of the partners that each row meets.
-    private(set) var degrees = EntryArray<Int64>(zero: 0)
+    private var degreesOf = EntryArray<Int64>(zero: 0)
     private var isLinked = EntryArray<UInt8>(zero: 0)
     private var tags = EntryArray<UInt32>(zero: 0)
     // The chain; numbers plus one, 0 ends.
-    private(set) var nexts = EntryArray<Int32>(zero: 0)
+    private var nextsOf = EntryArray<Int32>(zero: 0)
     private var lasts = EntryArray<Int32>(zero: 0)
     private var slots: UnsafeMutablePointer<UInt64>
     private var mask = 63
@@ -36,18 +36,23 @@ final class JoinSide {
 
     deinit { slots.deallocate() }
 
-    var byteCount: Int { rows.byteCount + (mask + 1) * 8 + weights.capacity * 33 }
+    var byteCount: Int { rows.byteCount + (mask + 1) * 8 + weightsOf.capacity * 33 }
 
     func reserve() {
         let bound = rows.store.bound
-        weights.reserve(bound)
-        degrees.reserve(bound)
+        weightsOf.reserve(bound)
+        degreesOf.reserve(bound)
         isLinked.reserve(bound)
         tags.reserve(bound)
-        nexts.reserve(bound)
+        nextsOf.reserve(bound)
         lasts.reserve(bound)
         marks.reserve(bound)
     }
+
+    // Valid until rows are added.
+    var weights: UnsafeMutablePointer<Int64> { weightsOf.base }
+    var degrees: UnsafeMutablePointer<Int64> { degreesOf.base }
+    var nexts: UnsafeMutablePointer<Int32> { nextsOf.base }
 
     func has(_ entry: Int) -> Bool { isLinked[entry] != 0 }
 
