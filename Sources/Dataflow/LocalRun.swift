@@ -102,7 +102,7 @@ package final class LocalRun {
     }
 
     /// Runs a batch.
-    /// - Returns: of each output the rows that came, or its changes, consolidated and in the order of their columns.
+    /// - Returns: of each output the rows that came, or its changes, consolidated; the order of chunks and parts says nothing.
     package func run(_ batch: BatchRows) throws(RowStop) -> [[Chunk]] {
         number += 1
         let moment = BatchMoment(number: number, watermarks: batch.watermarks, time: batch.time)
@@ -132,7 +132,7 @@ package final class LocalRun {
         }
         return plan.outputs.enumerated().map { index, output in
             let chunks = given[output.node].flatMap(\.self)
-            if plan.nodes[output.node].kind == .append { return chunks }
+            if plan.nodes[output.node].kind == .append || plan.nodes[output.node].operation.consolidates { return chunks }
             let consolidator = consolidators[index]
             for chunk in chunks { consolidator.add(chunk) }
             let list = ChunkList()

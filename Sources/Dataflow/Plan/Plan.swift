@@ -69,6 +69,17 @@ package enum PlanOperation: Sendable, Hashable {
     case hold(ClosingColumn)
 }
 
+extension PlanOperation {
+    /// Its changes leave added up, each key's out of one part.
+    package var consolidates: Bool {
+        switch self {
+        case .latest, .aggregate, .rank, .session, .hold: true
+        // A join's rows leave by its keys, which the shown columns need not tell apart: two parts may give equal ones.
+        case .read, .values, .map, .union, .window, .join: false
+        }
+    }
+}
+
 /// What keeps an operator's state from growing.
 package enum StateBound: Sendable, Hashable, CustomStringConvertible {
     case none

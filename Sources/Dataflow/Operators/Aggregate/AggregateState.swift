@@ -165,6 +165,8 @@ final class AggregateState {
             let words = out.base.assumingMemoryBound(to: Int64.self)
             for place in 0..<count { words[place] = counts[Int(groups[place])] }
             return Vector(.int8, count: count, values: out)
+        case .integerSum(let totals, let counts) where type == .numeric:
+            return numerics(groups, count, counts) { totals.totals[$0] }
         case .integerSum(let totals, let counts):
             for place in 0..<count {
                 let group = Int(groups[place])
@@ -173,9 +175,7 @@ final class AggregateState {
                     continue
                 }
                 let total = totals.totals[group]
-                if type == .numeric {
-                    writer.store(place, Numeric(units: total, scale: 0))
-                } else if let word = Int64(exactly: total) {
+                if let word = Int64(exactly: total) {
                     writer.store(place, word)
                 } else {
                     writer.setNull(place)
@@ -230,6 +230,26 @@ final class AggregateState {
             }
         }
         return writer.finish()
+    }
+
+    /// Whole numbers, NULL for groups without values.
+    @inline(__always)
+    private func numerics(_ groups: UnsafePointer<Int32>, _ count: Int, _ counts: CountAccumulator, _ total: (Int) -> Int128) -> Vector {
+        let (values, scales) = (pool.take(max(count, 1) * 16), pool.take(max(count, 1)))
+        let (units, known) = (values.base.assumingMemoryBound(to: Int128.self), counts.base)
+        scales.base.initializeMemory(as: UInt8.self, repeating: 0, count: max(count, 1))
+        var missing = 0
+        for place in 0..<count {
+            let group = Int(groups[place])
+            units[place] = total(group)
+            missing += known[group] > 0 ? 0 : 1
+        }
+        if missing == 0 { return Vector(.numeric, count: count, values: values, extra: scales) }
+        let validity = pool.take((count + 63) / 64 * 8)
+        let bits = validity.base.assumingMemoryBound(to: UInt64.self)
+        bits.update(repeating: 0, count: (count + 63) / 64)
+        for place in 0..<count where known[Int(groups[place])] > 0 { bits[place >> 6] |= 1 << UInt64(place & 63) }
+        return Vector(.numeric, count: count, values: values, extra: scales, validity: validity)
     }
 
     private func average(

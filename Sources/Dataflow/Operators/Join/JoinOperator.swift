@@ -164,19 +164,14 @@ final class JoinOperator: Operator {
         KeyOrder.hash(chunk.columns, Selection(rows: rows, count: count), into: rowHashes)
         side.rows.assign(cells.views, rows, count: count, hashes: rowHashes, into: entries)
         side.reserve()
-        let words = chunk.weightWords
-        let (weights, touches) = (side.weights, savesState || watches(input) || side.plan.isChanging)
-        for place in 0..<count {
-            let (entry, row) = (Int(entries[place]), Int(rows[place]))
-            fresh[place] = 0
-            if !side.has(entry) {
-                side.link(entry, hash: hashes[place], keys.views, row)
-                fresh[place] = 1
-                if let closing = plan.closing, !keys.views[closing.column].isNull(row) { closings[input].add(Int32(entry), keys.views[closing.column].word(row)) }
-            }
-            // What only comes, alone, and is stored nowhere is not compared with anything.
-            if touches { side.touch(entry, batch: batch) { contribution(weight: side.weights[$0], degree: side.degrees[$0]) } }
-            weights[entry] += words == nil ? 1 : words![row]
+        // What only comes, alone, and is stored nowhere is not compared with anything.
+        if savesState || watches(input) || side.plan.isChanging {
+            for place in 0..<count { side.touch(Int(entries[place]), batch: batch) { contribution(weight: side.weights[$0], degree: side.degrees[$0]) } }
+        }
+        side.add(entries, rows, count: count, hashes: hashes, keys.views, chunk.weightWords, fresh)
+        guard let closing = plan.closing else { return }
+        for place in 0..<count where fresh[place] != 0 && !keys.views[closing.column].isNull(Int(rows[place])) {
+            closings[input].add(entries[place], keys.views[closing.column].word(Int(rows[place])))
         }
     }
 

@@ -115,24 +115,49 @@ final class JoinSide {
         }
     }
 
+    /// Adds the weights of rows, and puts new ones into the chains of their keys.
+    /// - Parameters:
+    ///   - entries: the numbers of the rows, by place.
+    ///   - hashes: of their keys.
+    ///   - words: their weights by row; nil for 1.
+    ///   - fresh: set to 1 for rows that were not there.
+    func add(
+        _ entries: UnsafePointer<Int32>, _ list: UnsafePointer<Int32>, count: Int, hashes: UnsafePointer<UInt64>, _ keys: UnsafePointer<CellView>,
+        _ words: UnsafePointer<Int64>?, _ fresh: UnsafeMutablePointer<UInt8>
+    ) {
+        let (weights, linked, last) = (weightsOf.base, isLinked.base, count - 1)
+        let isLarge = mask >= Self.largeSlots
+        for place in 0..<count {
+            if isLarge { sluice_prefetch(slots + Int(truncatingIfNeeded: hashes[min(place &+ 12, last)] >> 32) & mask) }
+            let (entry, row) = (Int(entries[place]), Int(list[place]))
+            let isNew = linked[entry] == 0
+            fresh[place] = isNew ? 1 : 0
+            if isNew { link(entry, hash: hashes[place], keys, row) }
+            weights[entry] &+= words == nil ? 1 : words![row]
+        }
+    }
+
     /// Puts a new row into the chain of its key.
     /// - Parameter hash: of its key.
     func link(_ entry: Int, hash: UInt64, _ keys: UnsafePointer<CellView>, _ row: Int) {
         let tag = hash >> 32
+        let (slots, mask, nexts, lasts) = (slots, mask, nextsOf.base, lasts.base)
         tags[entry] = UInt32(truncatingIfNeeded: tag)
         isLinked[entry] = 1
         lasts[entry] = 0
         nexts[entry] = 0
         var at = Int(truncatingIfNeeded: tag) & mask
         while slots[at] != 0 {
-            let head = Int(truncatingIfNeeded: slots[at] & 0xffff_ffff) &- 1
-            if slots[at] >> 32 == tag, isSameKey(head, keys, row) {
-                // Behind the first one: the slot stays as it is.
-                nexts[entry] = nexts[head]
-                lasts[entry] = Int32(head + 1)
-                if nexts[head] != 0 { lasts[Int(nexts[head]) - 1] = Int32(entry + 1) }
-                nexts[head] = Int32(entry + 1)
-                return
+            if slots[at] >> 32 == tag {
+                let head = Int(truncatingIfNeeded: slots[at] & 0xffff_ffff) &- 1
+                if isSameKey(head, keys, row) {
+                    // Behind the first one: the slot stays as it is.
+                    nexts[entry] = nexts[head]
+                    lasts[entry] = Int32(truncatingIfNeeded: head &+ 1)
+                    if nexts[head] != 0 { lasts[Int(nexts[head]) &- 1] = Int32(truncatingIfNeeded: entry &+ 1) }
+                    nexts[head] = Int32(truncatingIfNeeded: entry &+ 1)
+                    return
+                }
             }
             at = (at &+ 1) & mask
         }
@@ -160,10 +185,10 @@ final class JoinSide {
     }
 
     private func unlink(_ entry: Int) {
-        let (next, last) = (nexts[entry], lasts[entry])
+        let (next, last) = (nextsOf[entry], lasts[entry])
         if next != 0 { lasts[Int(next) - 1] = last }
         if last != 0 {
-            nexts[Int(last) - 1] = next
+            nextsOf[Int(last) - 1] = next
         } else {
             var at = Int(tags[entry]) & mask
             while slots[at] & 0xffff_ffff != UInt64(entry + 1) { at = (at + 1) & mask }
