@@ -50,7 +50,8 @@ final class LatestOperator: Operator {
                 marks[number] = batch
                 befores[number] = held
                 touched.append(numbers[row])
-            } else if held != 0 && held != befores[number] {
+            } else if held != 0 {
+                // One that came in this batch: the one before it is kept until the end.
                 rows.free(Int(held) - 1)
             }
             current[number] = chunk.weight(row) > 0 ? Int32(rows.insert(cells.views, row) + 1) : 0
