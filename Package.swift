@@ -48,6 +48,8 @@ let package = Package(
             swiftSettings: settings),
         .target(name: "SQLSyntax", dependencies: ["CPGQuery", "Wording"], swiftSettings: settings),
         .target(name: "SQLBinding", dependencies: ["SQLSyntax", "Values", "Wording"], swiftSettings: settings),
+        // Queries as operators over chunks, their changes as weights; knows nothing of jobs, Kafka or files.
+        .target(name: "Dataflow", dependencies: ["SQLBinding", "SQLSyntax", "Values", "CXXHash"], swiftSettings: settings),
         .target(name: "Wire", dependencies: ["Engine", "CMicroHTTPD", "CCurl"], swiftSettings: settings),
         .target(name: "Driver", dependencies: ["Engine", "Wire"], swiftSettings: settings),
         .target(name: "Worker", dependencies: ["Engine", "Wire"], swiftSettings: settings),
@@ -84,6 +86,9 @@ let package = Package(
         .testTarget(name: "SQLSyntaxTests", dependencies: ["SQLSyntax", "Engine", "TestSupport"], exclude: ["corpus"], swiftSettings: settings),
         .testTarget(
             name: "SQLBindingTests", dependencies: ["SQLBinding", "SQLSyntax", "Values", "Engine", "TestSupport"], exclude: ["cases"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "DataflowTests", dependencies: ["Dataflow", "SQLBinding", "SQLSyntax", "Values", "Engine", "TestSupport"], exclude: ["cases"],
             swiftSettings: settings),
         .testTarget(name: "TidyTests", dependencies: ["TestSupport"], swiftSettings: settings),
     ]

@@ -197,7 +197,7 @@ extension Relation {
 
 extension BoundExpression {
     /// Whether a row may give NULL. A call that can fail gives NULL where that is what failing means (`on_error = 'null'`).
-    func isNullable(over columns: [OutputColumn]) -> Bool {
+    package func isNullable(over columns: [OutputColumn]) -> Bool {
         switch self {
         case .column(let number, _): number < columns.count ? columns[number].isNullable : true
         case .constant(let value, _): value.isNull
@@ -228,10 +228,10 @@ extension BoundExpression {
     private static let truncations: Set<String> = ["date_bin", "date_trunc"]
 
     /// The same with its columns changed.
-    func mapColumns(_ change: (Int, SQLType) -> BoundExpression) -> BoundExpression { rebuilt(column: change) { $0 } }
+    package func mapColumns(_ change: (Int, SQLType) -> BoundExpression) -> BoundExpression { rebuilt(column: change) { $0 } }
 
     /// The same without its places in the text: two spellings of one expression are equal.
-    var placeless: BoundExpression { rebuilt(column: { .column($0, $1) }, position: { _ in 0 }) }
+    package var placeless: BoundExpression { rebuilt(column: { .column($0, $1) }, position: { _ in 0 }) }
 
     private func rebuilt(column: (Int, SQLType) -> BoundExpression, position: (Int) -> Int) -> BoundExpression {
         func again(_ part: BoundExpression) -> BoundExpression { part.rebuilt(column: column, position: position) }
@@ -254,7 +254,7 @@ extension BoundExpression {
     }
 
     /// What must all hold.
-    var conjuncts: [BoundExpression] {
+    package var conjuncts: [BoundExpression] {
         if case .and(let left, let right) = self { return left.conjuncts + right.conjuncts }
         return [self]
     }

@@ -159,5 +159,5 @@ extension TableDefinition {
     }
 
     /// Looked up by other rows instead of being a stream of its own.
-    var isLookup: Bool { options[.mode] == "lookup" || (options[.mode] == nil && (connector == .postgres || connector == .sqlite)) }
+    package var isLookup: Bool { options[.mode] == "lookup" || (options[.mode] == nil && (connector == .postgres || connector == .sqlite)) }
 }

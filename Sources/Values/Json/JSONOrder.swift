@@ -4,7 +4,7 @@
 // PostgreSQL as an array of one, so that an empty array is below it: at the top only, not inside of a document. Numbers compare by value,
 // whatever their scale and length.
 
-enum JSONOrder {
+package enum JSONOrder {
     static func hash(_ json: Bytes) -> UInt64 {
         switch JSONScan.kind(json) {
         case .null: return 1
@@ -34,7 +34,7 @@ enum JSONOrder {
     }
 
     /// How two whole documents stand to each other.
-    static func compare(_ a: Bytes, _ b: Bytes) -> Int { compare(a, b, isTop: true) }
+    package static func compare(_ a: Bytes, _ b: Bytes) -> Int { compare(a, b, isTop: true) }
 
     private static func compare(_ a: Bytes, _ b: Bytes, isTop: Bool) -> Int {
         let (kindA, kindB) = (JSONScan.kind(a), JSONScan.kind(b))

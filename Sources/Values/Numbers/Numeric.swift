@@ -80,7 +80,7 @@ public struct Numeric: Hashable, Sendable, BitwiseCopyable {
     // MARK: order
 
     /// -1, 0 or 1; NaN is above everything and equal to itself.
-    static func compare(_ a: Numeric, _ b: Numeric) -> Int {
+    package static func compare(_ a: Numeric, _ b: Numeric) -> Int {
         if a.scale == b.scale && a.scale != special { return a.units < b.units ? -1 : a.units > b.units ? 1 : 0 }
         if a.isSpecial || b.isSpecial { return a.rank < b.rank ? -1 : a.rank > b.rank ? 1 : 0 }
         let (signA, signB) = (a.units.signum(), b.units.signum())
