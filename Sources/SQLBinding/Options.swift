@@ -138,7 +138,7 @@ func notYet(_ what: String, at place: Place, hint: String = "leave it out") -> S
 }
 
 /// A length of time above zero without months, in microseconds; a day is 24 hours.
-func durationMicros(_ text: String) -> Int64? {
+package func durationMicros(_ text: String) -> Int64? {
     guard case .interval(let length)? = try? TypeText.read(text, as: .interval, context: EvaluationContext()) else { return nil }
     return micros(of: length)
 }

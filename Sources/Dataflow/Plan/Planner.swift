@@ -131,7 +131,7 @@ package struct Planner {
         let columns = numbers.map { number in
             var column = PlanColumn(readable[number].type)
             // Rows of an upsert table come back whenever they are replaced: its event time has no watermark.
-            if readable[number].isEventTime && !isUpsert && !table.isLookup { column.watermark = .source(table.name) }
+            if readable[number].eventTime != .none && !isUpsert && !table.isLookup { column.watermark = .source(table.name) }
             if number < table.columns.count, case .digits(_, let scale) = table.columns[number].modifier { column.scale = scale }
             return column
         }

@@ -427,6 +427,6 @@ enum BoxedOrder {
     static func compare(_ a: Datum, _ b: Datum, _ type: SQLType) -> Int {
         let pool = BufferPool()
         let (left, right) = (Vector.flat([a], type, pool: pool), Vector.flat([b], type, pool: pool))
-        return withExtendedLifetime((left, right)) { KeyOrder.comparison(type)(left, right)(0, 0) }
+        return withExtendedLifetime((left, right)) { KeyOrder.rows(type, left, right).compare(0, 0) }
     }
 }

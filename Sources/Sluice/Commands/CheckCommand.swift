@@ -46,16 +46,9 @@ enum CheckCommand {
 
     private static func run(_ parsed: ParsedArguments, _ terminal: Terminal) throws -> Int32 {
         let path = parsed.required("FILE")
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw Failure(.fileMissing, "\(path) cannot be read", why: String(cString: strerror(errno)), now: "check the path")
-        }
-        guard let text = String(validating: data, as: UTF8.self) else {
-            throw Failure(.fileInvalid, "\(path) is no text", why: "it is not UTF-8 throughout", now: "save it as UTF-8")
-        }
         let isJSON = parsed.flag("json")
         do {
-            let script = try Script(parsing: SourceText(text, name: path), values: StartValues(values(parsed)))
-            let job = try BoundJob(binding: script, settings: Set(SettingTable.engine.keys.filter { $0 != .kafka }.map(\.name)))
+            let job = try QueryFile.job(path, parsed)
             try lookUp(job, parsed)
             try show(job, terminal, hasPlan: parsed.flag("plan"), isJSON: isJSON)
             return 0
@@ -67,18 +60,6 @@ enum CheckCommand {
             }
             return 1
         }
-    }
-
-    private static func values(_ parsed: ParsedArguments) throws -> [String: String] {
-        var values: [String: String] = [:]
-        for pair in parsed.text("value")?.split(separator: ",") ?? [] {
-            let words = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard words.count == 2, !words[0].isEmpty else {
-                throw Failure(.wrongUsage, "\(pair) is no value", why: "--value wants NAME=VALUE", now: "such as --value region=eu")
-            }
-            values[String(words[0])] = String(words[1])
-        }
-        return values
     }
 
     /// Topics that are named and not there.

@@ -1,0 +1,146 @@
+// `sluice test FILE`: a query tried on rows that are given, without Kafka: the rows of a case go through it, and its outputs must be
+// what the case expects. `--complete` writes into the case what they are.
+
+import Dataflow
+import Engine
+import Foundation
+import SQLBinding
+import SQLSyntax
+import Values
+
+enum TestCommand {
+    static let command = Command(
+        "test", .tools, summary: "try a file of SQL on given rows",
+        about: """
+            Runs a file of SQL over the rows of a case, in this process, and compares its outputs with what the case expects. A case is a text \
+            beside the file, of the same name with the ending .case: sections `rows TABLE`, `delete TABLE`, `batch` and `expect OUTPUT`, each \
+            with a line of column names and a line a row, fields between commas. What is expected behind the last rows is what the outputs are \
+            when no more will come. Exits with 1 when something else is found.
+            """,
+        positionals: [Positional("FILE", help: "the file of SQL")],
+        options: [
+            Option("case", .text, valueName: "PATH", help: "the case, where it is not the file's name with .case"),
+            Option("value", .text, valueName: "NAME=VALUE", help: "what ${NAME} in the text stands for, or several with commas between"),
+            Option(flag: "complete", help: "write what was found into the case"),
+            .json,
+        ],
+        examples: [
+            Command.Example("sluice test report.sql", "tries report.case on report.sql"),
+            Command.Example("sluice test report.sql --complete", "writes the rows of each output behind `expect`"),
+        ],
+        run: run)
+
+    private struct Line: Encodable {
+        var output: String
+        /// Of the `expect` in the case.
+        var line: Int?
+        var isExpected: Bool
+        var missing, unexpected: [String]
+    }
+
+    private static func run(_ parsed: ParsedArguments, _ terminal: Terminal) throws -> Int32 {
+        let path = parsed.required("FILE")
+        let casePath = parsed.text("case") ?? ((path as NSString).deletingPathExtension + ".case")
+        do {
+            let job = try QueryFile.job(path, parsed)
+            let tried = try QueryCase(QueryFile.text(of: casePath), path: casePath)
+            let found = try carryOut(tried, job)
+            if parsed.flag("complete") { return try complete(tried, found, terminal) }
+            return try compare(tried, found, parsed.flag("json"), terminal)
+        } catch let error as SQLError {
+            terminal.note(error.description)
+            return 1
+        } catch let stop as RowStop {
+            terminal.note(stop.description)
+            return 1
+        }
+    }
+
+    /// What each `expect` met, and all outputs in the end.
+    private struct Found {
+        var sections: [(expected: QueryCase.Answer, found: QueryCase.Answer)] = []
+        var outputs: [(name: String, answer: QueryCase.Answer)] = []
+        var counts = OperatorCounts()
+    }
+
+    private static func carryOut(_ tried: QueryCase, _ job: BoundJob) throws -> Found {
+        let run = try QueryCaseRun(job, path: tried.path)
+        var found = Found()
+        var waiting: [QueryCase.Section] = []
+        func flush() throws {
+            if !waiting.isEmpty { try run.run(waiting) }
+            waiting = []
+        }
+        let last = tried.sections.lastIndex { $0.word == .rows || $0.word == .delete } ?? -1
+        var hasEnded = false
+        func end() throws {
+            try flush()
+            if !hasEnded { try run.end() }
+            hasEnded = true
+        }
+        for (index, section) in tried.sections.enumerated() {
+            switch section.word {
+            case .rows, .delete: waiting.append(section)
+            case .batch: try flush()
+            case .expect:
+                if index > last { try end() } else { try flush() }
+                found.sections.append((try run.expected(section), try run.answer(section)))
+            }
+        }
+        try end()
+        found.outputs = run.outputs.enumerated().map { ($1, run.answer($0)) }
+        found.counts = run.counts
+        return found
+    }
+
+    private static func compare(_ tried: QueryCase, _ found: Found, _ isJSON: Bool, _ terminal: Terminal) throws -> Int32 {
+        let expects = tried.sections.filter { $0.word == .expect }
+        guard !expects.isEmpty else {
+            throw Failure(
+                .fileInvalid, "\(tried.path) expects nothing", why: "it has no section `expect OUTPUT`",
+                now: "write one, or let `sluice test --complete` write what is found")
+        }
+        var differing = 0
+        for (section, (expected, answer)) in zip(expects, found.sections) {
+            let (missing, unexpected) = difference(expected.rows, answer.rows)
+            let isEqual = missing.isEmpty && unexpected.isEmpty
+            if !isEqual { differing += 1 }
+            if isJSON {
+                try terminal.json(Line(output: section.name, line: section.line, isExpected: isEqual, missing: missing, unexpected: unexpected))
+            } else if !isEqual {
+                try terminal.line("\(tried.path):\(section.line): \(section.name) is not as expected")
+                try terminal.line("    \(QueryCase.line(expected.header))")
+                for row in missing { try terminal.line("  - \(row)") }
+                for row in unexpected { try terminal.line("  + \(row)") }
+            }
+        }
+        if !isJSON {
+            let rows = found.sections.reduce(0) { $0 + $1.found.rows.count }
+            let more = [(found.counts.late, "late"), (found.counts.failed, "failed")].filter { $0.0 > 0 }.map { ", \($0.0) \($0.1)" }.joined()
+            try terminal.line("\(tried.path): \(expects.count - differing) of \(expects.count) as expected, \(rows) rows\(more)")
+            for fault in found.counts.faults.prefix(5) { try terminal.line("  failed: \(fault.fault.message) (\(fault.fault.sqlState))") }
+        }
+        return differing == 0 ? 0 : 1
+    }
+
+    /// The lines that only one of them has, as often as it has them more.
+    private static func difference(_ expected: [[String?]], _ found: [[String?]]) -> (missing: [String], unexpected: [String]) {
+        var counts: [String: Int] = [:]
+        for row in expected { counts[QueryCase.line(row), default: 0] += 1 }
+        for row in found { counts[QueryCase.line(row), default: 0] -= 1 }
+        func lines(_ sign: Int) -> [String] {
+            counts.filter { $0.value * sign > 0 }.sorted { $0.key < $1.key }.flatMap { Array(repeating: $0.key, count: abs($0.value)) }
+        }
+        return (lines(1), lines(-1))
+    }
+
+    private static func complete(_ tried: QueryCase, _ found: Found, _ terminal: Terminal) throws -> Int32 {
+        let expected = Set(tried.sections.filter { $0.word == .expect }.map(\.name))
+        let further = found.outputs.filter { !expected.contains($0.name) }
+        let text = tried.completed(found.sections.map(\.found), further: further)
+        try text.write(toFile: tried.path, atomically: true, encoding: .utf8)
+        let rows = found.sections.reduce(0) { $0 + $1.found.rows.count } + further.reduce(0) { $0 + $1.answer.rows.count }
+        try terminal.line("\(tried.path): \(expected.count + further.count) outputs written, \(rows) rows")
+        return 0
+    }
+}
