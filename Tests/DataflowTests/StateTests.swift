@@ -13,7 +13,7 @@ import Values
         """
 
     static let queries = [
-        "SELECT k, min(v) AS lo, max(v) AS hi, count(DISTINCT v) AS d FROM u GROUP BY k", "SELECT DISTINCT v FROM u", "SELECT u.id AS a, w.id AS b FROM u FULL JOIN w ON u.k = w.k",
+        "SELECT k, min(v) AS lo, max(v) AS hi, count(DISTINCT v) AS d FROM u GROUP BY k", "SELECT DISTINCT v FROM u", "SELECT u.v AS a, w.v AS b FROM u FULL JOIN w ON u.k = w.k",
         "SELECT id FROM u WHERE NOT EXISTS (SELECT 1 FROM w WHERE w.k = u.k)", "SELECT id, v FROM u ORDER BY v, id LIMIT 3",
         "SELECT id, rank() OVER (PARTITION BY k ORDER BY v) AS r FROM u",
     ]
