@@ -56,6 +56,13 @@ public struct JobOutput: Sendable, Hashable {
     public let relation: Relation
     public let options: TableOptions
     public let place: Place
+
+    package init(target: Target, relation: Relation, options: TableOptions, place: Place) {
+        self.target = target
+        self.relation = relation
+        self.options = options
+        self.place = place
+    }
 }
 
 /// Everything that a text says.
@@ -69,4 +76,15 @@ public struct BoundJob: Sendable, Hashable {
     public let settings: [String: String]
     /// What is taken but has no effect, for the person.
     public let notes: [String]
+
+    package init(
+        text: SourceText, tables: [TableDefinition], outputs: [JobOutput], question: Relation? = nil, settings: [String: String] = [:], notes: [String] = []
+    ) {
+        self.text = text
+        self.tables = tables
+        self.outputs = outputs
+        self.question = question
+        self.settings = settings
+        self.notes = notes
+    }
 }

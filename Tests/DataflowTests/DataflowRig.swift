@@ -53,9 +53,7 @@ final class DataflowRig {
     private(set) var counts = OperatorCounts()
 
     init(tables: String, queries: [RigQuery], settings: String = "", database: PostgresDatabase?) throws {
-        let views = queries.map { "CREATE MATERIALIZED VIEW \($0.name)\($0.options.isEmpty ? "" : " WITH (\($0.options))") AS \($0.select)" }
-        let text = "\(settings)\n\(tables)\n\(views.joined(separator: ";\n"))"
-        job = try BoundJob(binding: Script(parsing: SourceText(text, name: "case.sql")))
+        job = try Self.job(tables, queries, settings)
         plan = Planner.plan(job)
         self.queries = queries
         self.database = database
@@ -66,6 +64,18 @@ final class DataflowRig {
             let columns = table.columns.map { "\"\($0.name)\" \($0.type.name)\(Self.modifier($0))" }
             try database.execute("CREATE TABLE \"\(table.name)\" (\(columns.joined(separator: ", ")))")
         }
+    }
+
+    /// One job of all queries. Without options a query is bound as a question, which needs no key and shows no columns but its own.
+    static func job(_ tables: String, _ queries: [RigQuery], _ settings: String = "") throws -> BoundJob {
+        let jobs = try queries.map { query in
+            let view = query.options.isEmpty ? "" : "CREATE MATERIALIZED VIEW \(query.name) WITH (\(query.options)) AS "
+            return try BoundJob(binding: Script(parsing: SourceText("\(settings)\n\(tables)\n\(view)\(query.select)", name: "\(query.name).sql")))
+        }
+        let outputs = zip(queries, jobs).map { query, job in
+            job.outputs.first ?? JobOutput(target: .view(query.name), relation: job.question!, options: TableOptions(), place: Place(0))
+        }
+        return BoundJob(text: jobs[0].text, tables: jobs[0].tables, outputs: outputs, settings: jobs[0].settings)
     }
 
     private static func modifier(_ column: TableColumn) -> String {
@@ -92,8 +102,9 @@ final class DataflowRig {
         }
         for (index, query) in queries.enumerated() {
             for change in texts[0][index] {
-                let sum = (folded[query.name]?[change.row] ?? 0) + change.weight
-                folded[query.name, default: [:]][change.row] = sum == 0 ? nil : sum
+                let row = selected(change.row, index)
+                let sum = (folded[query.name]?[row] ?? 0) + change.weight
+                folded[query.name, default: [:]][row] = sum == 0 ? nil : sum
             }
         }
         try accept(rows)
@@ -122,6 +133,11 @@ final class DataflowRig {
         // A boolean's text is that of its cast, not that of its output.
         func text(_ value: Datum, _ type: SQLType) -> String? { if case .bool(let isTrue) = value { "\(isTrue)" } else { TypeText.text(value, as: type) } }
         return (0..<chunk.count).map { row in TextRow(row: chunk.columns.map { text($0.datum(row), $0.type) }, weight: chunk.weight(row)) }
+    }
+
+    /// Without the columns of a view's key that its text does not select.
+    private func selected(_ row: [String?], _ output: Int) -> [String?] {
+        zip(row, plan.outputs[output].columns).filter { !$0.1.name.hasPrefix("key_") }.map(\.0)
     }
 
     private func chunks(_ rows: [RigRow]) throws -> [String: [Dataflow.Chunk]] {
@@ -181,7 +197,7 @@ final class DataflowRig {
     private func compare(_ query: RigQuery) throws {
         guard let database, let oracle = query.oracle else { return }
         let output = plan.outputs[queries.firstIndex { $0.name == query.name }!]
-        let columns = output.columns.map { "\"\($0.name)\"::text" }.joined(separator: ", ")
+        let columns = output.columns.filter { !$0.name.hasPrefix("key_") }.map { "\"\($0.name)\"::text" }.joined(separator: ", ")
         let truth = try database.execute("SELECT \(columns) FROM (\(oracle)) AS rig_query", []).map { row in
             Self.line(row.map { if case .text(let text) = $0 { text } else { nil } })
         }.sorted()

@@ -31,8 +31,8 @@ import Testing
         #expect(lines.contains { $0.contains("latest of [#0] -> changes") && $0.hasSuffix("grows with the keys of u") })
         #expect(lines.contains { $0.contains("left join on #0 = #1 -> changes") && $0.hasSuffix("grows with the rows of both sides") })
         #expect(plan.sources.map(\.table.name) == ["t", "u"])
-        // k, v and at of t, nothing of w.
-        #expect(plan.sources[0].columns == [0, 1, 3])
+        // k, v and at of t, nothing of w; and the place of its records, which is c's key.
+        #expect(plan.sources[0].columns == [0, 1, 3, 5, 6])
     }
 
     @Test func `equal operators of several outputs are one`() throws {

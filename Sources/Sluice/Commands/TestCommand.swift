@@ -44,8 +44,9 @@ enum TestCommand {
         do {
             let job = try QueryFile.job(path, parsed)
             let tried = try QueryCase(QueryFile.text(of: casePath), path: casePath)
-            let found = try carryOut(tried, job)
-            if parsed.flag("complete") { return try complete(tried, found, terminal) }
+            let completes = parsed.flag("complete")
+            let found = try carryOut(tried, job, compares: !completes)
+            if completes { return try complete(tried, found, terminal) }
             return try compare(tried, found, parsed.flag("json"), terminal)
         } catch let error as SQLError {
             terminal.note(error.description)
@@ -63,7 +64,7 @@ enum TestCommand {
         var counts = OperatorCounts()
     }
 
-    private static func carryOut(_ tried: QueryCase, _ job: BoundJob) throws -> Found {
+    private static func carryOut(_ tried: QueryCase, _ job: BoundJob, compares: Bool) throws -> Found {
         let run = try QueryCaseRun(job, path: tried.path)
         var found = Found()
         var waiting: [QueryCase.Section] = []
@@ -84,7 +85,9 @@ enum TestCommand {
             case .batch: try flush()
             case .expect:
                 if index > last { try end() } else { try flush() }
-                found.sections.append((try run.expected(section), try run.answer(section)))
+                let answer = try run.answer(section)
+                // What a completed case expected before does not count.
+                found.sections.append((compares ? try run.expected(section) : answer, answer))
             }
         }
         try end()
@@ -117,7 +120,7 @@ enum TestCommand {
         if !isJSON {
             let rows = found.sections.reduce(0) { $0 + $1.found.rows.count }
             let more = [(found.counts.late, "late"), (found.counts.failed, "failed")].filter { $0.0 > 0 }.map { ", \($0.0) \($0.1)" }.joined()
-            try terminal.line("\(tried.path): \(expects.count - differing) of \(expects.count) as expected, \(rows) rows\(more)")
+            try terminal.line("\(tried.path): \(expects.count - differing) of \(expects.count) as expected, \(rows) \(rows == 1 ? "row" : "rows")\(more)")
             for fault in found.counts.faults.prefix(5) { try terminal.line("  failed: \(fault.fault.message) (\(fault.fault.sqlState))") }
         }
         return differing == 0 ? 0 : 1
@@ -140,7 +143,8 @@ enum TestCommand {
         let text = tried.completed(found.sections.map(\.found), further: further)
         try text.write(toFile: tried.path, atomically: true, encoding: .utf8)
         let rows = found.sections.reduce(0) { $0 + $1.found.rows.count } + further.reduce(0) { $0 + $1.answer.rows.count }
-        try terminal.line("\(tried.path): \(expected.count + further.count) outputs written, \(rows) rows")
+        let outputs = expected.count + further.count
+        try terminal.line("\(tried.path): \(outputs) \(outputs == 1 ? "output" : "outputs") written, \(rows) \(rows == 1 ? "row" : "rows")")
         return 0
     }
 }

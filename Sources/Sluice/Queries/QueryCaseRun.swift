@@ -204,7 +204,10 @@ final class QueryCaseRun {
                     }
                     return try value(text, column.type, line)
                 }
-                columns.append(Vector.flat(values, column.type, pool: pool))
+                let written = Vector.flat(values, column.type, pool: pool)
+                // Digits and lengths, as INSERT brings them to what the column says.
+                let assigned = try ExpressionBuilder(context: context).assign(.column(0, column.type), to: column.type, modifier: column.modifier, at: 0)
+                columns.append(try computed(assigned, [written], count, section))
             } else if let constant = column.defaultValue {
                 columns.append(try computed(constant, [], count, section))
             } else {
