@@ -14,8 +14,15 @@ import Testing
         #expect(try harness.waitForRows("expected.csv"), "\(job.errors)")
         // Each broker leads a partition of the three.
         try kafka.killBroker(2)
+        // The generator asks once; until the cluster has noticed, a partition is led by nobody.
+        #expect(
+            SluiceProcess.eventually(timeoutMillis: 60_000) {
+                (try? kafka.run("topics", ["--describe", "--topic", harness.topic]).contains("Leader: 2")) == false
+            })
         try harness.generate(events: 3000, extra: ["--start", "2026-03-02T00:00:00Z"], expected: "more.csv")
         #expect(try harness.waitForRows("expected.csv", "more.csv"), "\(job.errors)")
+        // All rows may be there before all records are read; one that is being read stands still for longer than this waits.
+        #expect(SluiceProcess.eventually { (try? harness.sluice("jobs", "--json").output.contains("\"lag_offsets\":0")) ?? false })
         try kafka.killBroker()
         #expect(SluiceProcess.eventually(timeoutMillis: 60_000) { job.errors.contains("waits for the outside") }, "\(job.errors)")
         #expect(job.isRunning, "\(job.errors)")

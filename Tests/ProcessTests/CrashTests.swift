@@ -95,11 +95,14 @@ import Testing
         let harness = try JobHarness()
         let traffic = try harness.begin(
             "generate", "ad-events", "--bootstrap", harness.bootstrap, "--topic", harness.topic, "--ads", "ads.csv",
-            "--events", "30000", "--rate", "4000", "--expected", "expected.csv")
+            "--events", "60000", "--rate", "4000", "--expected", "expected.csv")
         #expect(SluiceProcess.eventually { FileManager.default.fileExists(atPath: harness.directory.file("ads.csv")) })
         var random = SeededRandom(seed: 5)
+        let calm = ContinuousClock.now + .seconds(8)
         while traffic.isRunning {
             let process = try harness.start(workers: workers, untilCaughtUp: false, extra: ["--interval", "0"])
+            // The last one lives long enough to see that records come all the time, however slow the machine.
+            while ContinuousClock.now > calm, traffic.isRunning { usleep(50_000) }
             usleep(UInt32(900_000 + random.below(600_000)))
             if let victim = children(of: process.pid).randomElement(using: &random) {
                 kill(victim, SIGKILL)
@@ -115,7 +118,7 @@ import Testing
         let catalog = try openDatabase("sqlite:" + harness.directory.file(".sluice/catalog.db"))
         defer { catalog.close() }
         let quick = try catalog.execute(
-            "SELECT count(*) FROM sluice_batches WHERE json_extract(outcome, '$.timings.planMillis') BETWEEN 0.0001 AND 0.1")
+            "SELECT count(*) FROM sluice_batches WHERE json_extract(outcome, '$.timings.planMillis') BETWEEN 0.0001 AND 0.25")
         guard case .int(let count)? = quick.first?.first else { throw Failure(.internal, "no count", why: "", now: "") }
         #expect(count > 0, "no batch was cut of what had arrived")
     }
