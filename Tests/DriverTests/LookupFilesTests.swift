@@ -74,4 +74,30 @@ struct LookupFilesTests {
         try place.write(second)
         #expect(try place.look(takesIn: true).count == 1 && place.current == second)
     }
+
+    @Test func `a file that cannot be read is said once, and taken in when it can be`() throws {
+        let place = try Place(first)
+        // A folder of its name: nobody reads that, whatever his rights.
+        try FileManager.default.removeItem(atPath: place.path)
+        try FileManager.default.createDirectory(atPath: place.path, withIntermediateDirectories: false)
+        try FileManager.default.setAttributes([.modificationDate: Date(timeIntervalSinceNow: -10)], ofItemAtPath: place.path)
+        guard case .unreadable("ads", let closed)? = try place.look(takesIn: true).first else { return #expect(Bool(false), "nobody said it") }
+        #expect(closed.what.contains("cannot be read") && place.current == first)
+        #expect(try place.look(takesIn: true) == [])
+        try FileManager.default.removeItem(atPath: place.path)
+        try place.write(second)
+        #expect(try place.look(takesIn: true).count == 1 && place.current == second)
+    }
+
+    @Test func `one that was written a moment before the start is read again`() throws {
+        // As new as it gets, so that a later write need not show in its stamp.
+        let place = try Place(first)
+        let stamp = try FileManager.default.attributesOfItem(atPath: place.path)[.modificationDate] as? Date
+        let other = first.replacing("c1", with: "c9")
+        try other.write(toFile: place.path, atomically: false, encoding: .utf8)
+        try FileManager.default.setAttributes([.modificationDate: try #require(stamp)], ofItemAtPath: place.path)
+        let isTaken = try eventually { try !place.look(takesIn: true).isEmpty }
+        #expect(isTaken)
+        #expect(place.current == other)
+    }
 }

@@ -99,9 +99,10 @@ import Testing
         #expect(SluiceProcess.eventually { FileManager.default.fileExists(atPath: harness.directory.file("ads.csv")) })
         var random = SeededRandom(seed: 5)
         let calm = ContinuousClock.now + .seconds(8)
+        var hasArrived = false
         while traffic.isRunning {
-            let process = try harness.start(workers: workers, untilCaughtUp: false, extra: ["--interval", "0"])
-            // The last one lives long enough to see that records come all the time, however slow the machine.
+            let process = try harness.start(workers: workers, untilCaughtUp: false, extra: ["--interval", "0", "--log-level", "debug"])
+            // The last one lives as long as records come.
             while ContinuousClock.now > calm, traffic.isRunning { usleep(50_000) }
             usleep(UInt32(900_000 + random.below(600_000)))
             if let victim = children(of: process.pid).randomElement(using: &random) {
@@ -109,18 +110,12 @@ import Testing
                 usleep(UInt32(200_000 + random.below(300_000)))
             }
             process.kill9()
-            _ = process.wait()
+            hasArrived = process.wait().errors.contains("records have arrived") || hasArrived
         }
         #expect(traffic.wait().status == 0, "\(traffic.errors)")
         try harness.run(workers: workers)
         try harness.expectExact()
-        // A cut that asked Kafka takes longer than this; what was cut of what had arrived does not.
-        let catalog = try openDatabase("sqlite:" + harness.directory.file(".sluice/catalog.db"))
-        defer { catalog.close() }
-        let quick = try catalog.execute(
-            "SELECT count(*) FROM sluice_batches WHERE json_extract(outcome, '$.timings.planMillis') BETWEEN 0.0001 AND 0.25")
-        guard case .int(let count)? = quick.first?.first else { throw Failure(.internal, "no count", why: "", now: "") }
-        #expect(count > 0, "no batch was cut of what had arrived")
+        #expect(hasArrived, "no batch was cut of what had arrived")
     }
 
     @Test(TestBroker.needsReal) func `purchases are appended exactly once through kills`() throws {

@@ -122,9 +122,10 @@ package final class JobLoop {
             try checkSource(reached: [:], isDoubtful: true)
             return .done
         case .arrived(let worker, let positions, let restMillis, let paceMillis):
-            return .arrived(
-                try required(source).arrived(
-                    at: pool.available.first { $0.id == worker }, behind: positions, restMillis: restMillis, paceMillis: paceMillis))
+            let ends = try required(source).arrived(
+                at: pool.available.first { $0.id == worker }, behind: positions, restMillis: restMillis, paceMillis: paceMillis)
+            if ends != nil { Log.debug("records have arrived", [("job", name), ("worker.id", worker)]) }
+            return .arrived(ends)
         case .startAt(let positions):
             try catalog.startAt(job().record.jobID, epoch: machine.epoch, positions: positions)
             return .done

@@ -37,9 +37,18 @@ package struct LookupFiles {
         func isFresh(_ wallMillis: Int64) -> Bool { abs(wallMillis - Int64(seconds) * 1000 - Int64(nanos) / 1_000_000) < LookupFiles.restMillis }
     }
 
+    private enum Sight: Equatable {
+        /// It is read at the next look, whatever its stamp.
+        case unknown
+        case file(Stamp)
+        case gone
+        /// It is there and cannot be read; tried again at each look.
+        case closed
+    }
+
     private struct File {
         var spec: LookupSpec
-        var stamp: Stamp?
+        var sight: Sight
         var digest: String
     }
 
@@ -61,7 +70,8 @@ package struct LookupFiles {
             let name = digest(of: bytes)
             try keep(name, bytes)
             // One that was written a moment ago may be written once more without a sign: it is read again.
-            files.append(File(spec: spec, stamp: stamp?.isFresh(wallMillis()) == true ? nil : stamp, digest: name))
+            let sight = stamp.map { $0.isFresh(wallMillis()) ? .unknown : Sight.file($0) } ?? .unknown
+            files.append(File(spec: spec, sight: sight, digest: name))
         }
     }
 
@@ -75,18 +85,17 @@ package struct LookupFiles {
         var changes: [Change] = []
         for (index, file) in files.enumerated() {
             let (name, path) = (file.spec.name, file.spec.path)
-            let stamp = Stamp(path)
-            if stamp == file.stamp || stamp?.isFresh(wallMillis) == true { continue }
-            guard stamp != nil else {
-                files[index].stamp = nil
-                changes.append(
-                    .unreadable(name: name, Failure(.fileMissing, "lookup file \(path) is gone", why: "it was there at the start", now: "put it back")))
+            func say(_ sight: Sight, _ reason: Failure) {
+                if file.sight != sight { changes.append(.unreadable(name: name, reason)) }
+                files[index].sight = sight
+            }
+            guard let stamp = Stamp(path) else {
+                say(.gone, Failure(.fileMissing, "lookup file \(path) is gone", why: "it was there at the start", now: "put it back"))
                 continue
             }
+            if file.sight == .file(stamp) || stamp.isFresh(wallMillis) { continue }
             guard let data = FileManager.default.contents(atPath: path) else {
-                files[index].stamp = stamp
-                changes.append(
-                    .unreadable(name: name, Failure(.fileMissing, "lookup file \(path) cannot be read", why: String(cString: strerror(errno)), now: "check its rights")))
+                say(.closed, Failure(.fileMissing, "lookup file \(path) cannot be read", why: String(cString: strerror(errno)), now: "check its rights"))
                 continue
             }
             // Somebody has just replaced it; the next look sees it whole.
@@ -95,7 +104,7 @@ package struct LookupFiles {
             let now = digest(of: bytes)
             if now != file.digest {
                 do { _ = try file.spec.build(from: bytes) } catch {
-                    files[index].stamp = stamp
+                    files[index].sight = .file(stamp)
                     changes.append(.unreadable(name: name, failure(error)))
                     continue
                 }
@@ -107,7 +116,7 @@ package struct LookupFiles {
                     changes.append(.waits(name: name, path: path))
                 }
             }
-            files[index].stamp = stamp
+            files[index].sight = .file(stamp)
         }
         return changes
     }
