@@ -3,27 +3,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
-
-// A bit for each of sixteen bytes that is a quote, a backslash or a control character.
-static inline uint32_t sluice_json_stops(const uint8_t *bytes) {
-    __m128i text = _mm_loadu_si128((const __m128i *)bytes);
-    __m128i quotes = _mm_cmpeq_epi8(text, _mm_set1_epi8(0x22));
-    __m128i backslashes = _mm_cmpeq_epi8(text, _mm_set1_epi8(0x5C));
-    __m128i controls = _mm_cmpeq_epi8(_mm_min_epu8(text, _mm_set1_epi8(0x1F)), text);
-    return (uint32_t)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quotes, backslashes), controls));
-}
-
-// The same while the bytes are copied; in the upper half a bit for each that is not ASCII.
-static inline uint32_t sluice_json_copy(uint8_t *target, const uint8_t *bytes) {
-    __m128i text = _mm_loadu_si128((const __m128i *)bytes);
-    _mm_storeu_si128((__m128i *)target, text);
-    return sluice_json_stops(bytes) | (uint32_t)_mm_movemask_epi8(text) << 16;
-}
-#else
-// A byte at a time; compilers make vectors of it.
-static inline uint32_t sluice_json_stops(const uint8_t *bytes) {
+// A bit for each of sixteen bytes that is a quote, a backslash or a control character: a byte at a time, for processors of which no word is
+// known here, and for the test of the others.
+static inline uint32_t sluice_json_stops_plain(const uint8_t *bytes) {
     uint32_t stops = 0;
     for (int index = 0; index < 16; index++) {
         uint8_t byte = bytes[index];
@@ -32,10 +14,31 @@ static inline uint32_t sluice_json_stops(const uint8_t *bytes) {
     return stops;
 }
 
-static inline uint32_t sluice_json_copy(uint8_t *target, const uint8_t *bytes) {
+// The same while the bytes are copied; in the upper half a bit for each that is not ASCII.
+static inline uint32_t sluice_json_copy_plain(uint8_t *target, const uint8_t *bytes) {
     uint32_t others = 0;
     for (int index = 0; index < 16; index++) others |= (uint32_t)(bytes[index] >> 7) << index;
     memcpy(target, bytes, 16);
-    return sluice_json_stops(bytes) | others << 16;
+    return sluice_json_stops_plain(bytes) | others << 16;
 }
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+
+static inline uint32_t sluice_json_stops(const uint8_t *bytes) {
+    __m128i text = _mm_loadu_si128((const __m128i *)bytes);
+    __m128i quotes = _mm_cmpeq_epi8(text, _mm_set1_epi8(0x22));
+    __m128i backslashes = _mm_cmpeq_epi8(text, _mm_set1_epi8(0x5C));
+    __m128i controls = _mm_cmpeq_epi8(_mm_min_epu8(text, _mm_set1_epi8(0x1F)), text);
+    return (uint32_t)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quotes, backslashes), controls));
+}
+
+static inline uint32_t sluice_json_copy(uint8_t *target, const uint8_t *bytes) {
+    __m128i text = _mm_loadu_si128((const __m128i *)bytes);
+    _mm_storeu_si128((__m128i *)target, text);
+    return sluice_json_stops(bytes) | (uint32_t)_mm_movemask_epi8(text) << 16;
+}
+#else
+static inline uint32_t sluice_json_stops(const uint8_t *bytes) { return sluice_json_stops_plain(bytes); }
+static inline uint32_t sluice_json_copy(uint8_t *target, const uint8_t *bytes) { return sluice_json_copy_plain(target, bytes); }
 #endif

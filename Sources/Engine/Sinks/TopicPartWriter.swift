@@ -1,8 +1,9 @@
 // One part of a Kafka sink: its producer from batch to batch, and what its marker says. Carries out what `TopicRound` decides.
 //
 // While the producer lives, the marker in memory is what stands, unless another worker has had the part since: that has fenced
-// us, and a fenced producer cannot commit. So a marker in memory lets a batch be written or recognised, and refuses none. Any trouble (fenced, a commit without an answer, a marker that is not there) ends in the same three
-// steps as a start: a new producer takes the id, the marker is read, the batch is written or recognised.
+// us, and a fenced producer cannot commit. So a marker in memory lets a batch be written or recognised, and refuses none. Any
+// trouble (fenced, a commit without an answer, a marker that is not there) ends in the same three steps as a start: a new
+// producer takes the id, the marker is read, the batch is written or recognised.
 //
 // Used by one thread at a time, on `thread`.
 

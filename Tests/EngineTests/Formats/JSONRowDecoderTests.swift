@@ -1,5 +1,6 @@
 // The JSON decoder: conversions, hostile documents, the memory of keys, and Foundation as the reference.
 
+import CLinux
 import Engine
 import Foundation
 import TestSupport
@@ -19,6 +20,18 @@ func jsonAdEvent(_ number: Int, type: String = "view") -> [UInt8] {
 }
 
 struct JSONRowDecoderTests {
+    @Test func `a look at sixteen bytes gives what a look at each gives`() {
+        var random = SystemRandomNumberGenerator()
+        for round in 0..<20_000 {
+            let edges: [UInt8] = [0x00, 0x1F, 0x20, 0x21, 0x22, 0x23, 0x5B, 0x5C, 0x5D, 0x7F, 0x80, 0x9F, 0xA2, 0xDC, 0xFF]
+            let bytes = (0..<16).map { _ in round % 2 == 0 ? edges.randomElement(using: &random)! : UInt8.random(in: 0...255, using: &random) }
+            var (copy, plain) = ([UInt8](repeating: 1, count: 16), [UInt8](repeating: 2, count: 16))
+            let (stops, all) = (sluice_json_stops(bytes), sluice_json_copy(&copy, bytes))
+            #expect(stops == sluice_json_stops_plain(bytes) && all == sluice_json_copy_plain(&plain, bytes), "\(bytes)")
+            #expect(copy == bytes && plain == bytes)
+        }
+    }
+
     @Test(arguments: [1, 2, 7, 64, 65_536])
     func `ad events become rows in order for every chunk size`(chunk: Int) throws {
         let decoder = try JSONRowDecoder(needed: adEventColumns)
