@@ -70,7 +70,7 @@ let package = Package(
         .executableTarget(name: "simulate", dependencies: ["Simulation"], path: "Tests/Simulate", swiftSettings: settings),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation", "TestSupport"], swiftSettings: settings),
         .testTarget(
-            name: "EngineTests", dependencies: ["Engine", "Jobs", "CAvro", "CXXHash", "CZstd", "Fuzzing", "TestSupport"],
+            name: "EngineTests", dependencies: ["Engine", "Jobs", "CAvro", "CLinux", "CXXHash", "CZstd", "Fuzzing", "TestSupport"],
             swiftSettings: settings),
         // The test process's malloc, which counts.
         .target(name: "CAllocations", path: "Tests/CAllocations"),

@@ -40,6 +40,8 @@ final class BlockBinder: ExpressionSurroundings {
     private var steps: [Step] = []
     private var inputJoins: [Relation] = []
     private var keys: [BoundExpression] = []
+    /// The same without their places: what else is the same expression stands for a group's key.
+    private var shapes: [BoundExpression] { keys.map(\.placeless) }
     private var calls: [AggregateCall] = []
     private var groupedJoins: [Relation] = []
     private var ranks: [RankCall] = []
@@ -143,7 +145,7 @@ final class BlockBinder: ExpressionSurroundings {
     }
 
     private func bindGroupsAndItems() throws(SQLFault) -> [(expression: BoundExpression, name: String)] {
-        for group in block.groups { keys.append(try typed(self.group(group), at: group.place).placeless) }
+        for group in block.groups { keys.append(try typed(self.group(group), at: group.place)) }
         var items: [(expression: BoundExpression, name: String)] = []
         for item in block.items {
             switch item.kind {
@@ -153,7 +155,7 @@ final class BlockBinder: ExpressionSurroundings {
                         items.append((expression, name))
                         continue
                     }
-                    guard let key = keys.firstIndex(of: expression.placeless) else { throw BlockFault.ungrouped(name, at: item.place) }
+                    guard let key = shapes.firstIndex(of: expression.placeless) else { throw BlockFault.ungrouped(name, at: item.place) }
                     items.append((.column(Slot.key + key, expression.type), name))
                 }
             case .expression(let expression, let alias): items.append((try binder(.select).bind(expression), alias?.text ?? expression.outputName))
@@ -329,12 +331,12 @@ final class BlockBinder: ExpressionSurroundings {
         let plain = ExpressionBinder(scope: scope, clause: .group, surroundings: nil, builder: binder.builder)
         if case .column(let path) = expression.kind {
             let column = try scope.resolve(path)
-            if let key = keys.firstIndex(of: column.placeless) { return .column(Slot.key + key, column.type) }
+            if let key = shapes.firstIndex(of: column.placeless) { return .column(Slot.key + key, column.type) }
             throw BlockFault.ungrouped(path.map(\.text).joined(separator: "."), at: expression.place)
         }
         if case .literal = expression.kind { return nil }
         // What has an aggregate in it cannot be bound so, and is no key.
-        guard let bound = try? plain.bind(expression), let key = keys.firstIndex(of: bound.placeless) else { return nil }
+        guard let bound = try? plain.bind(expression), let key = shapes.firstIndex(of: bound.placeless) else { return nil }
         return .column(Slot.key + key, bound.type)
     }
 
@@ -363,8 +365,9 @@ final class BlockBinder: ExpressionSurroundings {
             result = types.result
         }
         let filter: BoundExpression? = if let filter = call.filter { try inside.condition(filter) } else { nil }
-        let bound = AggregateCall(function: function, argument: argument?.placeless, isDistinct: call.isDistinct, filter: filter?.placeless, type: result)
-        let index = calls.firstIndex(of: bound) ?? calls.count
+        let bound = AggregateCall(function: function, argument: argument, isDistinct: call.isDistinct, filter: filter, type: result)
+        // Two of one spelling are one, which fails where the first one stands.
+        let index = calls.firstIndex { $0.placeless == bound.placeless } ?? calls.count
         if index == calls.count { calls.append(bound) }
         return .column(Slot.call + index, result)
     }

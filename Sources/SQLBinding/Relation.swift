@@ -88,6 +88,11 @@ public struct AggregateCall: Sendable, Hashable {
     public let isDistinct: Bool
     public let filter: BoundExpression?
     public let type: SQLType
+
+    /// The same without its places in the text.
+    var placeless: AggregateCall {
+        AggregateCall(function: function, argument: argument?.placeless, isDistinct: isDistinct, filter: filter?.placeless, type: type)
+    }
 }
 
 /// A place in an order.

@@ -78,6 +78,9 @@ extension QueryBinder {
             guard case .constant(.word(let micros), _) = constant else {
                 throw SQLFault("an origin that is no constant", at: argument.value.place, why: "all windows of a query are aligned alike", hint: "write timestamptz '...'")
             }
+            guard WindowArguments.reach ~= micros else {
+                throw SQLFault("an origin that is too far away", at: argument.value.place, why: "it is more than 73,000 years from 1970", hint: "choose a nearer one")
+            }
             origin = micros
         }
         return origin
@@ -90,6 +93,7 @@ extension WindowFunction {
         case .tumble: return .tumble(size: lengths[0])
         case .session: return .session(gap: lengths[0], keys: keys)
         case .hop:
+            try WindowArguments.checkCount(lengths[1] / lengths[0], "hop", at: place)
             guard lengths[0] <= lengths[1] else {
                 throw SQLFault(
                     "a slide longer than its window", at: place, why: "rows between two windows would be in none", hint: "the slide comes first: hop(table, column, slide, size)")
@@ -100,12 +104,26 @@ extension WindowFunction {
                 throw SQLFault(
                     "a size that is no multiple of its step", at: place, why: "the last step would go over the window's end", hint: "choose a step that divides the size")
             }
+            try WindowArguments.checkCount(lengths[1] / lengths[0], "cumulate", at: place)
             return .cumulate(step: lengths[0], size: lengths[1])
         }
     }
 }
 
 enum WindowArguments {
+    /// A hundred years.
+    private static let longest: Int64 = 36_525 * 86_400_000_000
+    private static let mostWindows: Int64 = 10_000
+    static let reach: ClosedRange<Int64> = -(1 << 61)...1 << 61
+
+    /// A row is copied once for each window that it falls into.
+    fileprivate static func checkCount(_ windows: Int64, _ function: String, at place: Place) throws(SQLFault) {
+        guard windows > mostWindows else { return }
+        throw SQLFault(
+            "\(function) puts each row into \(windows) windows", at: place, why: "a row is copied into each, and \(mostWindows) are the most",
+            hint: "choose a longer first length, or a shorter window")
+    }
+
     /// A constant length of time in microseconds.
     static func length(_ syntax: ExpressionSyntax, _ what: String, binder: ExpressionBinder) throws(SQLFault) -> Int64 {
         let value = try binder.bind(syntax)
@@ -118,6 +136,9 @@ enum WindowArguments {
                 throw SQLFault("\(what) has months or years", at: syntax.place, why: "they have no fixed length", hint: "group by date_trunc('month', column, 'zone')")
             }
             throw SQLFault("\(what) is not above zero", at: syntax.place, why: "a window without a length has no rows", hint: "write interval '1 minute'")
+        }
+        guard length <= longest else {
+            throw SQLFault("\(what) is too long", at: syntax.place, why: "it is more than a hundred years", hint: "group without a window")
         }
         return length
     }
