@@ -44,6 +44,7 @@ final class DataflowRig {
     /// How the runs are cut.
     private static let cuts: [(parts: Int, chunkRows: Int)] = [(1, 4096), (3, 2)]
     private var runs: [LocalRun] = []
+    private let context: EvaluationContext
     private var stored = StoredState()
     private var batches = 0
     private var folded: [String: [[String?]: Int64]] = [:]
@@ -54,10 +55,11 @@ final class DataflowRig {
 
     init(tables: String, queries: [RigQuery], settings: String = "", database: PostgresDatabase?) throws {
         job = try Self.job(tables, queries, settings)
-        plan = Planner.plan(job)
+        plan = try Planner.plan(job)
         self.queries = queries
         self.database = database
-        for cut in Self.cuts { runs.append(try LocalRun(plan, parts: cut.parts, chunkRows: cut.chunkRows)) }
+        context = EvaluationContext(zone: try job.settings["timezone"].map { try Zone.named($0) } ?? .utc)
+        for cut in Self.cuts { runs.append(try LocalRun(plan, parts: cut.parts, chunkRows: cut.chunkRows, context: context)) }
         guard let database else { return }
         try database.executeScript("DROP SCHEMA IF EXISTS rig CASCADE; CREATE SCHEMA rig; SET search_path = rig")
         for table in job.tables {
@@ -89,7 +91,7 @@ final class DataflowRig {
         let batch = BatchRows(rows: try chunks(rows), watermarks: watermarks, time: Int64(batches) * 1_000_000)
         var answers = try runs.map { try $0.run(batch) }
         // The run that starts again before each batch.
-        let again = try LocalRun(plan, parts: batches % 3 + 1, chunkRows: 3, state: stored, batches: batches - 1)
+        let again = try LocalRun(plan, parts: batches % 3 + 1, chunkRows: 3, state: stored, batches: batches - 1, context: context)
         answers.append(try again.run(batch))
         stored = again.state
         // Rows that only come have no order.

@@ -31,7 +31,7 @@ import Values
 
     @Test(arguments: queries) func `rows that are replaced leave nothing behind`(select: String) throws {
         let text = "\(Self.tables) CREATE MATERIALIZED VIEW q AS \(select)"
-        let plan = Planner.plan(try BoundJob(binding: Script(parsing: SourceText(text, name: "state.sql"))))
+        let plan = try Planner.plan(try BoundJob(binding: Script(parsing: SourceText(text, name: "state.sql"))))
         let run = try LocalRun(plan, state: StoredState())
         let pool = BufferPool()
         func batch(_ number: Int, weight: Int64) throws {

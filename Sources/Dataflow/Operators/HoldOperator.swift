@@ -20,7 +20,7 @@ final class HoldOperator: Operator {
     private var numbers = Scratch<Int32>()
     private var accepted = Scratch<Int32>()
 
-    init(_ types: [SQLType], _ closing: ClosingColumn, savesState: Bool, pool: BufferPool) {
+    init(_ types: [SQLType], _ closing: ClosingColumn, pool: BufferPool) {
         self.closing = closing
         self.pool = pool
         rows = KeyTable(types, sameness: .identical)
@@ -31,7 +31,7 @@ final class HoldOperator: Operator {
     func begin(_ moment: BatchMoment) {
         counts = OperatorCounts()
         batch &+= 1
-        watermark = closing.watermark.value(moment.watermarks)
+        watermark = closing.watermark.value(at: moment)
     }
 
     func take(_ chunk: Chunk, input: Int, into output: ChunkList) {

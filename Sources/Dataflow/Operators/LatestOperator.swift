@@ -22,7 +22,7 @@ final class LatestOperator: Operator {
     private var hashes = Scratch<UInt64>()
     private var numbers = Scratch<Int32>()
 
-    init(_ types: [SQLType], key: [Int], savesState: Bool, pool: BufferPool) {
+    init(_ types: [SQLType], key: [Int], pool: BufferPool) {
         self.types = types
         self.key = key
         self.pool = pool

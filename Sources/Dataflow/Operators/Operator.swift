@@ -15,18 +15,21 @@
 import Values
 
 /// What every operator of a batch is told.
-package struct BatchMoment: Sendable, Hashable {
+package struct BatchMoment: Sendable {
     /// From 1.
     package let number: Int
     /// Of the tables that have one, by name, in microseconds: no row before it is waited for.
     package let watermarks: [String: Int64]
     /// The batch's time, in microseconds.
     package let time: Int64
+    /// The job's zone among it.
+    package let context: EvaluationContext
 
-    package init(number: Int, watermarks: [String: Int64] = [:], time: Int64 = 0) {
+    package init(number: Int, watermarks: [String: Int64] = [:], time: Int64 = 0, context: EvaluationContext = EvaluationContext()) {
         self.number = number
         self.watermarks = watermarks
         self.time = time
+        self.context = context
     }
 }
 

@@ -14,7 +14,7 @@ final class RankOperator: Operator {
     private var batch: UInt32 = 0
     private var before: [Int32: [(GivenRows.Given, Int64)]] = [:]
 
-    init(_ plan: RankPlan, savesState: Bool, pool: BufferPool) {
+    init(_ plan: RankPlan, pool: BufferPool) {
         self.plan = plan
         self.pool = pool
         kept = KeyedRows(plan.types, keys: plan.keys, pool: pool) { rows, a, b in

@@ -4,6 +4,7 @@
 // bounds when the session grows, is joined with another one or falls apart. A session is closed when its last row plus the gap is not after
 // the watermark: its rows go, and what it gave stays. A row before the watermark is late.
 
+import SQLBinding
 import Values
 
 final class SessionOperator: Operator {
@@ -17,7 +18,7 @@ final class SessionOperator: Operator {
     private var before: [Int32: [(GivenRows.Given, Int64)]] = [:]
     private var rows = Scratch<Int32>()
 
-    init(_ plan: SessionPlan, savesState: Bool, pool: BufferPool) {
+    init(_ plan: SessionPlan, pool: BufferPool) {
         self.plan = plan
         self.pool = pool
         shown = Array(0..<plan.types.count - plan.keys.count)
@@ -33,16 +34,16 @@ final class SessionOperator: Operator {
     func begin(_ moment: BatchMoment) {
         counts = OperatorCounts()
         batch &+= 1
-        watermark = plan.watermark?.value(moment.watermarks)
+        watermark = plan.watermark?.value(at: moment)
     }
 
-    func take(_ chunk: Chunk, input: Int, into output: ChunkList) {
+    func take(_ chunk: Chunk, input: Int, into output: ChunkList) throws(RowStop) {
         let cells = ChunkCells([chunk.columns[plan.time]], count: chunk.count)
         let list = rows.room(chunk.count)
         var count = 0
         for row in 0..<chunk.count {
-            if cells.views[0].isNull(row) {
-                if chunk.weight(row) > 0 { counts.note(RowError(row: row, position: 0, fault: WindowOperator.withoutTime), times: Int(chunk.weight(row))) }
+            guard !cells.views[0].isNull(row), TimeWindow.holds(cells.views[0].word(row)) else {
+                try WindowOperator.note(chunk, row, isNull: cells.views[0].isNull(row), plan.policy, &counts)
                 continue
             }
             if plan.judges, let watermark, cells.views[0].word(row) < watermark {
@@ -57,12 +58,11 @@ final class SessionOperator: Operator {
     }
 
     private func given(_ group: Int) -> [(GivenRows.Given, Int64)] {
-        let (list, words) = (kept.list(group), kept.store.columns[plan.time].words)
+        let list = kept.list(group)
         var found: [(GivenRows.Given, Int64)] = []
         forEachSession(group) { range, start, end in
             for place in range { found.append((.init(entry: list[place], numbers: [start, end]), kept.weights[Int(list[place])])) }
         }
-        _ = words
         return found
     }
 

@@ -1,12 +1,14 @@
 // Windows of time: each row once for each window that it falls into, with the window's bounds.
 //
-// Windows are half open and aligned to an origin, before it too. A row whose time is NULL is in no window; it counts as one that failed.
+// A row whose time is NULL, or too far from 1970, is in no window; it counts as one that failed.
 
 import SQLBinding
 import Values
 
 final class WindowOperator: Operator {
-    static let withoutTime = RowFault("22004", "the event time is NULL, so the row is in no window")
+    private static let withoutTime = RowFault("22004", "the event time is NULL, so the row is in no window")
+
+    private static let tooFar = RowFault("22008", "the event time is too far from 1970, so the row is in no window")
 
     private(set) var counts = OperatorCounts()
     private let plan: WindowPlan
@@ -39,8 +41,8 @@ final class WindowOperator: Operator {
         var count = 0
         let origin = plan.window.origin
         for row in 0..<chunk.count {
-            if view.isNull(row) {
-                try noteMissing(chunk, row)
+            guard !view.isNull(row), TimeWindow.holds(view.word(row)) else {
+                try Self.note(chunk, row, isNull: view.isNull(row), plan.policy, &counts)
                 continue
             }
             let time = view.word(row)
@@ -81,10 +83,11 @@ final class WindowOperator: Operator {
         withExtendedLifetime((cells, rowMemory)) {}
     }
 
-    private func noteMissing(_ chunk: Chunk, _ row: Int) throws(RowStop) {
+    /// A row that is in no window for its time.
+    static func note(_ chunk: Chunk, _ row: Int, isNull: Bool, _ policy: FaultPolicy, _ counts: inout OperatorCounts) throws(RowStop) {
         guard chunk.weight(row) > 0 else { return }
-        let error = RowError(row: row, position: 0, fault: Self.withoutTime)
-        if plan.policy == .stop { throw RowStop(error: error) }
+        let error = RowError(row: row, position: 0, fault: isNull ? withoutTime : tooFar)
+        if policy == .stop { throw RowStop(error: error) }
         counts.note(error, times: Int(chunk.weight(row)))
     }
 }

@@ -17,26 +17,27 @@ package indirect enum ColumnWatermark: Sendable, Hashable {
     /// Less so many microseconds.
     case before(ColumnWatermark, Int64)
 
-    /// - Parameter tables: the watermarks of tables by name.
-    package func value(_ tables: [String: Int64]) -> Int64? {
+    /// What it is in a batch.
+    package func value(at moment: BatchMoment) -> Int64? {
         switch self {
-        case .source(let table): return tables[table]
-        case .windowStart(let time, let window): return time.value(tables).map { window.firstOpen(at: $0).start }
-        case .windowEnd(let time, let window): return time.value(tables).map { window.firstOpen(at: $0).end }
+        case .source(let table): return moment.watermarks[table]
+        case .windowStart(let time, let window): return time.value(at: moment).map { window.firstOpen(at: $0).start }
+        case .windowEnd(let time, let window): return time.value(at: moment).map { window.firstOpen(at: $0).end }
         case .function(let time, let expression):
-            guard let time = time.value(tables), time != .max else { return time.value(tables) }
+            guard let time = time.value(at: moment), time != .max else { return time.value(at: moment) }
             let pool = BufferPool()
             let errors = RowErrors()
             var results: [Vector] = []
             let type = expression.columnType ?? .timestamptz
-            Program([expression], pool: pool).run([Vector.flat([.word(time)], type, pool: pool)], count: 1, .all(1), into: &results, errors: errors)
+            let column = Vector.flat([.word(time)], type, pool: pool)
+            Program([expression], context: moment.context, pool: pool).run([column], count: 1, .all(1), into: &results, errors: errors)
             if case .word(let word) = results[0].datum(0) { return word }
             return nil
         case .least(let a, let b):
-            guard let a = a.value(tables), let b = b.value(tables) else { return nil }
+            guard let a = a.value(at: moment), let b = b.value(at: moment) else { return nil }
             return min(a, b)
         case .before(let time, let micros):
-            guard let time = time.value(tables), time != .max else { return time.value(tables) }
+            guard let time = time.value(at: moment), time != .max else { return time.value(at: moment) }
             let (earlier, isOver) = time.subtractingReportingOverflow(micros)
             return isOver ? (micros > 0 ? .min : .max) : earlier
         }
@@ -66,33 +67,5 @@ extension BoundExpression {
     fileprivate var columnType: SQLType? {
         if case .column(_, let type) = self { return type }
         return parts.lazy.compactMap(\.columnType).first
-    }
-}
-
-extension TimeWindow {
-    /// The bounds of the earliest window that can still get a row at `time`.
-    func firstOpen(at time: Int64) -> (start: Int64, end: Int64) {
-        if time == .max { return (time, time) }
-        switch shape {
-        case .tumble(let size):
-            let start = Self.floor(time, origin, size)
-            return (start, start + size)
-        case .hop(let slide, let size):
-            // The first multiple of the slide whose end is behind the time.
-            let start = Self.floor(time - size, origin, slide) + slide
-            return (start, start + size)
-        case .cumulate(let step, let size):
-            let start = Self.floor(time, origin, size)
-            return (start, start + (time - start) / step * step + step)
-        case .session(let gap, _): return (time, time + gap)
-        }
-    }
-
-    /// The greatest multiple of `size`, counted from the origin, that is not after `time`.
-    @inline(__always)
-    static func floor(_ time: Int64, _ origin: Int64, _ size: Int64) -> Int64 {
-        let distance = time &- origin
-        let rest = distance % size
-        return time &- (rest < 0 ? rest &+ size : rest)
     }
 }

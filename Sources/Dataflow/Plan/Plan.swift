@@ -191,4 +191,5 @@ package struct SessionPlan: Sendable, Hashable {
     package let isOverChanges: Bool
     package let watermark: ColumnWatermark?
     package let judges: Bool
+    package let policy: FaultPolicy
 }

@@ -23,26 +23,41 @@ package struct Planner {
     private var known: [OperatorID: Int] = [:]
     var policy = FaultPolicy.quarantine
 
-    private init(_ job: BoundJob) { self.job = job }
+    /// Times as texts and days are those of it.
+    private let zone: String
+
+    private init(_ job: BoundJob) {
+        self.job = job
+        zone = job.settings["timezone"] ?? Zone.utc.name
+    }
 
     /// The plan of a job's outputs; a text that asks a question has one output without a target table.
-    package static func plan(_ job: BoundJob) -> Plan {
+    /// - Throws: what of the text cannot be kept yet, with its place.
+    package static func plan(_ job: BoundJob) throws(SQLError) -> Plan {
+        do throws(SQLFault) { return try planned(job) } catch { throw error.error(in: job.text) }
+    }
+
+    private static func planned(_ job: BoundJob) throws(SQLFault) -> Plan {
+        try NotYet.check(job)
         var planner = Planner(job)
         var outputs: [PlanOutput] = []
-        for output in job.outputs { outputs.append(planner.output(output.target, output.relation, output.options)) }
-        if let question = job.question { outputs.append(planner.output(.view(""), question, TableOptions())) }
+        for output in job.outputs { outputs.append(try planner.output(output.target, output.relation, output.options, at: output.place)) }
+        if let question = job.question { outputs.append(try planner.output(.view(""), question, TableOptions(), at: Place(0))) }
         let sources = zip(planner.tables, planner.read).map { PlanSource(table: $0, columns: $1.sorted()) }
         return Plan(sources: sources, nodes: planner.nodes, outputs: outputs)
     }
 
-    private mutating func output(_ target: JobOutput.Target, _ relation: Relation, _ options: TableOptions) -> PlanOutput {
+    private mutating func output(
+        _ target: JobOutput.Target, _ relation: Relation, _ options: TableOptions, at place: Place
+    ) throws(SQLFault) -> PlanOutput {
         let word = options[.onError] ?? job.settings["on_error"] ?? FaultPolicy.quarantine.rawValue
         policy = FaultPolicy(rawValue: word) ?? .quarantine
         let shown = relation.columns.indices.filter { !relation.columns[$0].isHidden }
         var ask = Ask(Set(shown))
         ask.isFinal = options[.emit] == "final"
         var stream = build(relation, ask)
-        if ask.isFinal && !stream.isFinal, let column = shown.first(where: { stream.columns[stream.places[$0]!].watermark != nil }) {
+        if ask.isFinal && !stream.isFinal {
+            guard let column = shown.first(where: { stream.columns[stream.places[$0]!].watermark != nil }) else { throw NotYet.finalRows(at: place) }
             let place = shown.firstIndex(of: column)!
             let node = sealed(&stream, shown.map { stream.places[$0]! })
             let columns = nodes[node].columns
@@ -65,6 +80,7 @@ package struct Planner {
         _ operation: PlanOperation, _ inputs: [PlanInput], _ columns: [PlanColumn], _ kind: EdgeKind, _ bound: StateBound, _ spell: (inout PlanSpelling) -> Void
     ) -> Int {
         var spelling = PlanSpelling()
+        spelling.add(zone)
         spell(&spelling)
         spelling.add(inputs.count)
         for input in inputs {
@@ -289,13 +305,14 @@ package struct Planner {
         let keyColumns = Array(shown..<kept.count)
         let plan = SessionPlan(
             types: nodes[node].columns.map(\.type), keys: keyColumns, time: time, gap: gap, isOverChanges: nodes[node].kind == .changes, watermark: watermark,
-            judges: !stream.isJudged)
+            judges: !stream.isJudged, policy: policy)
         let exchange: Exchange = keyColumns.isEmpty ? .single : .hash(keyColumns)
         let above = add(.session(plan), [PlanInput(node: node, exchange: exchange)], columns, .changes, watermark == nil ? .grows(with: "all rows") : .watermark) { spelling in
             spelling.add("session")
             spelling.add(described: gap)
             spelling.add(time)
             spelling.add(plan.judges ? 1 : 0)
+            spelling.add(plan.policy.rawValue)
         }
         var places = Dictionary(uniqueKeysWithValues: ask.columns.map { ($0, kept.firstIndex(of: stream.places[$0]!)!) })
         places[width] = columns.count - 2

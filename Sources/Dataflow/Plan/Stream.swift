@@ -77,8 +77,8 @@ extension BoundExpression {
         guard case .call(let overload, let sides, _) = self, sides.count == 2 else { return nil }
         let names = ["<=": 0, "<": -1, "=": 0]
         let turned = [">=": 0, ">": -1, "=": 0]
-        if let column = sides[0].plainColumn, let number = sides[1].wholeNumber, let more = names[overload.name] { return (column, number + more) }
-        if let column = sides[1].plainColumn, let number = sides[0].wholeNumber, let more = turned[overload.name] { return (column, number + more) }
+        if let column = sides[0].plainColumn, let number = sides[1].wholeNumber, let more = names[overload.name] { return (column, max(number, 0) + more) }
+        if let column = sides[1].plainColumn, let number = sides[0].wholeNumber, let more = turned[overload.name] { return (column, max(number, 0) + more) }
         return nil
     }
 

@@ -1,8 +1,7 @@
 // Keys to numbers: the hash table below grouping, multisets and what was emitted.
 //
-// The index is one array of 64-bit slots, probed linearly, half full at most: the upper half of a slot is the upper half of the key's
-// hash, the lower half the number plus one, 0 is free. Keys are rows of a `RowStore`; whatever belongs to a key lies in arrays over the
-// same numbers. A key that is removed leaves no mark: the slots behind it move up, and its number is used again.
+// Keys are rows of a `RowStore`, found by `HashSlots`; whatever belongs to a key lies in arrays over the same numbers. The number of a key
+// that is removed is used again.
 //
 // A table beyond the caches waits for memory at each step (slot, key), so each is asked for some rows ahead. Keys of words alone have
 // a loop of their own; for the others a row's columns are compared one after the other, the quick kinds without a call.
@@ -14,27 +13,19 @@ final class KeyTable {
     /// When two keys are one.
     enum Sameness { case equal, identical }
 
-    /// Slots of 256 KiB: half of a second-level cache.
-    private static let largeSlots = 1 << 15
     let store: RowStore
     private let sameness: Sameness
-    private var slots: UnsafeMutablePointer<UInt64>
-    private var mask: Int
+    private var index = HashSlots()
     /// The upper half of each key's hash.
     private var tags = EntryArray<UInt32>(zero: 0)
 
     init(_ types: [SQLType], sameness: Sameness = .equal) {
         store = RowStore(types)
         self.sameness = sameness
-        slots = .allocate(capacity: 64)
-        slots.initialize(repeating: 0, count: 64)
-        mask = 63
     }
 
-    deinit { slots.deallocate() }
-
     var count: Int { store.count }
-    var byteCount: Int { store.byteCount + (mask + 1) * 8 + tags.capacity * 4 }
+    var byteCount: Int { store.byteCount + index.byteCount + tags.capacity * 4 }
 
     /// Writes the number of each row's key, new ones for new keys.
     /// - Parameters:
@@ -92,15 +83,14 @@ final class KeyTable {
         _ rows: UnsafePointer<Int32>?, _ count: Int, _ hashes: UnsafePointer<UInt64>, _ numbers: UnsafeMutablePointer<Int32>, _ inserting: Bool,
         _ isSame: (Int, Int) -> Bool, soon: (Int) -> Void, insert: (Int) -> Int
     ) {
-        var (slots, mask) = (self.slots, self.mask)
-        var isLarge = mask >= Self.largeSlots
+        var (slots, mask, isLarge) = (index.base, index.mask, index.isLarge)
         let last = count &- 1
         for position in 0..<count {
             if isLarge {
                 sluice_prefetch(slots + Int(truncatingIfNeeded: hashes[min(position &+ 16, last)] >> 32) & mask)
                 let ahead = hashes[min(position &+ 8, last)] >> 32
                 let slot = slots[Int(truncatingIfNeeded: ahead) & mask]
-                if slot >> 32 == ahead && slot & 0xffff_ffff != 0 { soon(Int(truncatingIfNeeded: slot & 0xffff_ffff) &- 1) }
+                if slot >> 32 == ahead && slot & 0xffff_ffff != 0 { soon(HashSlots.number(slot)) }
             }
             let row = rows == nil ? position : Int(rows![position])
             let tag = hashes[position] >> 32
@@ -116,15 +106,11 @@ final class KeyTable {
                     numbers[position] = Int32(truncatingIfNeeded: entry)
                     tags.reserve(entry + 1)
                     tags[entry] = UInt32(truncatingIfNeeded: tag)
-                    slots[at] = tag << 32 | UInt64(entry + 1)
-                    if store.count * 2 > mask {
-                        grow()
-                        (slots, mask, isLarge) = (self.slots, self.mask, self.mask >= Self.largeSlots)
-                    }
+                    if index.put(entry, tag: tag, at: at) { (slots, mask, isLarge) = (index.base, index.mask, index.isLarge) }
                     break
                 }
                 if slot >> 32 == tag {
-                    let entry = Int(truncatingIfNeeded: slot & 0xffff_ffff) &- 1
+                    let entry = HashSlots.number(slot)
                     if isSame(entry, row) {
                         numbers[position] = Int32(truncatingIfNeeded: entry)
                         break
@@ -135,34 +121,9 @@ final class KeyTable {
         }
     }
 
-    private func grow() {
-        let size = (mask + 1) * 2
-        let fresh = UnsafeMutablePointer<UInt64>.allocate(capacity: size)
-        fresh.initialize(repeating: 0, count: size)
-        for index in 0...mask where slots[index] != 0 {
-            var at = Int(truncatingIfNeeded: slots[index] >> 32) & (size - 1)
-            while fresh[at] != 0 { at = (at + 1) & (size - 1) }
-            fresh[at] = slots[index]
-        }
-        slots.deallocate()
-        (slots, mask) = (fresh, size - 1)
-    }
-
     /// Removes a key; its number is free.
     func remove(_ entry: Int) {
-        var at = Int(tags[entry]) & mask
-        while slots[at] & 0xffff_ffff != UInt64(entry + 1) || slots[at] >> 32 != UInt64(tags[entry]) { at = (at + 1) & mask }
-        // What is behind moves up as far as its own place allows.
-        var next = (at + 1) & mask
-        while slots[next] != 0 {
-            let home = Int(truncatingIfNeeded: slots[next] >> 32) & mask
-            if (next &- home) & mask >= (next &- at) & mask {
-                slots[at] = slots[next]
-                at = next
-            }
-            next = (next + 1) & mask
-        }
-        slots[at] = 0
+        index.remove(at: index.place(of: entry, tag: tags[entry]))
         store.free(entry)
     }
 }

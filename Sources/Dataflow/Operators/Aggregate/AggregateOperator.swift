@@ -61,7 +61,7 @@ final class AggregateOperator: Operator {
     func begin(_ moment: BatchMoment) {
         counts = OperatorCounts()
         batch &+= 1
-        watermark = plan.closing?.watermark.value(moment.watermarks)
+        watermark = plan.closing?.watermark.value(at: moment)
         removed = savesState ? StateDelta() : nil
     }
 
@@ -409,43 +409,5 @@ final class AggregateOperator: Operator {
         isShown.reserve(table.store.bound)
         marks.reserve(table.store.bound)
         return Int(entry[0])
-    }
-}
-
-/// Groups by the time of their closing key.
-final class ClosingGroups {
-    private var groups: [Int64: [Int32]] = [:]
-    /// The times, the latest first.
-    private var times: [Int64] = []
-
-    /// A group without a time is never closed.
-    func add(_ group: Int32, _ time: Int64?) {
-        guard let time else { return }
-        if groups[time]?.append(group) != nil { return }
-        groups[time] = [group]
-        var (low, high) = (0, times.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if times[middle] > time { low = middle + 1 } else { high = middle }
-        }
-        times.insert(time, at: low)
-    }
-
-    /// Takes out what lies below a time, the earliest first.
-    func below(_ time: Int64) -> [(time: Int64, groups: [Int32])] {
-        var found: [(Int64, [Int32])] = []
-        while let last = times.last, last < time {
-            times.removeLast()
-            found.append((last, groups.removeValue(forKey: last)!))
-        }
-        return found
-    }
-}
-
-enum Weights {
-    static func buffer(_ weights: [Int64], _ pool: BufferPool) -> Buffer {
-        let buffer = pool.take(max(weights.count, 1) * 8)
-        weights.withUnsafeBytes { if $0.count > 0 { buffer.base.copyMemory(from: $0.baseAddress!, byteCount: $0.count) } }
-        return buffer
     }
 }

@@ -78,7 +78,7 @@ final class JoinOperator: Operator {
     func begin(_ moment: BatchMoment) {
         counts = OperatorCounts()
         batch &+= 1
-        watermark = plan.closing?.watermark.value(moment.watermarks)
+        watermark = plan.closing?.watermark.value(at: moment)
         removed = savesState ? StateDelta() : nil
     }
 

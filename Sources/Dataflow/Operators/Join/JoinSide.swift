@@ -1,14 +1,12 @@
 // The rows of one side of a join, found by key and by themselves.
 //
 // Rows are keys of a table of their own, so that a row that is taken back is found at once; equal rows are one with a weight. The rows of
-// a key are a chain, whose first one stands in the slots of the key index: a slot is the upper half of the key's hash and the row's
-// number plus one, as in `KeyTable`. A row whose weight is zero stays until the batch ends, because what it gave is still to be compared.
+// a key are a chain, whose first one stands in the slots of the key index. A row whose weight is zero stays until the batch ends, because what it gave is still to be compared.
 
 import CXXHash
 import Values
 
 final class JoinSide {
-    private static let largeSlots = 1 << 15
     let plan: JoinPlan.Side
     let rows: KeyTable
     private var weightsOf = EntryArray<Int64>(zero: 0)
@@ -19,9 +17,7 @@ final class JoinSide {
     // The chain; numbers plus one, 0 ends.
     private var nextsOf = EntryArray<Int32>(zero: 0)
     private var lasts = EntryArray<Int32>(zero: 0)
-    private var slots: UnsafeMutablePointer<UInt64>
-    private var mask = 63
-    private var keyCount = 0
+    private var index = HashSlots()
 
     // Of the batch.
     private var marks = EntryArray<UInt32>(zero: 0)
@@ -30,13 +26,9 @@ final class JoinSide {
     init(_ plan: JoinPlan.Side) {
         self.plan = plan
         rows = KeyTable(plan.types, sameness: .identical)
-        slots = .allocate(capacity: 64)
-        slots.initialize(repeating: 0, count: 64)
     }
 
-    deinit { slots.deallocate() }
-
-    var byteCount: Int { rows.byteCount + (mask + 1) * 8 + weightsOf.capacity * 33 }
+    var byteCount: Int { rows.byteCount + index.byteCount + weightsOf.capacity * 33 }
 
     func reserve() {
         let bound = rows.store.bound
@@ -70,7 +62,7 @@ final class JoinSide {
     /// - Parameters:
     ///   - keys: cells of the probing rows' keys, in the order of this side's keys.
     func heads(_ keys: UnsafePointer<CellView>, _ list: UnsafePointer<Int32>, count: Int, hashes: UnsafePointer<UInt64>, into heads: UnsafeMutablePointer<Int32>) {
-        let isLarge = mask >= Self.largeSlots
+        let isLarge = index.isLarge
         let width = plan.keys.count
         let columns = plan.keys.map { rows.store.columns[$0] }
         if width == 1, let words = keys[0].plainWords, columns[0].kind == .word, columns[0].nulls == nil {
@@ -94,19 +86,19 @@ final class JoinSide {
         _ list: UnsafePointer<Int32>, _ count: Int, _ hashes: UnsafePointer<UInt64>, _ heads: UnsafeMutablePointer<Int32>, _ isLarge: Bool,
         _ isSame: (_ row: Int, _ entry: Int) -> Bool, soon: (Int) -> Void
     ) {
-        let (slots, mask, last) = (slots, mask, count - 1)
+        let (slots, mask, last) = (index.base, index.mask, count - 1)
         for place in 0..<count {
             if isLarge {
                 sluice_prefetch(slots + Int(truncatingIfNeeded: hashes[min(place &+ 16, last)] >> 32) & mask)
                 let ahead = hashes[min(place &+ 8, last)] >> 32
                 let slot = slots[Int(truncatingIfNeeded: ahead) & mask]
-                if slot != 0 && slot >> 32 == ahead { soon(Int(truncatingIfNeeded: slot & 0xffff_ffff) &- 1) }
+                if slot != 0 && slot >> 32 == ahead { soon(HashSlots.number(slot)) }
             }
             let tag = hashes[place] >> 32
             var at = Int(truncatingIfNeeded: tag) & mask
             heads[place] = 0
             while slots[at] != 0 {
-                if slots[at] >> 32 == tag, isSame(Int(list[place]), Int(truncatingIfNeeded: slots[at] & 0xffff_ffff) &- 1) {
+                if slots[at] >> 32 == tag, isSame(Int(list[place]), HashSlots.number(slots[at])) {
                     heads[place] = Int32(truncatingIfNeeded: slots[at] & 0xffff_ffff)
                     break
                 }
@@ -126,9 +118,9 @@ final class JoinSide {
         _ words: UnsafePointer<Int64>?, _ fresh: UnsafeMutablePointer<UInt8>
     ) {
         let (weights, linked, last) = (weightsOf.base, isLinked.base, count - 1)
-        let isLarge = mask >= Self.largeSlots
+        let isLarge = index.isLarge
         for place in 0..<count {
-            if isLarge { sluice_prefetch(slots + Int(truncatingIfNeeded: hashes[min(place &+ 12, last)] >> 32) & mask) }
+            if isLarge { sluice_prefetch(index.base + Int(truncatingIfNeeded: hashes[min(place &+ 12, last)] >> 32) & index.mask) }
             let (entry, row) = (Int(entries[place]), Int(list[place]))
             let isNew = linked[entry] == 0
             fresh[place] = isNew ? 1 : 0
@@ -141,7 +133,7 @@ final class JoinSide {
     /// - Parameter hash: of its key.
     func link(_ entry: Int, hash: UInt64, _ keys: UnsafePointer<CellView>, _ row: Int) {
         let tag = hash >> 32
-        let (slots, mask, nexts, lasts) = (slots, mask, nextsOf.base, lasts.base)
+        let (slots, mask, nexts, lasts) = (index.base, index.mask, nextsOf.base, lasts.base)
         tags[entry] = UInt32(truncatingIfNeeded: tag)
         isLinked[entry] = 1
         lasts[entry] = 0
@@ -149,7 +141,7 @@ final class JoinSide {
         var at = Int(truncatingIfNeeded: tag) & mask
         while slots[at] != 0 {
             if slots[at] >> 32 == tag {
-                let head = Int(truncatingIfNeeded: slots[at] & 0xffff_ffff) &- 1
+                let head = HashSlots.number(slots[at])
                 if isSameKey(head, keys, row) {
                     // Behind the first one: the slot stays as it is.
                     nexts[entry] = nexts[head]
@@ -161,27 +153,12 @@ final class JoinSide {
             }
             at = (at &+ 1) & mask
         }
-        slots[at] = tag << 32 | UInt64(entry + 1)
-        keyCount += 1
-        if keyCount * 2 > mask { grow() }
+        _ = index.put(entry, tag: tag, at: at)
     }
 
     private func isSameKey(_ entry: Int, _ keys: UnsafePointer<CellView>, _ row: Int) -> Bool {
         for (index, column) in plan.keys.enumerated() where !rows.store.columns[column].isEqual(entry, keys[index], row) { return false }
         return true
-    }
-
-    private func grow() {
-        let size = (mask + 1) * 2
-        let fresh = UnsafeMutablePointer<UInt64>.allocate(capacity: size)
-        fresh.initialize(repeating: 0, count: size)
-        for index in 0...mask where slots[index] != 0 {
-            var at = Int(truncatingIfNeeded: slots[index] >> 32) & (size - 1)
-            while fresh[at] != 0 { at = (at + 1) & (size - 1) }
-            fresh[at] = slots[index]
-        }
-        slots.deallocate()
-        (slots, mask) = (fresh, size - 1)
     }
 
     private func unlink(_ entry: Int) {
@@ -190,26 +167,10 @@ final class JoinSide {
         if last != 0 {
             nextsOf[Int(last) - 1] = next
         } else {
-            var at = Int(tags[entry]) & mask
-            while slots[at] & 0xffff_ffff != UInt64(entry + 1) { at = (at + 1) & mask }
-            if next != 0 { slots[at] = UInt64(tags[entry]) << 32 | UInt64(next) } else { removeSlot(at) }
+            let place = index.place(of: entry, tag: tags[entry])
+            if next != 0 { index.replace(at: place, with: Int(next) - 1) } else { index.remove(at: place) }
         }
         isLinked[entry] = 0
-    }
-
-    private func removeSlot(_ place: Int) {
-        var at = place
-        var next = (at + 1) & mask
-        while slots[next] != 0 {
-            let home = Int(truncatingIfNeeded: slots[next] >> 32) & mask
-            if (next &- home) & mask >= (next &- at) & mask {
-                slots[at] = slots[next]
-                at = next
-            }
-            next = (next + 1) & mask
-        }
-        slots[at] = 0
-        keyCount -= 1
     }
 
     /// A row is gone; its number is free.

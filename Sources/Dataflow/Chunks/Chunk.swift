@@ -42,6 +42,14 @@ package struct Chunk: Sendable {
     }
 }
 
+enum Weights {
+    static func buffer(_ weights: [Int64], _ pool: BufferPool) -> Buffer {
+        let buffer = pool.take(max(weights.count, 1) * 8)
+        weights.withUnsafeBytes { if $0.count > 0 { buffer.base.copyMemory(from: $0.baseAddress!, byteCount: $0.count) } }
+        return buffer
+    }
+}
+
 /// Where operators put what they give.
 package final class ChunkList {
     package private(set) var chunks: [Chunk] = []

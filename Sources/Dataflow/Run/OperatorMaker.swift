@@ -19,12 +19,12 @@ package enum OperatorMaker {
             return ValuesOperator(ownsAll ? rows : [], types: node.columns.map(\.type), policy: policy, group: KeyGroup.of(hash), context: context, pool: pool)
         case .map(let steps): return MapOperator(steps, context: context, pool: pool)
         case .aggregate(let plan, let policy): return AggregateOperator(plan, policy: policy, ownsGlobal: ownsAll, savesState: savesState, pool: pool)
-        case .latest(let key): return LatestOperator(node.columns.map(\.type), key: key, savesState: savesState, pool: pool)
+        case .latest(let key): return LatestOperator(node.columns.map(\.type), key: key, pool: pool)
         case .join(let plan): return JoinOperator(plan, savesState: savesState, context: context, pool: pool)
-        case .rank(let plan): return RankOperator(plan, savesState: savesState, pool: pool)
+        case .rank(let plan): return RankOperator(plan, pool: pool)
         case .window(let plan): return WindowOperator(plan, pool: pool)
-        case .session(let plan): return SessionOperator(plan, savesState: savesState, pool: pool)
-        case .hold(let closing): return HoldOperator(node.columns.map(\.type), closing, savesState: savesState, pool: pool)
+        case .session(let plan): return SessionOperator(plan, pool: pool)
+        case .hold(let closing): return HoldOperator(node.columns.map(\.type), closing, pool: pool)
         }
     }
 }

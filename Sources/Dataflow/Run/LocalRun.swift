@@ -53,6 +53,7 @@ package final class LocalRun {
     private let parts: Int
     private let chunkRows: Int
     private let savesState: Bool
+    private let context: EvaluationContext
     private var operators: [[any Operator]] = []
     private let pools: [BufferPool]
     private let consolidators: [Consolidator]
@@ -69,6 +70,7 @@ package final class LocalRun {
         self.parts = parts
         self.chunkRows = chunkRows
         savesState = state != nil
+        self.context = context
         number = batches
         pools = (0..<parts).map { _ in BufferPool() }
         let outputPool = BufferPool()
@@ -105,7 +107,7 @@ package final class LocalRun {
     /// - Returns: of each output the rows that came, or its changes, consolidated; the order of chunks and parts says nothing.
     package func run(_ batch: BatchRows) throws(RowStop) -> [[Chunk]] {
         number += 1
-        let moment = BatchMoment(number: number, watermarks: batch.watermarks, time: batch.time)
+        let moment = BatchMoment(number: number, watermarks: batch.watermarks, time: batch.time, context: context)
         // What each node gave, by part.
         var given: [[[Chunk]]] = []
         for (index, node) in plan.nodes.enumerated() {
