@@ -38,23 +38,36 @@ enum TestCommand {
         var missing, unexpected: [String]
     }
 
+    /// The last line.
+    private struct Summary: Encodable {
+        var expected, asExpected, rows, late, failed: Int
+    }
+
     private static func run(_ parsed: ParsedArguments, _ terminal: Terminal) throws -> Int32 {
         let path = parsed.required("FILE")
         let casePath = parsed.text("case") ?? ((path as NSString).deletingPathExtension + ".case")
         do {
             let job = try QueryFile.job(path, parsed)
-            let tried = try QueryCase(QueryFile.text(of: casePath), path: casePath)
-            let completes = parsed.flag("complete")
-            let found = try carryOut(tried, job, compares: !completes)
-            if completes { return try complete(tried, found, terminal) }
-            return try compare(tried, found, parsed.flag("json"), terminal)
+            do { return try run(job, casePath, parsed, terminal) } catch let stop as RowStop { throw stopped(stop, job) }
         } catch let error as SQLError {
             terminal.note(error.description)
             return 1
-        } catch let stop as RowStop {
-            terminal.note(stop.description)
-            return 1
         }
+    }
+
+    /// A row that failed where failing stops the job, at its place in the text.
+    private static func stopped(_ stop: RowStop, _ job: BoundJob) -> SQLError {
+        SQLError(
+            "a row failed: \(stop.error.fault.message) (\(stop.error.fault.sqlState))", at: Place(stop.error.position), in: job.text, why: "on_error is 'stop'",
+            hint: "mend the row or the query, or set on_error = 'quarantine'")
+    }
+
+    private static func run(_ job: BoundJob, _ casePath: String, _ parsed: ParsedArguments, _ terminal: Terminal) throws -> Int32 {
+        let tried = try QueryCase(QueryFile.text(of: casePath), path: casePath)
+        let completes = parsed.flag("complete")
+        let found = try carryOut(tried, job, compares: !completes)
+        if completes { return try complete(tried, found, terminal) }
+        return try compare(tried, found, job, parsed.flag("json"), terminal)
     }
 
     /// What each `expect` met, and all outputs in the end.
@@ -96,7 +109,7 @@ enum TestCommand {
         return found
     }
 
-    private static func compare(_ tried: QueryCase, _ found: Found, _ isJSON: Bool, _ terminal: Terminal) throws -> Int32 {
+    private static func compare(_ tried: QueryCase, _ found: Found, _ job: BoundJob, _ isJSON: Bool, _ terminal: Terminal) throws -> Int32 {
         let expects = tried.sections.filter { $0.word == .expect }
         guard !expects.isEmpty else {
             throw Failure(
@@ -117,11 +130,17 @@ enum TestCommand {
                 for row in unexpected { try terminal.line("  + \(row)") }
             }
         }
-        if !isJSON {
-            let rows = found.sections.reduce(0) { $0 + $1.found.rows.count }
-            let more = [(found.counts.late, "late"), (found.counts.failed, "failed")].filter { $0.0 > 0 }.map { ", \($0.0) \($0.1)" }.joined()
+        let rows = found.sections.reduce(0) { $0 + $1.found.rows.count }
+        let counts = found.counts
+        if isJSON {
+            try terminal.json(Summary(expected: expects.count, asExpected: expects.count - differing, rows: rows, late: counts.late, failed: counts.failed))
+        } else {
+            let more = [(counts.late, "late"), (counts.failed, "failed")].filter { $0.0 > 0 }.map { ", \($0.0) \($0.1)" }.joined()
             try terminal.line("\(tried.path): \(expects.count - differing) of \(expects.count) as expected, \(rows) \(rows == 1 ? "row" : "rows")\(more)")
-            for fault in found.counts.faults.prefix(5) { try terminal.line("  failed: \(fault.fault.message) (\(fault.fault.sqlState))") }
+            for error in counts.faults.prefix(5) {
+                let (line, column) = job.text.lineAndColumn(Place(error.position))
+                try terminal.line("  failed at \(job.text.name):\(line):\(column): \(error.fault.message) (\(error.fault.sqlState))")
+            }
         }
         return differing == 0 ? 0 : 1
     }

@@ -5,8 +5,9 @@
 //   batch           what follows comes in another batch
 //   expect OUTPUT   the rows that it has by now, in any order; behind the last rows of all: when no more will ever come
 //
-// Fields stand between commas. A field in quotes may hold commas, and quotes doubled; an empty one without quotes is NULL. Lines that begin
-// with `--` are comments. Everything but the rows behind `expect` is kept as it was written when a case is completed.
+// Fields stand between commas. A field in quotes may hold commas, line ends, and quotes doubled. NULL is \N, or an empty field without quotes
+// among others. Lines that begin with `--` are comments. Everything but the rows behind `expect` is kept as it was written when a case is
+// completed.
 
 import Engine
 
@@ -34,12 +35,20 @@ struct QueryCase {
         self.path = path
         lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { $0.hasSuffix("\r") ? String($0.dropLast()) : String($0) }
         var sections: [Section] = []
-        for (index, line) in lines.enumerated() {
+        var index = 0
+        while index < lines.count {
+            var line = lines[index]
             let number = index + 1
+            index += 1
             if line.hasPrefix("--") || line.allSatisfy(\.isWhitespace) { continue }
             if let opened = try Self.section(line, number, path) {
                 sections.append(opened)
                 continue
+            }
+            // A quoted field may go on in the next line.
+            while line.count(where: { $0 == "\"" }) % 2 == 1, index < lines.count {
+                line += "\n" + lines[index]
+                index += 1
             }
             guard var section = sections.popLast(), section.word != .batch else {
                 throw Self.broken(path, number, "a row of nothing", "write `rows TABLE` or `expect OUTPUT` before it")
@@ -56,7 +65,7 @@ struct QueryCase {
                     return name
                 }
             }
-            section.until = number
+            section.until = index
             sections.append(section)
         }
         self.sections = sections
@@ -99,7 +108,7 @@ struct QueryCase {
                 guard rest.isEmpty || rest.first == "," else { throw broken(path, number, "text behind a quoted field", "quote the whole field") }
             } else {
                 let text = rest.prefix { $0 != "," }
-                field = text.isEmpty ? nil : String(text)
+                field = text.isEmpty || text == null ? nil : String(text)
                 rest = rest.dropFirst(text.count)
             }
             fields.append(field)
@@ -108,10 +117,13 @@ struct QueryCase {
         }
     }
 
+    private static let null = "\\N"
+
     static func line(_ fields: [String?]) -> String {
         let texts = fields.map { field -> String in
-            guard let field else { return "" }
-            let isPlain = !field.isEmpty && !field.contains { $0 == "," || $0 == "\"" || $0 == "\n" } && field.first != " " && field.last != " "
+            // An empty line would be none.
+            guard let field else { return fields.count == 1 ? null : "" }
+            let isPlain = !field.isEmpty && field != null && !field.contains { $0 == "," || $0 == "\"" || $0.isNewline } && field.first != " " && field.last != " "
             return isPlain ? field : "\"\(field.replacing("\"", with: "\"\""))\""
         }
         // What would be read as a word of the format, or as a comment, is quoted.

@@ -28,7 +28,7 @@ final class QueryCaseRun {
         self.job = job
         self.path = path
         context = EvaluationContext(zone: try job.settings["timezone"].map { try Zone.named($0) } ?? .utc)
-        plan = Planner.plan(job)
+        plan = try Planner.plan(job)
         whole = try LocalRun(plan, context: context)
         folded = plan.outputs.map { _ in [:] }
     }
@@ -62,13 +62,11 @@ final class QueryCaseRun {
         var watermarks: [String: Int64] = [:]
         for table in timed {
             guard let newest = newestMicros[table.name] else { continue }
-            let lateness = table.options[.lateness].flatMap(durationMicros) ?? Self.latenessMicros
-            watermarks[table.name] = newest.subtractingReportingOverflow(lateness).partialValue
+            let text = table.options[.lateness] ?? job.settings[SettingKey.lateness.name] ?? SettingKey.lateness.fallback ?? ""
+            watermarks[table.name] = newest.minus(durationMicros(text) ?? 0)
         }
         return watermarks
     }
-
-    private static let latenessMicros: Int64 = 10_000_000
 
     private var times: [String: [Int64]] = [:]
 
@@ -95,6 +93,11 @@ final class QueryCaseRun {
             }
             for (row, weight) in change {
                 let sum = (folded[output][row] ?? 0) + weight
+                guard sum >= 0 else {
+                    throw Failure(
+                        .internal, "\(outputs[output]) takes a row back that it never had", why: "\(QueryCase.line(row)) in batch \(batches) of \(path)",
+                        now: "report it with the query and this case")
+                }
                 folded[output][row] = sum == 0 ? nil : sum
             }
         }
@@ -115,7 +118,7 @@ final class QueryCaseRun {
     func answer(_ section: QueryCase.Section) throws -> QueryCase.Answer { try answer(number(section.name, line: section.line)) }
 
     func answer(_ output: Int) -> QueryCase.Answer {
-        let rows = folded[output].flatMap { row, weight in Array(repeating: row, count: Int(max(weight, 0))) }
+        let rows = folded[output].flatMap { row, weight in Array(repeating: row, count: Int(weight)) }
         return QueryCase.Answer(header: plan.outputs[output].columns.map(\.name), rows: rows)
     }
 
@@ -152,12 +155,24 @@ final class QueryCaseRun {
         }
     }
 
+    /// What a record may bring: no time outside the years 1 to 9999.
+    private func recorded(_ text: String, _ type: SQLType, _ line: Int) throws -> Datum {
+        let value = try value(text, type, line)
+        if [.timestamp, .timestamptz].contains(type), case .word(let micros) = value, !rowTimes.contains(micros / 1000) {
+            throw QueryCase.broken(path, line, "\(text) is outside the years 1 to 9999", "give it a time that every sink can hold")
+        }
+        return value
+    }
+
     private func chunks(_ sections: [QueryCase.Section]) throws -> [String: [Dataflow.Chunk]] {
         var chunks: [String: [Dataflow.Chunk]] = [:]
         for section in sections {
             guard let table = job.tables.first(where: { $0.name == section.name }) else {
                 let names = job.tables.map(\.name).joined(separator: ", ")
                 throw QueryCase.broken(path, section.line, "there is no table \(section.name)", "it is one of \(names)")
+            }
+            if section.word == .delete, table.options[.mode] != "upsert" {
+                throw QueryCase.broken(path, section.line, "rows of \(table.name) are never deleted", "its mode is not 'upsert': leave the section out")
             }
             // Read by no query of the text.
             guard let source = plan.sources.first(where: { $0.table.name == table.name }) else { continue }
@@ -192,17 +207,19 @@ final class QueryCaseRun {
                 "it has \(table.columns.filter { $0.generated == nil }.map(\.name).joined(separator: ", "))")
         }
         let count = section.rows.count
+        // Of a key that is deleted nothing else is known.
+        func isNeeded(_ number: Int) -> Bool { table.key.contains(number) || section.word == .rows && table.columns[number].isNotNull }
         var columns: [Vector] = []
         for (number, column) in table.columns.enumerated() {
             if let place = header.firstIndex(of: column.name) {
                 let values = try section.rows.map { line, fields in
                     guard let text = fields[place] else {
-                        if column.isNotNull || table.key.contains(number) {
+                        if isNeeded(number) {
                             throw QueryCase.broken(path, line, "\(column.name) is NULL, and may not be", "give it a value; an empty text is \"\"")
                         }
                         return Datum.null
                     }
-                    return try value(text, column.type, line)
+                    return try recorded(text, column.type, line)
                 }
                 let written = Vector.flat(values, column.type, pool: pool)
                 // Digits and lengths, as INSERT brings them to what the column says.
@@ -211,6 +228,9 @@ final class QueryCaseRun {
             } else if let constant = column.defaultValue {
                 columns.append(try computed(constant, [], count, section))
             } else {
+                if count > 0, column.generated == nil, isNeeded(number) {
+                    throw QueryCase.broken(path, section.line, "the rows have no \(column.name), which may not be NULL", "name it, and give it values")
+                }
                 columns.append(Vector.flat(Array(repeating: .null, count: count), column.type, pool: pool))
             }
         }
