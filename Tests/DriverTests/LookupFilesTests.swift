@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-struct LookupFilesTests {
+@Suite(.waits) struct LookupFilesTests {
     /// A file, and what was kept of it.
     private final class Place {
         let directory: TemporaryDirectory

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A driver and its workers over TLS, by certificates alone and with the secret, and who is refused.
-@Suite(.serialized) struct AccessTests {
+@Suite(.waits, .serialized) struct AccessTests {
     private static let made = Result { try TestCertificates() }
     private let files: TestCertificates
 

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// The whole answer on a real Kafka: whatever the number of workers, the format and the sink, the rows are exact.
-@Suite(.serialized) struct AnswerTests {
+@Suite(.waits, .serialized) struct AnswerTests {
     struct Case: Sendable, CustomStringConvertible {
         var format: String
         var workers: Int

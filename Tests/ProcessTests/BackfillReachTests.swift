@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Which records a backfill reads, where the times that Kafka stamped on them say nothing about their event times.
-@Suite(.serialized, TestBroker.needsReal) struct BackfillReachTests {
+@Suite(.waits, .serialized, TestBroker.needsReal) struct BackfillReachTests {
     /// The rows of `live` that a span of event times must give again.
     private func within(_ from: String, _ to: String, _ live: [String]) -> [String] {
         live.filter { line in

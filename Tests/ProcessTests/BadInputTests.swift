@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Wrong input gets what, why and what now, the right exit status, and loses nothing.
-@Suite(.serialized) struct BadInputTests {
+@Suite(.waits, .serialized) struct BadInputTests {
     struct Case: Sendable, CustomStringConvertible {
         var description: String
         var arguments: [String]

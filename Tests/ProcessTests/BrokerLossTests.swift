@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A cluster of three brokers under a standing job.
-@Suite(.serialized, TestBroker.needsReal) struct BrokerLossTests {
+@Suite(.waits, .serialized, TestBroker.needsReal) struct BrokerLossTests {
     @Test func `one broker of three that stops is not noticed, and all three are waited for`() throws {
         let kafka = try KafkaFixture.own(brokers: 3)
         let harness = try JobHarness(partitions: 3, topic: kafka.topic(partitions: 3, replication: 3), bootstrap: kafka.bootstrap)

@@ -5,7 +5,7 @@ import Testing
 
 extension OwnPostgresTests {
     /// The server of sink or catalog goes away, or is away.
-    @Suite struct CatalogAwayTests {
+    @Suite(.waits) struct CatalogAwayTests {
         private static let start = "2026-03-01T12:00:00Z"
 
         @Test func `a sink that is away when a standing job starts is waited for`() throws {

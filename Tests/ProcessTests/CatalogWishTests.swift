@@ -5,7 +5,7 @@ import Testing
 
 /// `sluice jobs pause|resume|stop|kill` without a driver's address, on every kind of catalog; and a catalog that a stopped
 /// process keeps locked.
-@Suite(.serialized) struct CatalogWishTests {
+@Suite(.waits, .serialized) struct CatalogWishTests {
     static let catalogs = PostgresFixture.missingReason == nil ? ["SQLite", "PostgreSQL"] : ["SQLite"]
 
     @Test(arguments: catalogs) func `a running driver follows what is asked of its jobs in the catalog`(kind: String) throws {

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// The clock of a job's host is set while the job runs or rests.
-@Suite(.serialized) struct ClockTests {
+@Suite(.waits, .serialized) struct ClockTests {
     /// A job whose host has a clock that can be set. Its records are of now, so that a wrong clock would reject them.
     private func world(catalog: String? = nil) throws -> (harness: JobHarness, clock: SetClock) {
         let harness = try JobHarness(partitions: 2, environment: catalog.map { ["SLUICE_CATALOG": $0] } ?? [:])

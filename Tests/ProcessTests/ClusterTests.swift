@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A standing driver, workers that come and go, and jobs submitted to it.
-@Suite(.serialized) struct ClusterTests {
+@Suite(.waits, .serialized) struct ClusterTests {
     @Test func `a submitted job runs on workers that join and leave`() throws {
         let harness = try JobHarness()
         try harness.generate(events: 20_000)

@@ -5,7 +5,7 @@ import Testing
 
 extension OwnKafkaTests {
     /// What is said, and how soon, when a set-up does not fit the broker.
-    @Suite struct ConnectionWordsTests {
+    @Suite(.waits) struct ConnectionWordsTests {
         private func timed(_ body: () throws -> ProcessResult) rethrows -> (result: ProcessResult, took: Duration) {
             let began = ContinuousClock.now
             let result = try body()
@@ -65,11 +65,10 @@ extension OwnKafkaTests {
             try harness.generate(events: 1000, extra: ["--start", "2026-03-01T12:00:00Z"])
             try harness.run(workers: 0)
             let group = "sluice.campaign-views"
-            let launcher = try #require(KafkaFixture.launcherPath)
-            let other = try SluiceProcess(
-                ["console-consumer", kafka.folder, "--topic", harness.topic, "--group", group], in: harness.directory.path, binary: launcher)
-            // The launcher is a shell, and the consumer its child.
-            defer { kill(-other.pid, SIGKILL) }
+            let launcher = try #require(KafkaLauncher.found)
+            let other = try launcher.start(
+                ["console-consumer", kafka.folder, "--topic", harness.topic, "--group", group], in: harness.directory.path)
+            defer { other.endGroup() }
             let queries = try OffsetQueries(kafka.configuration())
             let place = TopicPartition(topic: harness.topic, partition: 0)
             #expect(

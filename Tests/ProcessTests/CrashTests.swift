@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// kill -9 at named points and at random ones; then the same command again, and the answer is exact.
-@Suite(.serialized) struct CrashTests {
+@Suite(.waits, .serialized) struct CrashTests {
     struct Point: Sendable, CustomStringConvertible {
         var name: String
         var hit: Int

@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.serialized) struct FatalRecordTests {
+@Suite(.waits, .serialized) struct FatalRecordTests {
     private static let trap = ["SLUICE_TEST_TRAP": "fatal-"]
 
     private func event(_ user: String) -> String {

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Replay, audit, backfill, quarantine: questions to the log.
-@Suite(.serialized) struct HistoryTests {
+@Suite(.waits, .serialized) struct HistoryTests {
     private static let start = "2026-03-01T12:00:00Z"
 
     @Test func `every recorded batch replays to its own digest, alone and on workers, and touches no sink`() throws {

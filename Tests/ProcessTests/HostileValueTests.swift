@@ -9,7 +9,7 @@ private func event(_ number: Int, time: String = "\(1_772_366_400_000 as Int64)"
     #"{"user_id":"u\#(number)","page_id":"p","ad_id":"a","ad_type":"mail","event_type":"purchase","event_time":\#(time),"ip_address":"1.1.1.1"}"#
 }
 
-struct HostileValueTests {
+@Suite(.waits) struct HostileValueTests {
     private func send(_ harness: JobHarness, _ body: (KafkaProducer) throws -> Void) throws {
         let producer = try KafkaProducer(KafkaConfiguration(bootstrap: harness.bootstrap))
         try body(producer)

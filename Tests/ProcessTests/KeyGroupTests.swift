@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Another number of key groups than the state has.
-@Suite(.serialized) struct KeyGroupTests {
+@Suite(.waits, .serialized) struct KeyGroupTests {
     /// The expected answer when the same events came twice.
     private func doubled(_ harness: JobHarness) throws -> [String] {
         try harness.expected().map { line in

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What a schema says of a value beyond its type, from the record to the sink.
-@Suite(.serialized) struct LogicalTypeTests {
+@Suite(.waits, .serialized) struct LogicalTypeTests {
     /// 2026-03-01T12:00:00Z
     private static let millis: Int64 = 1_772_366_400_000
 

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A lookup file that changes under a standing job.
-@Suite(.serialized) struct LookupTests {
+@Suite(.waits, .serialized) struct LookupTests {
     private func send(_ harness: JobHarness, _ count: Int) throws {
         let producer = try KafkaProducer(KafkaConfiguration(bootstrap: harness.bootstrap))
         for _ in 0..<count {

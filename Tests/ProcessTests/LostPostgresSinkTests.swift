@@ -5,7 +5,7 @@ import Testing
 
 extension OwnPostgresTests {
     /// What `LostSinkTests` does to a file, done to a PostgreSQL sink.
-    @Suite struct LostPostgresSinkTests {
+    @Suite(.waits) struct LostPostgresSinkTests {
         enum Loss: String, CaseIterable, CustomTestStringConvertible {
             case tableDropped, schemaDropped, tableTruncated, unloggedEmptied
             var testDescription: String { rawValue }

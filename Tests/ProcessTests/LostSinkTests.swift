@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A sink that lost something between two runs of its job: the second run says what, and writes nothing.
-@Suite(.serialized) struct LostSinkTests {
+@Suite(.waits, .serialized) struct LostSinkTests {
     enum Loss: String, CaseIterable, CustomTestStringConvertible {
         case fileRemoved, tableDropped, tableEmptied, tableMadeAnew, sinkMistyped, ownersRemoved
         var testDescription: String { rawValue }

@@ -6,7 +6,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.serialized, TestBroker.needsReal) enum OwnKafkaTests {
+@Suite(.waits, .serialized, TestBroker.needsReal) enum OwnKafkaTests {
     static let kafka = Result { try KafkaFixture.own(isSecure: true) }
 
     /// A job's world on this broker.

@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.serialized, .enabled(if: PostgresFixture.missingReason == nil, "no PostgreSQL server is installed"))
+@Suite(.waits, .serialized, .enabled(if: PostgresFixture.missingReason == nil, "no PostgreSQL server is installed"))
 enum OwnPostgresTests {
     static let server = Result { try PostgresFixture() }
 }

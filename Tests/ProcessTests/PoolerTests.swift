@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Whole jobs whose databases are behind a PgBouncer in one of its modes.
-@Suite(.enabled(if: PgBouncerFixture.missingReason == nil, "needs PgBouncer and a PostgreSQL server"))
+@Suite(.waits, .enabled(if: PgBouncerFixture.missingReason == nil, "needs PgBouncer and a PostgreSQL server"))
 struct PoolerTests {
     private struct Pooled {
         let pooler: PgBouncerFixture

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// The processes with their catalog in PostgreSQL: answers, crashes, takeovers, the commands that ask the log, passwords.
-@Suite(.serialized, .enabled(if: PostgresFixture.missingReason == nil, "no PostgreSQL server is installed"))
+@Suite(.waits, .serialized, .enabled(if: PostgresFixture.missingReason == nil, "no PostgreSQL server is installed"))
 struct PostgresCatalogTests {
     private func harness(sink: String? = nil) throws -> JobHarness {
         try JobHarness(sink: sink, environment: ["SLUICE_CATALOG": postgresSink()])

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// `sluice redrive`: what was rejected becomes rows when the cause is gone, once.
-@Suite(.serialized) struct RedriveTests {
+@Suite(.waits, .serialized) struct RedriveTests {
     /// Half an hour ahead of now, as far as a broker takes it, and further than the jobs here allow.
     private let ahead = ["--start", formatTime(wallMillis() + 1_800_000), "--span", "5m"]
     private let strict = ["--set", "max_future=1s", "--set", "max_rejected_share=1", "--set", "max_rejected_batches=1000"]

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// `sluice repair`: what a sink lost is there again, and nothing else is touched.
-@Suite(.serialized) struct RepairTests {
+@Suite(.waits, .serialized) struct RepairTests {
     enum Loss: String, CaseIterable, CustomTestStringConvertible {
         case fileRemoved, tableDropped, tableEmptied, ownersRemoved
         var testDescription: String { rawValue }

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A standing job whose topic is about to lose records that it has not read says so, in its log and in `/metrics`.
-@Suite(.serialized, TestBroker.needsReal) struct RetentionWarningTests {
+@Suite(.waits, .serialized, TestBroker.needsReal) struct RetentionWarningTests {
     private func value(_ name: String, _ page: String) -> Double? {
         page.split(separator: "\n").first { $0.hasPrefix(name + "{") }?.split(separator: " ").last.flatMap { Double($0) }
     }

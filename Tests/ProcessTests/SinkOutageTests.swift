@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A database sink that goes away, comes back read-only, or comes back older, under a standing job.
-@Suite(.serialized, .enabled(if: PostgresFixture.missingReason == nil, "no PostgreSQL server is installed"))
+@Suite(.waits, .serialized, .enabled(if: PostgresFixture.missingReason == nil, "no PostgreSQL server is installed"))
 struct SinkOutageTests {
     private static let start = "2026-03-01T12:00:00Z"
 

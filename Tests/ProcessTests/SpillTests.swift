@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Rows that wait for the next stage or for the sink, beyond a worker's memory.
-@Suite(.serialized) struct SpillTests {
+@Suite(.waits, .serialized) struct SpillTests {
     @Test(arguments: ["0", "16KiB"]) func `blocks beyond the budget go to disk and the answer is exact`(budget: String) throws {
         let harness = try JobHarness()
         try harness.generate(events: 100_000)

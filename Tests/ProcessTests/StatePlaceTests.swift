@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.serialized) struct StatePlaceTests {
+@Suite(.waits, .serialized) struct StatePlaceTests {
     private static let mayMount = ConditionTrait.enabled(if: geteuid() == 0, "a mount of one process takes the rights of root")
 
     /// A worker for which an empty directory is mounted over the state place.

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Sums and means at the ends of their types, from the record to the table, over two batches and a restart.
-@Suite struct SumTests {
+@Suite(.waits) struct SumTests {
     private static let binary = SluiceProcess.beside("jobs-of-tests")
 
     private func send(_ harness: JobHarness, _ rows: [(key: String, n: String, x: String)]) throws {

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Two drivers, lost catalogs, other builds: who may go on, and who is refused.
-@Suite(.serialized) struct TakeoverTests {
+@Suite(.waits, .serialized) struct TakeoverTests {
     @Test func `a second driver of a job is refused with a clear word, or waits`() throws {
         let harness = try JobHarness()
         try harness.generate(events: 1000)

@@ -5,7 +5,7 @@ import Testing
 
 /// Jobs that write to a topic: killed, fenced, starved of their broker; then a reader with read_committed is asked what is
 /// there.
-@Suite(.serialized, TestBroker.needsReal) struct TopicSinkProcessTests {
+@Suite(.waits, .serialized, TestBroker.needsReal) struct TopicSinkProcessTests {
     @Test func `twenty kills of driver and workers at random moments leave every purchase once`() throws {
         let world = try TopicWorld(events: 150_000)
         var random = SeededRandom(seed: 31)

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Records of which nothing can be read, in a job that stands.
-@Suite(.serialized) struct UnreadableTests {
+@Suite(.waits, .serialized) struct UnreadableTests {
     @Test func `a standing job that can read nothing any more says so at each batch, and stops after some of them`() throws {
         let harness = try JobHarness(partitions: 1)
         try harness.generate(events: 500)

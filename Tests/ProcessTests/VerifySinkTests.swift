@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Recorded batches, delivered in every wrong way into a staging sink.
-@Suite(.serialized) struct VerifySinkTests {
+@Suite(.waits, .serialized) struct VerifySinkTests {
     @Test(arguments: ["campaign-views", "purchases"])
     func `deliveries that are repeated, out of order and killed leave the rows once`(job: String) throws {
         let harness = try JobHarness()

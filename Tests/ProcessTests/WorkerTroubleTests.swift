@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.serialized) struct WorkerTroubleTests {
+@Suite(.waits, .serialized) struct WorkerTroubleTests {
     private static let mayMount = ConditionTrait.enabled(if: geteuid() == 0, "a mount of one process takes the rights of root")
 
     /// A worker whose spill directory has room for next to nothing.

@@ -15,14 +15,12 @@ import Testing
 package final class KafkaFixture: Sendable {
     package let bootstrap: String
     package let folder: String
-    private let launcher: String
+    private let launcher: KafkaLauncher
     private let topicCount = Atomic<Int>(0)
     private let admin: TopicAdmin
 
     package static let reason: Comment = "needs a real Kafka (../shared/kafka or SLUICE_KAFKA_HOME)"
-    package static let isAvailable = findLauncher() != nil
-    /// The launcher of Kafka, for a tool that is to run on while a test goes on.
-    package static let launcherPath = findLauncher()
+    package static let isAvailable = KafkaLauncher.found != nil
 
     /// The process's broker, started by the first use.
     /// - Throws: when there is a launcher and the broker does not start; guard with `isAvailable`.
@@ -71,7 +69,7 @@ package final class KafkaFixture: Sendable {
     /// - Returns: what it printed.
     @discardableResult
     package func run(_ tool: String, _ arguments: [String]) throws -> String {
-        let result = try runTool(launcher, [tool, folder] + arguments)
+        let result = try launcher.run([tool, folder] + arguments)
         guard result.status == 0 else {
             throw ToolError(text: "kafka \(tool) ended with \(result.status): \(result.output)")
         }
@@ -82,37 +80,20 @@ package final class KafkaFixture: Sendable {
     /// second and not of ten, so that it can be waited for, too.
     private static let settings = ["log.retention.ms=-1", "log.cleaner.backoff.ms=100", "quota.window.num=2"].flatMap { ["--set", $0] }
 
-    private static func findLauncher() -> String? {
-        if let home = ProcessInfo.processInfo.environment["SLUICE_KAFKA_HOME"] {
-            let path = home + "/kafka"
-            return FileManager.default.isExecutableFile(atPath: path) ? path : nil
-        }
-        // The package's root, and above it for a work tree that lies deeper.
-        var folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
-        for _ in 0..<3 {
-            folder.deleteLastPathComponent()
-            let path = folder.appendingPathComponent("shared/kafka/kafka").path
-            if FileManager.default.isExecutableFile(atPath: path) { return path }
-        }
-        return nil
-    }
-
     private init(settings: [String] = [], isSecure: Bool = false, brokers: Int = 1) throws {
-        guard let launcher = Self.findLauncher() else { throw ToolError(text: "there is no launcher of Kafka") }
+        guard let launcher = KafkaLauncher.found else { throw ToolError(text: "there is no launcher of Kafka") }
         self.launcher = launcher
         folder = NSTemporaryDirectory() + "/sluice-kafka-\(getpid())-\(UInt32.random(in: 0 ... .max))"
-        try Self.watch(launcher: launcher, folder: folder)
+        try Self.watch(launcher: launcher.path, folder: folder)
         var tries = 0
         while true {
             // The broker's random cluster id now and then begins with a dash, which its own formatting tool refuses.
-            let result = try runTool(
-                launcher,
+            let result = try launcher.run(
                 ["start", folder, "--brokers", "\(brokers)"] + (isSecure ? ["--secure"] : []) + Self.settings + settings.flatMap { ["--set", $0] })
             if result.status == 0 { break }
             tries += 1
             guard tries < 3 else { throw ToolError(text: "Kafka does not start: \(result.output)") }
-            _ = try runTool(launcher, ["kill", folder])
+            _ = try launcher.run(["kill", folder])
             try? FileManager.default.removeItem(atPath: folder)
         }
         bootstrap = try String(contentsOfFile: folder + "/bootstrap", encoding: .utf8)
@@ -131,5 +112,16 @@ package final class KafkaFixture: Sendable {
         let clean = "trap '' INT TERM; cat >/dev/null; \"$0\" kill \"$1\"; rm -rf \"$1\""
         // In a session of its own, so that an interrupt at the terminal does not reach it.
         _ = try spawnTool("/usr/bin/setsid", ["bash", "-c", clean, launcher, folder], input: ends[0], output: nil)
+    }
+}
+
+extension TopicAdmin {
+    /// Deletes a topic and makes another one of its name, with one partition.
+    ///
+    /// The controller takes both at once, and the brokers hear of it a moment later: a record sent in between would go into the old one.
+    package func remakeTopic(_ topic: String) throws {
+        guard eventually({ (try? deleteTopic(topic)) != nil }), try eventually({ try !exists(topic) }),
+            eventually({ (try? createTopic(topic, partitions: 1, replication: 1)) != nil })
+        else { throw ToolError(text: "topic \(topic) could not be made again") }
     }
 }

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 import Wire
 
-@Suite struct `Mutual TLS` {
+@Suite(.waits) struct `Mutual TLS` {
     private static let made = Result { try TestCertificates() }
     private let files: TestCertificates
 

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 import Worker
 
-struct LaneTests {
+@Suite(.waits) struct LaneTests {
     @Test func `who holds a lane sees that somebody waits for it, and who waited comes next`() {
         let lane = Lane()
         let came = Flag()

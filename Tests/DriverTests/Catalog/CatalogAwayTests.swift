@@ -7,7 +7,7 @@ import Synchronization
 import Testing
 import TestSupport
 
-struct CatalogAwayTests {
+@Suite(.waits) struct CatalogAwayTests {
     private func expectsPassing(_ body: () throws -> Void, sourceLocation: SourceLocation = #_sourceLocation) {
         let failure = #expect(throws: Failure.self, sourceLocation: sourceLocation) { try body() }
         guard let failure else { return }

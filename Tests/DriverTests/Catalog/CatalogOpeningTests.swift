@@ -7,7 +7,7 @@ import Synchronization
 import Testing
 import TestSupport
 
-struct CatalogOpeningTests {
+@Suite(.waits) struct CatalogOpeningTests {
     @Test(.enabled(if: PostgresFixture.missingReason == nil, "\(PostgresFixture.missingReason ?? "")"))
     func `the catalog's tests run on PostgreSQL too`() {
         #expect(CatalogPlace.available == [.sqlite, .postgres])

@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.enabled(if: PostgresFixture.missingReason == nil, "needs a PostgreSQL server"))
+@Suite(.waits, .enabled(if: PostgresFixture.missingReason == nil, "needs a PostgreSQL server"))
 struct PostgresDatabaseTests {
     let url: String
     init() throws { url = try PostgresFixture.shared().newDatabase() }
@@ -203,7 +203,7 @@ struct PostgresDatabaseTests {
     }
 }
 
-@Suite struct PostgresAddressTests {
+@Suite(.waits) struct PostgresAddressTests {
     @Test(arguments: [
         ("postgres://h/db", "postgres://h/db"), ("postgres://u@h:5432/db?sslmode=require", "postgres://u@h:5432/db?sslmode=require"),
         ("postgres://u:hunter2@h/db", "postgres://u:***@h/db"), ("postgres://u:hunter2:x@h/db", "postgres://u:***@h/db"),

@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason))
+@Suite(.waits, .enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason))
 struct ArrivalTests {
     let kafka: KafkaFixture
     let producer: KafkaProducer

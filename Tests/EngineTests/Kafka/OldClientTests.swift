@@ -20,7 +20,7 @@ private let distributionFolder: String? = {
     return FileManager.default.fileExists(atPath: folder + "/librdkafka.so.1") ? folder : nil
 }()
 
-struct OldClientTests {
+@Suite(.waits) struct OldClientTests {
     @Test(.enabled(if: distributionFolder != nil, "the distribution's librdkafka is not in its usual place"))
     func `the distribution's client library reads and writes exactly, too`() throws {
         let broker = KafkaFixture.isAvailable ? nil : try EmbeddedBroker()
@@ -34,7 +34,7 @@ struct OldClientTests {
     }
 }
 
-@Suite(.enabled(if: ProcessInfo.processInfo.environment[bootstrapVariable] != nil, "runs inside OldClientTests"))
+@Suite(.waits, .enabled(if: ProcessInfo.processInfo.environment[bootstrapVariable] != nil, "runs inside OldClientTests"))
 struct OldClientChild {
     @Test func `ranges, ends and positions on the library of the headers`() throws {
         #expect(KafkaVersion.loaded == KafkaVersion.built)

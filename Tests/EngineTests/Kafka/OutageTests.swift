@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-struct KafkaTroubleTests {
+@Suite(.waits) struct KafkaTroubleTests {
     /// Numbers of the protocol; negative ones are the library's own.
     struct Case: Sendable, CustomStringConvertible {
         var trouble: KafkaTrouble
@@ -54,7 +54,7 @@ struct KafkaTroubleTests {
     }
 }
 
-@Suite(.enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason))
+@Suite(.waits, .enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason))
 struct OutageTests {
     @Test func `with every broker away a topic is not missing, and is asked for again when they are back`() throws {
         let kafka = try KafkaFixture.own()
@@ -104,7 +104,7 @@ struct OutageTests {
     }
 }
 
-struct GoneOffsetsTests {
+@Suite(.waits) struct GoneOffsetsTests {
     private let range = OffsetRange(topic: "t", partition: 0, from: 100, until: 200)
 
     @Test func `only records that lie before the partition's beginning are a loss to accept`() {
@@ -127,7 +127,7 @@ struct GoneOffsetsTests {
     }
 }
 
-struct ConnectionHintTests {
+@Suite(.waits) struct ConnectionHintTests {
     /// The words of librdkafka 2.16, as real brokers caused them.
     @Test(arguments: [
         ("127.0.0.1:1/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after 1ms in state APIVERSION_QUERY)", "wants TLS"),
@@ -155,7 +155,7 @@ struct ConnectionHintTests {
 }
 
 /// What records are hidden, how old they are, and what a broker says of a topic.
-@Suite(.enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason))
+@Suite(.waits, .enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason))
 struct SourceQuestionTests {
     @Test func `records behind a hanging transaction are seen in the high watermark, with their time`() throws {
         let kafka = try KafkaFixture.shared()
@@ -210,8 +210,7 @@ struct SourceQuestionTests {
         let before = try queries.identity(of: topic, [place])
         #expect(before.topicID != nil && before.ends == [place: 0] && before.leaderEpochs == [place: 0])
         let admin = try TopicAdmin(kafka.configuration())
-        try admin.deleteTopic(topic)
-        #expect(eventually { (try? admin.createTopic(topic, partitions: 1, replication: 1)) != nil })
+        try admin.remakeTopic(topic)
         #expect(eventually { (try? queries.identity(of: topic, [place]).topicID).flatMap { $0 } != before.topicID })
     }
 
@@ -220,8 +219,9 @@ struct SourceQuestionTests {
         let topic = try kafka.topic()
         let place = TopicPartition(topic: topic, partition: 0)
         let group = "sluice.\(topic)"
-        let consumer = try runningConsumer(kafka, topic: topic, group: group)
-        defer { consumer.terminate() }
+        let folder = try TemporaryDirectory()
+        let consumer = try #require(KafkaLauncher.found).start(["console-consumer", kafka.folder, "--topic", topic, "--group", group], in: folder.path)
+        defer { consumer.endGroup() }
         let queries = try OffsetQueries(kafka.configuration())
         var found: Failure?
         #expect(
@@ -235,14 +235,5 @@ struct SourceQuestionTests {
                 }
             })
         #expect(found?.why.contains("others consume under that group's name") == true, "\(String(describing: found))")
-    }
-
-    private func runningConsumer(_ kafka: KafkaFixture, topic: String, group: String) throws -> Process {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/bash")
-        let launcher = try #require(KafkaFixture.launcherPath)
-        process.arguments = ["-c", "exec \"$0\" console-consumer \"$1\" --topic \"$2\" --group \"$3\" >/dev/null 2>&1", launcher, kafka.folder, topic, group]
-        try process.run()
-        return process
     }
 }

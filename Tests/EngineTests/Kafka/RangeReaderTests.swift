@@ -32,7 +32,7 @@ extension RecordReader {
     }
 }
 
-@Suite(.enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason))
+@Suite(.waits, .enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason))
 struct RangeReaderTests {
     let kafka: KafkaFixture
     let producer: KafkaProducer

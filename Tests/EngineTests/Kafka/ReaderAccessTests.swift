@@ -7,7 +7,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason))
+@Suite(.waits, .enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason))
 struct ReaderAccessTests {
     private static let secure = Result {
         try KafkaFixture.own(

@@ -10,7 +10,7 @@ import Testing
 final class KafkaTrio {
     let folder: TemporaryDirectory
     let bootstrap: String
-    private let launcher: String
+    private let launcher: KafkaLauncher
 
     /// A dead broker is found so within three seconds; readers near a replica may read from it.
     private static let settings = [
@@ -19,21 +19,21 @@ final class KafkaTrio {
     ]
 
     init(release: String?) throws {
-        launcher = try #require(KafkaFixture.launcherPath)
+        launcher = try #require(KafkaLauncher.found)
         folder = try TemporaryDirectory()
         let arguments =
             ["start", folder.path, "--brokers", "3"] + (release.map { ["--release", $0] } ?? [])
             + Self.settings.flatMap { ["--set", $0] }
-        let started = try runTool(launcher, arguments)
+        let started = try launcher.run(arguments)
         guard started.status == 0 else { Issue.record("\(started.output)"); throw CancellationError() }
         bootstrap = try String(contentsOfFile: folder.path + "/bootstrap", encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
-    deinit { _ = try? runTool(launcher, ["kill", folder.path]) }
+    deinit { _ = try? launcher.run(["kill", folder.path]) }
 
     @discardableResult
     func run(_ arguments: String...) throws -> String {
-        let result = try runTool(launcher, [arguments[0], folder.path] + arguments.dropFirst())
+        let result = try launcher.run([arguments[0], folder.path] + arguments.dropFirst())
         #expect(result.status == 0, "\(arguments): \(result.output)")
         return result.output
     }
@@ -94,7 +94,7 @@ private struct ReaderPair {
     func close() { for reader in readers { reader.close() } }
 }
 
-@Suite(.enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason), .serialized)
+@Suite(.waits, .enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason), .serialized)
 struct ReaderClusterTests {
     @Test(arguments: [nil, "3.9"] as [String?])
     func `brokers that are killed, frozen or moved cost no record and no order, a near replica is read, lost records stop`(release: String?) throws {

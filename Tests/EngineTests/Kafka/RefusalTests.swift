@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.serialized, .enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason))
+@Suite(.waits, .serialized, .enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason))
 struct RefusalTests {
     private static let broker = Result {
         try KafkaFixture.own(

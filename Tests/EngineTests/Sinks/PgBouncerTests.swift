@@ -6,7 +6,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.enabled(if: PgBouncerFixture.missingReason == nil, "needs PgBouncer and a PostgreSQL server"))
+@Suite(.waits, .enabled(if: PgBouncerFixture.missingReason == nil, "needs PgBouncer and a PostgreSQL server"))
 struct PgBouncerTests {
     let direct: String
     init() throws { direct = try PostgresFixture.shared().newDatabase() }

@@ -6,7 +6,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite struct SinkLossTests {
+@Suite(.waits) struct SinkLossTests {
     let noon: Int64 = 1_772_366_400_000
 
     private func row(_ table: SinkTable, _ number: Int64) -> Chunk {

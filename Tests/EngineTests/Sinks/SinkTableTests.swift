@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite struct SinkTableTests {
+@Suite(.waits) struct SinkTableTests {
     @Test(arguments: SinkKind.allCases)
     func `a table made by a claim is accepted by the next one`(kind: SinkKind) throws {
         let place = try SinkPlace(kind)
@@ -117,7 +117,7 @@ import Testing
     }
 }
 
-@Suite struct SQLiteSinkTests {
+@Suite(.waits) struct SQLiteSinkTests {
     @Test func `a full disk undoes the part and its ledger row, and the retry writes it`() throws {
         let directory = try TemporaryDirectory("full")
         let image = directory.file("sink.db")
@@ -166,7 +166,7 @@ import Testing
     }
 }
 
-@Suite(.enabled(if: PostgresFixture.missingReason == nil, "needs a PostgreSQL server"))
+@Suite(.waits, .enabled(if: PostgresFixture.missingReason == nil, "needs a PostgreSQL server"))
 struct PostgresSinkTests {
     let url: String
     init() throws { url = try PostgresFixture.shared().newDatabase() }
@@ -339,7 +339,7 @@ struct PostgresSinkTests {
     }
 }
 
-@Suite struct ConsoleSinkTests {
+@Suite(.waits) struct ConsoleSinkTests {
     @Test func `rows are printed once as aligned lines, with nothing that steers a terminal`() throws {
         var ends: [Int32] = [0, 0]
         try #require(pipe(&ends) == 0)

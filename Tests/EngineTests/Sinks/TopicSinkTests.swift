@@ -6,7 +6,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason))
+@Suite(.waits, .enabled(if: KafkaFixture.isAvailable, KafkaFixture.reason))
 struct TopicSinkTests {
     let kafka: KafkaFixture
     let queries: OffsetQueries

@@ -7,7 +7,7 @@ import Sluice
 import TestSupport
 import Testing
 
-@Suite struct CatalogCommandsTests {
+@Suite(.waits) struct CatalogCommandsTests {
     /// Every table's rows, as text.
     private func content(_ address: String) throws -> [String: [String]] {
         let database = try openDatabase(address)

@@ -17,7 +17,7 @@ private func fixture(_ name: String) throws -> [UInt8] {
 
 private func text(_ name: String) throws -> String { String(decoding: try fixture(name), as: UTF8.self) }
 
-@Suite struct EarlierFormatTests {
+@Suite(.waits) struct EarlierFormatTests {
     private static let views = JobID(text: "29f0908dd1b86b52d3da5675c03b283c")
 
     // MARK: PostgreSQL

@@ -7,7 +7,7 @@ import Sluice
 import TestSupport
 import Testing
 
-@Suite struct JobsCommandsTests {
+@Suite(.waits) struct JobsCommandsTests {
     @Test(arguments: [
         (action: "stop", desired: DesiredState.stop, state: JobState.stopped),
         (action: "pause", desired: DesiredState.pause, state: JobState.paused),

@@ -6,7 +6,7 @@ import Sluice
 import TestSupport
 import Testing
 
-struct TrafficRunTests {
+@Suite(.waits) struct TrafficRunTests {
     private func request(
         _ broker: EmbeddedBroker, _ folder: TemporaryDirectory, topic: String, events: Int,
         format: AdEventFormat = .avro

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// `sluice test`: a file of SQL on the rows of a case.
-@Suite struct QueryCaseTests {
+@Suite(.waits) struct QueryCaseTests {
     private static let query = """
         CREATE TABLE orders (id int8, shop text, amount numeric(10, 2), at timestamptz, day date GENERATED ALWAYS AS (at::date) STORED)
             WITH (connector = 'kafka', topic = 'orders', format = 'json', event_time = 'at', lateness = '1 min');

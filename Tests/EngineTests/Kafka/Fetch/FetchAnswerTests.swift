@@ -56,7 +56,7 @@ func parse(_ frame: [UInt8], version: Int16, correlation: Int32, piece: Int) -> 
     }
 }
 
-struct FetchAnswerTests {
+@Suite(.waits) struct FetchAnswerTests {
     /// Version 16: two partitions of a topic with an id, one with records and aborted transactions, one with an epoch that
     /// diverges and a leader hint, and the leader's address.
     static let flexible: [UInt8] = {

@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-struct FetchMemoryTests {
+@Suite(.waits) struct FetchMemoryTests {
     /// A broker that gives the first partition that has something one batch, as a real one does with batches beyond the limit.
     private func broker(partitions: Int, _ batches: [RecordBatchBytes]) throws -> ScriptedBroker {
         let log = ScriptedBroker.Log(batches)
@@ -123,7 +123,7 @@ struct FetchMemoryTests {
     }
 }
 
-struct FetchBuffersTests {
+@Suite(.waits) struct FetchBuffersTests {
     @Test func `what is kept free makes room for what is lent, and beyond the budget nothing is kept`() {
         var buffers = FetchBuffers(budgetBytes: 64 << 10)
         let lent = (0..<4).map { _ in buffers.take(16 << 10) }

@@ -36,7 +36,7 @@ func readScripted(
     }
 }
 
-struct HostileBrokerTests {
+@Suite(.waits) struct HostileBrokerTests {
     static func numbers(_ from: Int64, _ until: Int64) -> [SeenRecord] {
         (from..<max(from, until)).map { SeenRecord(offset: $0, text: String($0)) }
     }
