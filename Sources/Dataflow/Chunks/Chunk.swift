@@ -32,7 +32,7 @@ package struct Chunk: Sendable {
     func picking(_ numbers: [Int]) -> Chunk { Chunk(columns: numbers.map { columns[$0] }, count: count, weights: weights) }
 
     /// The rows of a list, copied.
-    func rows(_ rows: UnsafePointer<Int32>, count: Int, pool: BufferPool) -> Chunk {
+    package func rows(_ rows: UnsafePointer<Int32>, count: Int, pool: BufferPool) -> Chunk {
         let columns = columns.map { Gathering.rows(of: $0, rows, count: count, pool: pool) }
         guard let words = weightWords else { return Chunk(columns: columns, count: count) }
         let weights = pool.take(max(count, 1) * 8)

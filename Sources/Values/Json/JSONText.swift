@@ -6,16 +6,19 @@
 //
 // Refused as there: U+0000, halves of surrogate pairs, numbers outside numeric's range; and deeper nesting than `maxDepth`.
 
-struct JSONParser {
+package struct JSONParser {
     private let text: Bytes
     private var place = 0
     private var depth = 0
-    static let maxDepth = 1000
+    package static let maxDepth = 1000
+    /// Bytes that the numbers of one document may become: `1e131071` is nine bytes, and as many digits.
+    private static let maxNumberBytes = 64 << 20
+    private var numberBytes = 0
     /// What numeric holds in PostgreSQL: digits before and behind the point.
     private static let (maxWhole, maxPlaces) = (131_072, 16_383)
 
     /// Writes the canonical text of some JSON.
-    static func canonical(_ text: Bytes, _ out: inout ByteBuilder) throws(RowFault) {
+    package static func canonical(_ text: Bytes, _ out: inout ByteBuilder) throws(RowFault) {
         var parser = JSONParser(text: text)
         try parser.value(&out)
         parser.skipSpace()
@@ -206,7 +209,10 @@ struct JSONParser {
             point += isBelow ? -exponent : exponent
         }
         if place < text.count, text[place].isLetter || text[place] == UInt8(ascii: "_") || text[place] == UInt8(ascii: ".") { throw malformed }
+        let before = out.count
         try JSONNumberText.write(isNegative, digits, point: point, scale: max(digits.count - point, 0), &out)
+        numberBytes += out.count - before
+        guard numberBytes <= Self.maxNumberBytes else { throw RowFault("54000", "the numbers of a JSON document have more than \(Self.maxNumberBytes) digits") }
     }
 }
 
@@ -253,7 +259,7 @@ enum JSONText {
     }
 }
 
-enum JSONString {
+package enum JSONString {
     /// Puts the bytes from `start` on into quotes, with the escapes that they need.
     static func escape(from start: Int, _ out: inout ByteBuilder) {
         let raw = Array(out.bytes[start...])
@@ -262,7 +268,7 @@ enum JSONString {
     }
 
     /// Writes some text as a JSON string.
-    static func write(_ raw: Bytes, _ out: inout ByteBuilder) {
+    package static func write(_ raw: Bytes, _ out: inout ByteBuilder) {
         out.append(UInt8(ascii: "\""))
         for byte in raw {
             switch byte {

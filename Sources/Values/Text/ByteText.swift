@@ -38,14 +38,14 @@ enum Hex {
     }
 }
 
-enum ByteaText {
-    static func write(_ bytes: Bytes, _ out: inout ByteBuilder) {
+package enum ByteaText {
+    package static func write(_ bytes: Bytes, _ out: inout ByteBuilder) {
         out.append("\\x")
         Hex.write(bytes, &out)
     }
 
     /// `\x` and hexadecimal digits, or the old form: `\\` and `\ooo` in plain text.
-    static func parse(_ text: Bytes, _ out: inout ByteBuilder) throws(RowFault) {
+    package static func parse(_ text: Bytes, _ out: inout ByteBuilder) throws(RowFault) {
         if text.count >= 2 && text[0] == UInt8(ascii: "\\") && text[1] == UInt8(ascii: "x") {
             return try Hex.parse(Bytes(rebasing: text[2...]), &out)
         }
@@ -75,8 +75,8 @@ enum ByteaText {
     }
 }
 
-enum UUIDText {
-    static func write(_ value: UUIDWords, _ out: inout ByteBuilder) {
+package enum UUIDText {
+    package static func write(_ value: UUIDWords, _ out: inout ByteBuilder) {
         for (index, word) in [value.high, value.low].enumerated() {
             for byte in 0..<8 {
                 let place = index * 8 + byte
@@ -89,7 +89,7 @@ enum UUIDText {
     }
 
     /// Digits with a hyphen after any group of four, in braces or not.
-    static func parse(_ text: Bytes) throws(RowFault) -> UUIDWords {
+    package static func parse(_ text: Bytes) throws(RowFault) -> UUIDWords {
         var body = text
         if body.first == UInt8(ascii: "{") {
             guard body.count > 1, body.last == UInt8(ascii: "}") else { throw .syntax(.uuid, text) }

@@ -4,7 +4,7 @@
 // A fraction of a unit goes on to the next smaller one: of a year to months, of a month to days of a month of 30, of a day to
 // time, rounded to a microsecond each.
 
-enum IntervalText {
+package enum IntervalText {
     // MARK: out
 
     static func write(_ value: Interval, _ out: inout ByteBuilder) {
@@ -35,7 +35,7 @@ enum IntervalText {
 
     // MARK: in
 
-    static func parse(_ text: Bytes) throws(RowFault) -> Interval {
+    package static func parse(_ text: Bytes) throws(RowFault) -> Interval {
         var parts = Parts(source: text)
         let trimmed = Space.trimmed(text)
         if trimmed.first == UInt8(ascii: "P") {

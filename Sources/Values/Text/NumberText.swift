@@ -37,8 +37,8 @@ extension UnsafeRawBufferPointer {
     var string: String { String(decoding: self, as: UTF8.self) }
 }
 
-enum IntegerText {
-    static func bounds(of type: SQLType) -> ClosedRange<Int64> {
+package enum IntegerText {
+    package static func bounds(of type: SQLType) -> ClosedRange<Int64> {
         switch type {
         case .int2: Int64(Int16.min)...Int64(Int16.max)
         case .int4: Int64(Int32.min)...Int64(Int32.max)
@@ -46,7 +46,7 @@ enum IntegerText {
         }
     }
 
-    static func parse(_ text: Bytes, _ type: SQLType) throws(RowFault) -> Int64 {
+    package static func parse(_ text: Bytes, _ type: SQLType) throws(RowFault) -> Int64 {
         let digits = Space.trimmed(text)
         var place = 0
         let isNegative = digits.first == UInt8(ascii: "-")
@@ -73,8 +73,8 @@ enum IntegerText {
     }
 }
 
-enum FloatText {
-    static func parse(_ text: Bytes, _ type: SQLType) throws(RowFault) -> Double {
+package enum FloatText {
+    package static func parse(_ text: Bytes, _ type: SQLType) throws(RowFault) -> Double {
         let trimmed = Space.trimmed(text)
         guard !trimmed.isEmpty else { throw .syntax(type, text) }
         // strtod needs a zero behind the text.
@@ -94,7 +94,7 @@ enum FloatText {
         }
     }
 
-    static func write(_ value: Double, _ type: SQLType, _ out: inout ByteBuilder) {
+    package static func write(_ value: Double, _ type: SQLType, _ out: inout ByteBuilder) {
         if value.isNaN { return out.append("NaN") }
         if value.isInfinite { return out.append(value < 0 ? "-Infinity" : "Infinity") }
         if value.sign == .minus { out.append(UInt8(ascii: "-")) }
@@ -218,8 +218,8 @@ enum ShortestFloat {
     }
 }
 
-enum NumericText {
-    static func parse(_ text: Bytes, as type: SQLType = .numeric) throws(RowFault) -> Numeric {
+package enum NumericText {
+    package static func parse(_ text: Bytes, as type: SQLType = .numeric) throws(RowFault) -> Numeric {
         let body = Space.trimmed(text)
         var place = 0
         let isNegative = body.first == UInt8(ascii: "-")
@@ -272,7 +272,7 @@ enum NumericText {
         return try .checked(units * Numeric.power(-scale), negative: isNegative, scale: 0)
     }
 
-    static func write(_ value: Numeric, _ out: inout ByteBuilder) {
+    package static func write(_ value: Numeric, _ out: inout ByteBuilder) {
         if value.isSpecial { return out.append(value.isNaN ? "NaN" : value.isNegative ? "-Infinity" : "Infinity") }
         if value.isNegative { out.append(UInt8(ascii: "-")) }
         let magnitude = value.units.magnitude
@@ -289,8 +289,8 @@ enum NumericText {
     }
 }
 
-enum BoolText {
-    static func parse(_ text: Bytes) throws(RowFault) -> Bool {
+package enum BoolText {
+    package static func parse(_ text: Bytes) throws(RowFault) -> Bool {
         let word = Space.trimmed(text)
         func isStart(_ full: StaticString, atLeast: Int) -> Bool {
             word.count >= atLeast && word.count <= full.utf8CodeUnitCount

@@ -1,13 +1,13 @@
 // Dates and times as PostgreSQL writes them (DateStyle ISO): `2026-03-01 12:00:00.5+00`, years before 1 with ` BC`.
 
-enum TimeText {
-    static func writeDate(_ days: Int64, _ out: inout ByteBuilder) {
+package enum TimeText {
+    package static func writeDate(_ days: Int64, _ out: inout ByteBuilder) {
         let day = Calendar.day(days)
         writeDay(day, &out)
         if day.year < 1 { out.append(" BC") }
     }
 
-    static func writeTime(_ micros: Int64, _ out: inout ByteBuilder) {
+    package static func writeTime(_ micros: Int64, _ out: inout ByteBuilder) {
         out.append(decimal: micros / Calendar.microsPerHour, minimumDigits: 2)
         out.append(UInt8(ascii: ":"))
         out.append(decimal: micros / Calendar.microsPerMinute % 60, minimumDigits: 2)
@@ -15,12 +15,12 @@ enum TimeText {
         writeSeconds(micros % Calendar.microsPerMinute, &out)
     }
 
-    static func writeTimestamp(_ micros: Int64, _ out: inout ByteBuilder) {
+    package static func writeTimestamp(_ micros: Int64, _ out: inout ByteBuilder) {
         let day = writeDayAndTime(micros, &out)
         if day.year < 1 { out.append(" BC") }
     }
 
-    static func writeTimestampTZ(_ micros: Int64, _ zone: Zone, _ out: inout ByteBuilder) {
+    package static func writeTimestampTZ(_ micros: Int64, _ zone: Zone, _ out: inout ByteBuilder) {
         let offset = zone.offset(at: Calendar.floorDivide(micros, Calendar.microsPerSecond))
         let day = writeDayAndTime(micros &+ offset &* Calendar.microsPerSecond, &out)
         writeOffset(offset, &out)

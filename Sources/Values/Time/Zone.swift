@@ -165,12 +165,12 @@ public final class Zone: Sendable {
     }
 
     /// A moment in the zone's own clocks.
-    func local(_ micros: Int64) throws(RowFault) -> Int64 {
+    package func local(_ micros: Int64) throws(RowFault) -> Int64 {
         try Calendar.timestamp(micros + offset(at: Calendar.floorDivide(micros, Calendar.microsPerSecond)) * Calendar.microsPerSecond)
     }
 
     /// The moment of a local time.
-    func moment(_ local: Int64) throws(RowFault) -> Int64 {
+    package func moment(_ local: Int64) throws(RowFault) -> Int64 {
         try Calendar.timestamp(local - offset(atLocal: Calendar.floorDivide(local, Calendar.microsPerSecond)) * Calendar.microsPerSecond)
     }
 }
