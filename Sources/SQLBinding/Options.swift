@@ -17,6 +17,7 @@ public enum OptionName: String, Sendable, Hashable, CaseIterable {
     case onError = "on_error"
     case maxFuture = "max_future"
     case partitionWait = "partition_wait"
+    case timeUnit = "time_unit"
     case maxState = "max_state"
 }
 
@@ -67,7 +68,9 @@ private struct OptionRule: Sendable {
     static let all: [OptionRule] = [
         OptionRule(.connector, .choice(Connector.allCases.map(\.rawValue)), .kafka, .postgres, .sqlite, .console, .discard),
         OptionRule(.topic, .text, .kafka), OptionRule(.schema, .text, .kafka), OptionRule(.format, .choice(["json", "avro", "raw"]), .kafka),
-        OptionRule(.keyFormat, .choice(["text", "json", "avro"]), .kafka), OptionRule(.mode, .choice(["append", "upsert", "lookup"]), .kafka, .postgres, .sqlite),
+        OptionRule(.keyFormat, .choice(["text", "json", "avro"]), .kafka),
+        // What a number is that stands for a time; milliseconds where nobody says it.
+        OptionRule(.timeUnit, .choice(["s", "ms", "us", "ns"]), .kafka), OptionRule(.mode, .choice(["append", "upsert", "lookup"]), .kafka, .postgres, .sqlite),
         OptionRule(.eventTime, .column, .kafka), OptionRule(.lateness, .duration, .kafka), OptionRule(.maxFuture, .duration, .kafka),
         OptionRule(.partitionWait, .duration, .kafka), OptionRule(.idle, .duration, .kafka), OptionRule(.version, .column, .kafka),
         OptionRule(.deleteKeep, .duration, .kafka), OptionRule(.url, .text, .postgres, .sqlite), OptionRule(.table, .text, .postgres, .sqlite),
