@@ -50,6 +50,8 @@ let package = Package(
         .target(name: "SQLBinding", dependencies: ["SQLSyntax", "Values", "Wording"], swiftSettings: settings),
         // Queries as operators over chunks, their changes as weights; knows nothing of jobs, Kafka or files.
         .target(name: "Dataflow", dependencies: ["SQLBinding", "SQLSyntax", "Values", "CXXHash"], swiftSettings: settings),
+        // Records of a topic become chunks of a declared table; knows nothing of Kafka, threads or files.
+        .target(name: "Decoding", dependencies: ["Dataflow", "SQLBinding", "SQLSyntax", "Values", "Wording", "CLinux"], swiftSettings: settings),
         .target(name: "Wire", dependencies: ["Engine", "CMicroHTTPD", "CCurl"], swiftSettings: settings),
         .target(name: "Driver", dependencies: ["Engine", "Wire"], swiftSettings: settings),
         .target(name: "Worker", dependencies: ["Engine", "Wire"], swiftSettings: settings),
@@ -89,6 +91,9 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "DataflowTests", dependencies: ["Dataflow", "SQLBinding", "SQLSyntax", "Values", "Engine", "TestSupport"], exclude: ["cases"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "DecodingTests", dependencies: ["Decoding", "Dataflow", "SQLBinding", "SQLSyntax", "Values"],
             swiftSettings: settings),
         .testTarget(name: "TidyTests", dependencies: ["TestSupport"], swiftSettings: settings),
     ]
