@@ -22,6 +22,14 @@ static inline uint32_t sluice_json_copy_plain(uint8_t *target, const uint8_t *by
     return sluice_json_stops_plain(bytes) | others << 16;
 }
 
+// Sixteen bytes of any text, copied: a bit for each that is not ASCII, or zero.
+static inline uint32_t sluice_text_copy_plain(uint8_t *target, const uint8_t *bytes) {
+    uint32_t marks = 0;
+    for (int index = 0; index < 16; index++) marks |= (uint32_t)(bytes[index] >= 0x80 || bytes[index] == 0) << index;
+    memcpy(target, bytes, 16);
+    return marks;
+}
+
 #if defined(__SSE2__)
 #include <emmintrin.h>
 
@@ -38,7 +46,14 @@ static inline uint32_t sluice_json_copy(uint8_t *target, const uint8_t *bytes) {
     _mm_storeu_si128((__m128i *)target, text);
     return sluice_json_stops(bytes) | (uint32_t)_mm_movemask_epi8(text) << 16;
 }
+
+static inline uint32_t sluice_text_copy(uint8_t *target, const uint8_t *bytes) {
+    __m128i text = _mm_loadu_si128((const __m128i *)bytes);
+    _mm_storeu_si128((__m128i *)target, text);
+    return (uint32_t)_mm_movemask_epi8(_mm_or_si128(text, _mm_cmpeq_epi8(text, _mm_setzero_si128())));
+}
 #else
+static inline uint32_t sluice_text_copy(uint8_t *target, const uint8_t *bytes) { return sluice_text_copy_plain(target, bytes); }
 static inline uint32_t sluice_json_stops(const uint8_t *bytes) { return sluice_json_stops_plain(bytes); }
 static inline uint32_t sluice_json_copy(uint8_t *target, const uint8_t *bytes) { return sluice_json_copy_plain(target, bytes); }
 #endif

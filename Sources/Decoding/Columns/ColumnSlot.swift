@@ -79,12 +79,17 @@ struct ColumnSlot: BitwiseCopyable {
         values.assumingMemoryBound(to: Int128.self)[row] = value.units
         bytes[row] = value.scale
     }
+    /// A `Span`: a call into its module for each text would cost as much as the text.
     @inline(__always)
-    func set(_ span: Span, _ row: Int) { values.assumingMemoryBound(to: Span.self)[row] = span }
+    func set(start: Int, count: Int, _ row: Int) {
+        let words = values.assumingMemoryBound(to: UInt32.self)
+        words[2 &* row] = UInt32(truncatingIfNeeded: start)
+        words[2 &* row &+ 1] = UInt32(truncatingIfNeeded: count)
+    }
     /// The bytes that were written behind the others.
     @inline(__always)
     mutating func setBytes(_ count: Int, _ row: Int) {
-        set(Span(start: byteCount, count: count), row)
+        set(start: byteCount, count: count, row)
         byteCount &+= count
     }
 }
@@ -204,7 +209,7 @@ final class SlotTable {
         Bitmap.clear(validity[index]!.base.assumingMemoryBound(to: UInt64.self), row)
         // What lies there must not be taken for a span by whoever copies rows.
         switch types[index].layout {
-        case .bytes, .list: slots[index].set(Span(start: 0, count: 0), row)
+        case .bytes, .list: slots[index].set(start: 0, count: 0, row)
         case .bool, .word, .float, .wide, .row: break
         }
     }
@@ -315,7 +320,7 @@ final class SlotTable {
             let start = slot.pointee.byteCount
             let bytes = view.bytes(0)
             store(bytes, slot, Int(missing[0]))
-            for row in missing { slot.pointee.set(Span(start: start, count: bytes.count), Int(row)) }
+            for row in missing { slot.pointee.set(start: start, count: bytes.count, Int(row)) }
         case .list:
             let child = Int(slot.pointee.child)
             let (span, elements) = (view.span(0), value.children[0])
@@ -325,7 +330,7 @@ final class SlotTable {
                 let one = Vector.flat([elements.datum(Int(span.start) + element)], types[child], pool: pool)
                 fill(child, [Int32(place)], with: one)
             }
-            for row in missing { slot.pointee.set(Span(start: start, count: Int(span.count)), Int(row)) }
+            for row in missing { slot.pointee.set(start: start, count: Int(span.count), Int(row)) }
         case .row: break
         }
     }

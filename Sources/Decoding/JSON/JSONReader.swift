@@ -166,6 +166,13 @@ final class JSONReader: RecordReader {
                 return behind
             }
             return number(from, end, slot, row, stamp)
+        case .timestamptz where from.pointee != 0x22:
+            if case .value(let number, let behind) = readWholeNumber(from, end), let moment = times.moment(number) {
+                slot.pointee.set(moment, row)
+                slot.pointee.mark = stamp | Found.value
+                return behind
+            }
+            return number(from, end, slot, row, stamp)
         default: break
         }
         switch from.pointee {
@@ -343,7 +350,7 @@ final class JSONReader: RecordReader {
             place += 1
         }
         if !hasFailed {
-            slot.pointee.set(Span(start: start, count: Int(element.pointee.entryCount) - start), row)
+            slot.pointee.set(start: start, count: Int(element.pointee.entryCount) - start, row)
             slot.pointee.mark = stamp | Found.value
         }
         return place

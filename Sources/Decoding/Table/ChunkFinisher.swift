@@ -47,6 +47,7 @@ final class ChunkFinisher {
         let count: Int
         /// The record of each row.
         let records: Buffer
+        /// Empty where all are put.
         var fates: [UInt8]
         /// By column, out of the slots of values.
         let values: [Int: Vector]
@@ -59,6 +60,8 @@ final class ChunkFinisher {
         var problems: [RowProblem]
 
         var numbers: UnsafePointer<Int32> { UnsafePointer(records.base.assumingMemoryBound(to: Int32.self)) }
+
+        func isDelete(_ row: Int) -> Bool { !fates.isEmpty && fates[row] == RowFate.delete }
 
         mutating func note(_ row: Int, _ reason: RejectReason, _ column: Int?, _ fault: RowFault, _ value: [UInt8] = []) {
             problems.append(RowProblem(record: numbers[row], row: Int32(row), reason: reason, column: column, fault: fault, value: value))
@@ -111,7 +114,7 @@ final class ChunkFinisher {
     /// Rows with values, but for those in which one of some columns failed.
     private func rowsWithValues(_ rows: Rows, without columns: Set<Int> = []) -> (Buffer, Selection)? {
         if rows.problems.isEmpty && !rows.fates.contains(RowFate.delete) { return nil }
-        var isOut = rows.fates.map { $0 == RowFate.delete }
+        var isOut = (0..<rows.count).map { rows.isDelete($0) }
         for problem in rows.problems where problem.row >= 0 && problem.column.map({ columns.contains($0) }) ?? false { isOut[Int(problem.row)] = true }
         let memory = pool.take(max(rows.count, 1) * 4)
         let list = memory.base.assumingMemoryBound(to: Int32.self)
@@ -161,6 +164,14 @@ final class ChunkFinisher {
     private func judge(_ times: Vector, _ column: Int, _ rows: inout Rows, _ latest: Int64, _ newest: inout Int64?) {
         let view = times.view
         var greatest = Int64.min
+        if times.form == .flat && times.validity == nil && rows.timeless.isEmpty && rows.fates.isEmpty {
+            for row in 0..<rows.count { greatest = max(greatest, view.word(row)) }
+            if greatest <= latest {
+                if rows.count > 0 { newest = max(newest ?? greatest, greatest) }
+                return
+            }
+            greatest = .min
+        }
         var ahead: [Int] = []
         var nulls: [Int] = []
         let isTimeless = Set(rows.timeless)
@@ -176,8 +187,8 @@ final class ChunkFinisher {
             }
         }
         if greatest != .min { newest = max(newest ?? greatest, greatest) }
-        for row in ahead where rows.fates[row] != RowFate.delete { rows.note(row, .tooFarAhead, column, .tooFarAhead, shown(times, row)) }
-        if plan.usesEventTime { for row in nulls where rows.fates[row] != RowFate.delete { rows.note(row, .nullEventTime, column, .nullEventTime) } }
+        for row in ahead where !rows.isDelete(row) { rows.note(row, .tooFarAhead, column, .tooFarAhead, shown(times, row)) }
+        if plan.usesEventTime { for row in nulls where !rows.isDelete(row) { rows.note(row, .nullEventTime, column, .nullEventTime) } }
         withExtendedLifetime(times) {}
     }
 
@@ -204,6 +215,7 @@ final class ChunkFinisher {
     // MARK: the chunk
 
     private func chunk(_ columns: [Vector], _ rows: inout Rows, _ counts: inout DecodeCounts) -> DecodedChunk? {
+        if rows.fates.isEmpty && rows.problems.contains(where: { $0.row >= 0 }) { rows.fates = Array(repeating: RowFate.put, count: rows.count) }
         for problem in rows.problems where problem.row >= 0 {
             let row = Int(problem.row)
             if problem.isOfKey || !plan.isUpsert { rows.fates[row] = RowFate.drop } else if rows.fates[row] == RowFate.put { rows.fates[row] = RowFate.delete }
@@ -211,7 +223,7 @@ final class ChunkFinisher {
         let source = RecordColumns(run: rows.run, records: rows.numbers, count: rows.count, pool: pool)
         let declared = plan.table.columns.count
         let readable = plan.table.readable
-        let deletes = rows.fates.indices.filter { rows.fates[$0] == RowFate.delete }
+        let deletes = rows.fates.isEmpty ? [] : rows.fates.indices.filter { rows.fates[$0] == RowFate.delete }
         let vectors = plan.asked.map { number in
             if number >= declared { return source.vector(readable[number].name) }
             if deletes.isEmpty || plan.table.key.contains(number) { return columns[number] }
@@ -221,7 +233,7 @@ final class ChunkFinisher {
         if plan.isUpsert {
             weights = pool.take(max(rows.count, 1) * 8)
             let words = weights!.base.assumingMemoryBound(to: Int64.self)
-            for row in 0..<rows.count { words[row] = rows.fates[row] == RowFate.delete ? -1 : 1 }
+            for row in 0..<rows.count { words[row] = rows.isDelete(row) ? -1 : 1 }
         }
         let whole = Chunk(columns: vectors, count: rows.count, weights: weights)
         counts.deletes += deletes.count

@@ -222,7 +222,6 @@ package final class TopicDecoder {
             case .avro(let reader): read(run.records, &next, room, reader, numbers)
             case .raw(let reader): read(run.records, &next, room, reader, numbers)
             }
-        while fates.count < count { fates.append(RowFate.put) }
         for index in missing.indices where !missing[index].isEmpty && plan.slots[index].conversion != .presence { table.fill(index, missing[index], with: defaults[index]!) }
         var values: [Int: Vector] = [:]
         for (index, vector) in table.close(rows: count).enumerated() where vector != nil { values[plan.slots[index].column] = vector }

@@ -4,6 +4,7 @@
 // character, and what a record is may not depend on the sink. Nearly all text is ASCII and is looked at eight bytes a step. Bytes past the text
 // are never read.
 
+import CLinux
 import Values
 
 typealias Place = UnsafePointer<UInt8>
@@ -88,4 +89,45 @@ extension RowFault {
     static func notISO(_ type: SQLType, _ text: UnsafeRawBufferPointer) -> RowFault {
         RowFault("22007", "invalid input syntax for type \(type.name): \"\(String(decoding: text.prefix(RecordLimits.shownBytes), as: UTF8.self))\" is not ISO 8601")
     }
+}
+
+/// Copies `count` bytes; nothing is read or written behind them.
+/// - Returns: whether they are a text.
+@inline(__always)
+func copyText(_ source: Place, _ count: Int, to target: UnsafeMutablePointer<UInt8>) -> Bool {
+    let (from, to) = (UnsafeRawPointer(source), UnsafeMutableRawPointer(target))
+    if count >= 16 {
+        // The last step overlaps the one before.
+        let last = count &- 16
+        var (seen, place) = (UInt32(0), 0)
+        while place < last {
+            seen |= sluice_text_copy(target + place, source + place)
+            place &+= 16
+        }
+        seen |= sluice_text_copy(target + last, source + last)
+        return seen == 0 || isWellFormed(source, count)
+    }
+    if count >= 8 {
+        let head = from.loadUnaligned(as: UInt64.self)
+        let tail = from.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
+        to.storeBytes(of: head, as: UInt64.self)
+        to.storeBytes(of: tail, toByteOffset: count &- 8, as: UInt64.self)
+        return marks(head) | marks(tail) == 0 || isWellFormed(source, count)
+    }
+    if count >= 4 {
+        let head = from.loadUnaligned(as: UInt32.self)
+        let tail = from.loadUnaligned(fromByteOffset: count &- 4, as: UInt32.self)
+        to.storeBytes(of: head, as: UInt32.self)
+        to.storeBytes(of: tail, toByteOffset: count &- 4, as: UInt32.self)
+        let seen = head | tail | (head &- 0x0101_0101) | (tail &- 0x0101_0101)
+        return seen & 0x8080_8080 == 0 || isWellFormed(source, count)
+    }
+    if count == 0 { return true }
+    // One to three bytes: the first, the middle and the last.
+    let (first, middle, last) = (source[0], source[count &>> 1], source[count &- 1])
+    target[0] = first
+    target[count &>> 1] = middle
+    target[count &- 1] = last
+    let seen = first | middle | last | (first &- 1) | (middle &- 1) | (last &- 1)
+    return seen < 0x80 || isWellFormed(source, count)
 }

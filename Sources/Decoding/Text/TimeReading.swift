@@ -28,10 +28,19 @@ struct TimeReading {
     let zone: Zone
     let unit: TimeUnit
     private let isUTC: Bool
+    /// Microseconds of the unit; 0 where they are less than one.
+    private let factor: Int64
 
     init(zone: Zone, unit: TimeUnit) {
         self.zone = zone
         self.unit = unit
+        factor =
+            switch unit {
+            case .seconds: 1_000_000
+            case .millis: 1000
+            case .micros: 1
+            case .nanos: 0
+            }
         isUTC = zone === Zone.utc
     }
 
@@ -108,6 +117,13 @@ struct TimeReading {
     func value(timeOfDay micros: Int64) throws(RowFault) -> Int64 {
         guard micros >= 0, micros <= ISOTime.microsPerDay else { throw .outOfRange(.time) }
         return micros
+    }
+
+    /// A whole number in the declared unit as a moment, where that is short to say.
+    @inline(__always)
+    func moment(_ number: Int64) -> Int64? {
+        let (product, isOver) = number.multipliedReportingOverflow(by: factor)
+        return factor != 0 && !isOver && ISOTime.isTaken(micros: product) ? product : nil
     }
 
     /// A whole number in the declared unit.

@@ -7,7 +7,7 @@
 package enum IntervalText {
     // MARK: out
 
-    static func write(_ value: Interval, _ out: inout ByteBuilder) {
+    package static func write(_ value: Interval, _ out: inout ByteBuilder) {
         var (isFirst, wasNegative) = (true, false)
         func part(_ number: Int32, _ unit: StaticString, _ out: inout ByteBuilder) {
             guard number != 0 else { return }
