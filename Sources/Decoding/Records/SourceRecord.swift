@@ -9,7 +9,7 @@ import Values
 package struct SourceRecord: BitwiseCopyable, @unchecked Sendable {
     package static let noTime = Int64.min
 
-    /// nil for a record without a key, or without a value.
+    /// nil for a record without a key, or without a value; an empty one is somewhere.
     package var key: UnsafePointer<UInt8>?
     package var value: UnsafePointer<UInt8>?
     package var keyCount: Int32

@@ -57,9 +57,27 @@ final class KeyReading {
     let table: SlotTable
     private let reader: Reader
 
-    init(_ table: SlotTable, _ reader: Reader) {
-        self.table = table
-        self.reader = reader
+    /// - Parameter schemas: what keys of Avro are written with.
+    init(of table: TableDefinition, _ schemas: [AvroWriterSchema], _ times: TimeReading, _ pool: BufferPool) throws(DecodingError) {
+        let columns = table.key.map { table.columns[$0] }
+        let slots = SlotTable(columns.map(\.type), columns.map { Conversion($0.type) }, pool: pool)
+        let names = columns.map(\.name)
+        self.table = slots
+        switch table.options[.keyFormat] ?? (table.options[.format] == "avro" ? "avro" : columns.count == 1 ? "text" : "json") {
+        case "json": reader = .json(JSONReader(slots, names: names, times: times, takesBareValue: columns.count == 1, pool: pool))
+        case "avro":
+            reader = .avro(
+                try AvroReader(
+                    slots, names: names, optional: names.map { _ in false }, of: "\(table.name)'s key", writers: schemas, takesBareValue: columns.count == 1, times: times,
+                    pool: pool))
+        default:
+            guard columns.count == 1 else {
+                throw DecodingError(
+                    "key_format = 'text' of table \(table.name), whose key has \(columns.count) columns", why: "a text is the value of one column",
+                    now: "take key_format = 'json'")
+            }
+            reader = .text(TextReader(slots, times: times, pool: pool))
+        }
     }
 
     /// Reads a key into a row.

@@ -15,31 +15,6 @@ import Dataflow
 import SQLBinding
 import Values
 
-/// Some rows, and where they come from.
-package struct DecodedChunk: Sendable {
-    package let chunk: Chunk
-    let records: Buffer
-
-    init(chunk: Chunk, records: Buffer) {
-        self.chunk = chunk
-        self.records = records
-    }
-
-    /// Number of a row's record within its run: for edges, not for row loops.
-    package func record(of row: Int) -> Int { Int(records.base.assumingMemoryBound(to: Int32.self)[row]) }
-}
-
-/// What became of a run of records, beside its chunks.
-package struct DecodeOutcome: Sendable {
-    /// The greatest event time that decodes and is not too far ahead, in microseconds; nil where there is none.
-    package var newestEventMicros: Int64?
-    package var counts = DecodeCounts()
-    /// In the order of the records.
-    package var rejected: [RejectedRecord] = []
-
-    package init() {}
-}
-
 package final class TopicDecoder {
     private enum Reader {
         case json(JSONReader)
@@ -102,7 +77,7 @@ package final class TopicDecoder {
                     writers: schemas, times: times, pool: pool))
         default: reader = .json(JSONReader(slots, names: names, times: times, pool: pool))
         }
-        keys = plan.isUpsert ? try Self.keys(of: table, keySchemas, times, pool) : nil
+        keys = plan.isUpsert ? try KeyReading(of: table, keySchemas, times, pool) : nil
         finisher = try ChunkFinisher(plan, context: context, pool: pool)
 
         rules = .allocate(capacity: max(plan.slots.count, 1))
@@ -132,28 +107,6 @@ package final class TopicDecoder {
         var results: [Vector] = []
         Program([expression], context: context, pool: pool).run([], count: 1, .all(1), into: &results, errors: errors)
         return (Vector.flat([results[0].datum(0)], expression.type, pool: pool), errors.firstOfEachRow.first?.fault)
-    }
-
-    private static func keys(
-        of table: TableDefinition, _ schemas: [AvroWriterSchema], _ times: TimeReading, _ pool: BufferPool
-    ) throws(DecodingError) -> KeyReading {
-        let columns = table.key.map { table.columns[$0] }
-        let slots = SlotTable(columns.map(\.type), columns.map { Conversion($0.type) }, pool: pool)
-        let names = columns.map(\.name)
-        switch table.options[.keyFormat] ?? (table.options[.format] == "avro" ? "avro" : columns.count == 1 ? "text" : "json") {
-        case "json": return KeyReading(slots, .json(JSONReader(slots, names: names, times: times, takesBareValue: columns.count == 1, pool: pool)))
-        case "avro":
-            let reader = try AvroReader(
-                slots, names: names, optional: names.map { _ in false }, of: "\(table.name)'s key", writers: schemas, takesBareValue: columns.count == 1, times: times, pool: pool)
-            return KeyReading(slots, .avro(reader))
-        default:
-            guard columns.count == 1 else {
-                throw DecodingError(
-                    "key_format = 'text' of table \(table.name), whose key has \(columns.count) columns", why: "a text is the value of one column",
-                    now: "take key_format = 'json'")
-            }
-            return KeyReading(slots, .text(TextReader(slots, times: times, pool: pool)))
-        }
     }
 
     /// Decodes some records of one partition.
@@ -238,6 +191,9 @@ package final class TopicDecoder {
         if let keys { return readUpserts(records, &next, room, reader, keys, numbers) }
         let (slots, slotCount) = (table.slots, table.count)
         var (row, size) = (0, 0)
+        // Nothing of ours is read or written for a record that is as it should be.
+        var stamp = stamp
+        defer { self.stamp = stamp }
         while next < records.count && row < room && !table.isFull {
             let record = records[next]
             guard let value = record.value else {
@@ -251,7 +207,7 @@ package final class TopicDecoder {
             stamp &+= Found.step
             if count <= RecordLimits.recordBytes, reader.read(value, count, row: row, stamp: stamp) {
                 let wanted = stamp | Found.value
-                for index in 0..<slotCount where slots[index].mark != wanted { settle(index, row, next) }
+                for index in 0..<slotCount where slots[index].mark != wanted { settle(index, row, next, stamp) }
                 numbers[row] = Int32(truncatingIfNeeded: next)
                 row &+= 1
             } else {
@@ -289,7 +245,7 @@ package final class TopicDecoder {
             }
             if let value = record.value, count <= RecordLimits.recordBytes, reader.read(value, count, row: row, stamp: stamp) {
                 let wanted = stamp | Found.value
-                for index in 0..<slotCount where slots[index].mark != wanted { settle(index, row, next) }
+                for index in 0..<slotCount where slots[index].mark != wanted { settle(index, row, next, stamp) }
             } else {
                 if let value = record.value {
                     reject(next, .undecodable, count > RecordLimits.recordBytes ? .tooLarge : reader.fault(value, count), value, count, row: row)
@@ -315,7 +271,7 @@ package final class TopicDecoder {
 
     /// A slot for which the record has no value: there is none, it is NULL, or it failed.
     @inline(never)
-    private func settle(_ index: Int, _ row: Int, _ record: Int) {
+    private func settle(_ index: Int, _ row: Int, _ record: Int, _ stamp: UInt64) {
         let mark = table.slots[index].mark
         let rule = rules[index]
         if mark == stamp | Found.failed {
