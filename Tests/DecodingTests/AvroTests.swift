@@ -60,7 +60,14 @@ struct AvroTests {
         try DecodingRig("c \(type)", "format = 'avro'\(options)", onError: onError, zone: zone, schemas: [AvroWriterSchema(text: record(field))])
     }
 
-    private static func whole(_ value: [UInt8]) -> TestRecord { AvroBytes(AvroBytes.branch(1, .text("unread")).bytes + value + AvroBytes.text("last").bytes).framed() }
+    /// A value between two fields; near the end of a record texts are copied in another way.
+    private static func whole(_ value: [UInt8], last: String = "last") -> TestRecord {
+        AvroBytes(AvroBytes.branch(1, .text("unread")).bytes + value + AvroBytes.text(last).bytes).framed()
+    }
+
+    private static func check(_ item: AvroCase) throws {
+        for last in ["", "last", "more than sixteen bytes"] { #expect(try rig(item.schema, item.type).one(whole(item.bytes, last: last)) == item.expected, "before '\(last)'") }
+    }
 
     static func logical(_ base: String, _ name: String, _ more: String = "") -> String { "{\"type\":\"\(base)\",\"logicalType\":\"\(name)\"\(more)}" }
     static let decimal = logical("bytes", "decimal", ",\"precision\":10,\"scale\":2")
@@ -150,10 +157,8 @@ struct AvroTests {
         AvroCase("{\"type\":\"string\",\"connect.name\":\"io.debezium.data.Json\"}", "jsonb", .text("{"), "undecodable 22P02"),
     ]
 
-    @Test(arguments: scalars) func `values of plain types`(_ item: AvroCase) throws { #expect(try Self.rig(item.schema, item.type).one(Self.whole(item.bytes)) == item.expected) }
-    @Test(arguments: logicals) func `values of logical types`(_ item: AvroCase) throws {
-        #expect(try Self.rig(item.schema, item.type).one(Self.whole(item.bytes)) == item.expected)
-    }
+    @Test(arguments: scalars) func `values of plain types`(_ item: AvroCase) throws { try Self.check(item) }
+    @Test(arguments: logicals) func `values of logical types`(_ item: AvroCase) throws { try Self.check(item) }
 
     @Test func `moments and local times meet in the zone of the job`() throws {
         func one(_ name: String, _ type: String) throws -> String { try Self.rig(Self.logical("long", name), type, zone: "Europe/Berlin").one(Self.whole(AvroBytes.long(0).bytes)) }
@@ -299,6 +304,25 @@ struct AvroTests {
         #expect(
             try DecodingRig("c int8", "format = 'avro'", schemas: [AvroWriterSchema(text: "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"c\",\"type\":\"long\"}]}")])
                 .one(AvroBytes(bytes).framed()) == "undecodable 22P02")
+    }
+
+    @Test func `texts of every length, with a byte that is none at every place`() throws {
+        let rig = try Self.rig("string", "text")
+        for count in 0..<40 {
+            let text = Array(repeating: UInt8(ascii: "x"), count: count)
+            for last in ["", "more than sixteen bytes"] {
+                #expect(try rig.one(Self.whole(AvroBytes.blob(text).bytes, last: last)) == String(repeating: "x", count: count))
+                for place in 0..<count {
+                    for bad: UInt8 in [0, 0x80, 0xFF] {
+                        var wrong = text
+                        wrong[place] = bad
+                        #expect(try rig.one(Self.whole(AvroBytes.blob(wrong).bytes, last: last)) == "undecodable 22021", "\(bad) at \(place) of \(count)")
+                    }
+                }
+                // What stands behind the text is not judged with it.
+                #expect(try rig.one(Self.whole(AvroBytes.blob(text).bytes, last: "\u{e4}" + last)) == String(repeating: "x", count: count))
+            }
+        }
     }
 
     @Test func `longs of every length`() throws {

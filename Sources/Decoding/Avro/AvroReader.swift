@@ -120,22 +120,26 @@ final class AvroReader: RecordReader {
             switch step.pointee.code {
             case .text:
                 guard let raw = readVarint(&cursor, end) else { return cut() }
-                let length = zigzag(raw)
-                if length < 0 || length > end - cursor { return cut() }
-                table.reserve(slot, Int(length))
-                let isText = copyText(cursor, Int(length), to: slot.pointee.bytes + slot.pointee.byteCount)
-                slot.pointee.setBytes(Int(length), row)
+                // An odd one is below zero. The next field waits for this sum: the fewer steps the better.
+                let length = Int(truncatingIfNeeded: raw &>> 1)
+                if raw & 1 != 0 || length > end - cursor { return cut() }
+                table.reserve(slot, length &+ 16)
+                let target = slot.pointee.bytes + slot.pointee.byteCount
+                // Short texts of whatever length take one way: which of several is nothing that a processor could guess.
+                let isText =
+                    length <= 16 && end - cursor >= 16 ? isShortText(cursor, length, copiedTo: target) : copyText(cursor, length, to: target)
+                slot.pointee.setBytes(length, row)
                 slot.pointee.mark = stamp | Found.value
-                if !isText { table.fail(slot, stamp, .notText, at: UnsafeRawBufferPointer(start: cursor, count: Int(length))) }
-                cursor += Int(length)
+                if !isText { table.fail(slot, stamp, .notText, at: UnsafeRawBufferPointer(start: cursor, count: length)) }
+                cursor += length
             case .long, .instant: guard number(step, slot, &cursor, end, row, stamp) else { return cut() }
             case .skipTexts:
                 var left = step.pointee.argument
                 while left > 0 {
                     guard let raw = readVarint(&cursor, end) else { return cut() }
-                    let length = zigzag(raw)
-                    if length < 0 || length > end - cursor { return cut() }
-                    cursor += Int(length)
+                    let length = Int(truncatingIfNeeded: raw &>> 1)
+                    if raw & 1 != 0 || length > end - cursor { return cut() }
+                    cursor += length
                     left &-= 1
                 }
             case .skipVarints:

@@ -82,9 +82,7 @@ struct ColumnSlot: BitwiseCopyable {
     /// A `Span`: a call into its module for each text would cost as much as the text.
     @inline(__always)
     func set(start: Int, count: Int, _ row: Int) {
-        let words = values.assumingMemoryBound(to: UInt32.self)
-        words[2 &* row] = UInt32(truncatingIfNeeded: start)
-        words[2 &* row &+ 1] = UInt32(truncatingIfNeeded: count)
+        values.assumingMemoryBound(to: UInt64.self)[row] = (UInt64(UInt32(truncatingIfNeeded: start)) | UInt64(truncatingIfNeeded: count) &<< 32).littleEndian
     }
     /// The bytes that were written behind the others.
     @inline(__always)

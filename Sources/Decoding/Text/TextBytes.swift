@@ -131,3 +131,10 @@ func copyText(_ source: Place, _ count: Int, to target: UnsafeMutablePointer<UIn
     let seen = first | middle | last | (first &- 1) | (middle &- 1) | (last &- 1)
     return seen < 0x80 || isWellFormed(source, count)
 }
+
+/// Copies sixteen bytes, of which `count` are meant.
+/// - Returns: whether these are a text.
+@inline(__always)
+func isShortText(_ source: Place, _ count: Int, copiedTo target: UnsafeMutablePointer<UInt8>) -> Bool {
+    sluice_text_copy(target, source) & ((1 &<< UInt32(truncatingIfNeeded: count)) &- 1) == 0 || isWellFormed(source, count)
+}
