@@ -198,7 +198,14 @@ struct JSONValueTests {
         (.float8, ["1e400", "nan", "inf", "+Infinity", " 1.5 ", ".5", "5.", "1e", "0x1p3", "", "infinit", "1e-400"]), (.float4, ["1e39", "0.1", "1e-46", "16777217"]),
         (.numeric, ["1.", ".5", ".", "", "1e3", "nan", "inf", "00012.3400", "1e37", "1e38", "1_000", " 7 ", "0e10", "123456789012345678901234567890123456789"]),
         (.bytea, ["\\x", "\\x6", "\\x 61 62", "\\xzz", "abc", "a\\\\b", "\\001\\377", "\\400", "ä"]),
-        (.uuid, ["{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}", "a0eebc999c0b4ef8bb6d6bb9bd380a11", "", "g0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"]),
+        (
+            .uuid,
+            [
+                "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A1f", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1-", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1`", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1@",
+                "----------------------------------36", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1g", "ffffffff-ffff-ffff-ffff-ffffffffffff", "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}",
+                "a0eebc999c0b4ef8bb6d6bb9bd380a11", "", "g0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+            ]
+        ),
         (.interval, ["1", "1.5 hours", "1:30", "P1Y2M3DT4H5M6.7S", "P", "1 day ago", "x", "", "infinity", "178956971 years"]),
     ]
 

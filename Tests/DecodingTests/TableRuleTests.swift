@@ -81,6 +81,21 @@ struct TableRuleTests {
         }
     }
 
+    @Test func `fields of any length that differ in one letter change places`() throws {
+        for length in 1...40 {
+            for place in Set([0, length / 2, length - 1]) {
+                var (one, other) = (Array(repeating: Character("n"), count: length), Array(repeating: Character("n"), count: length))
+                (one[place], other[place]) = ("x", "y")
+                let rig = try DecodingRig("\(String(one)) int4, \(String(other)) int4, z text")
+                let tail = "\"z\":\"\(String(repeating: "z", count: 40))\""
+                let decoded = try rig.decode([
+                    TestRecord("{\"\(String(one))\":1,\"\(String(other))\":2,\(tail)}"), TestRecord("{\"\(String(other))\":3,\"\(String(one))\":4,\(tail)}"),
+                ])
+                #expect(decoded.rows.map { Array($0[..<2]) } == [["1", "2"], ["4", "3"]], "\(length) letters, the \(place). differs")
+            }
+        }
+    }
+
     // MARK: documents
 
     @Test(arguments: [
@@ -216,6 +231,14 @@ struct TableRuleTests {
         #expect(decoded.rejected.map(\.reason) == [.tooFarAhead, .nullEventTime, .undecodable])
         #expect(decoded.outcome.newestEventMicros == 15_000_000)
         #expect(try rig.decode([]).outcome.newestEventMicros == nil)
+    }
+
+    @Test func `one row that is too far ahead among rows that all have a time`() throws {
+        let rig = try DecodingRig("at timestamptz", "format = 'json', event_time = 'at', max_future = '1 s'")
+        let decoded = try rig.decode(["{\"at\":1}", "{\"at\":1001}", "{\"at\":2}"])
+        #expect(decoded.records == [0, 2])
+        #expect(decoded.rejected.map(\.reason) == [.tooFarAhead])
+        #expect(decoded.outcome.newestEventMicros == 2000)
     }
 
     @Test func `a row that is rejected for another reason moves the watermark`() throws {

@@ -56,6 +56,13 @@ struct ColumnSlot: BitwiseCopyable {
     var bytes: UnsafeMutablePointer<UInt8>
     var byteCount = 0
     var byteCapacity = 0
+    /// A bit a row, 0 for NULL; nil while none is.
+    var validity: UnsafeMutablePointer<UInt64>?
+    /// Rows that get the column's DEFAULT; nil where it has none.
+    var missing: UnsafeMutablePointer<Int32>?
+    var missingCount: Int32 = 0
+    /// Whether values lie in it as a start and a length.
+    var hasSpans = false
     /// The stamp of the last record that said something, with what it said.
     var mark: UInt64 = 0
     /// Of a list: the slot of its elements. Of elements: how many there are, and for how many there is room.

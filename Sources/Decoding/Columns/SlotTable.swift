@@ -15,6 +15,9 @@ final class SlotTable {
     private var values: [Buffer?]
     private var extras: [Buffer?]
     private var validity: [Buffer?]
+    private var missing: [Buffer?]
+    /// Which columns have a default to fill in.
+    var hasDefault: [Bool]
     private var lastBytes: [Int]
     private var rows = 0
     /// Set where a column has become so large that the chunk had better end.
@@ -44,11 +47,14 @@ final class SlotTable {
         for index in all.indices {
             var slot = ColumnSlot(values: nowhere, bytes: nowhere.assumingMemoryBound(to: UInt8.self), conversion: kinds[index])
             slot.child = children[index]
+            slot.hasSpans = all[index].layout == .bytes || all[index].layout == .list
             (slots + index).initialize(to: slot)
         }
         values = Array(repeating: nil, count: all.count)
         extras = values
         validity = values
+        missing = values
+        hasDefault = Array(repeating: false, count: all.count)
         lastBytes = Array(repeating: 256, count: all.count)
         faults = Array(repeating: nil, count: all.count)
         failedAt = Array(repeating: UnsafeRawBufferPointer(start: nil, count: 0), count: all.count)
@@ -75,6 +81,12 @@ final class SlotTable {
             let buffer = pool.take(max(room * width(index), 1))
             values[index] = buffer
             validity[index] = nil
+            slots[index].validity = nil
+            slots[index].missingCount = 0
+            if hasDefault[index] {
+                missing[index] = pool.take(max(rows, 1) * 4)
+                slots[index].missing = missing[index]!.base.assumingMemoryBound(to: Int32.self)
+            }
             slots[index].values = buffer.base
             slots[index].byteCount = 0
             slots[index].entryCount = 0
@@ -101,6 +113,7 @@ final class SlotTable {
             values[index] = nil
             extras[index] = nil
             validity[index] = nil
+            missing[index] = nil
         }
         return vectors
     }
@@ -113,16 +126,30 @@ final class SlotTable {
         return Vector(types[index], count: rows, values: values[index]!, extra: extras[index], validity: validity[index], children: children)
     }
 
+    @inline(__always)
     func setNull(_ index: Int, _ row: Int) {
-        if slots[index].conversion == .presence { return }
-        let room = index >= count ? Int(slots[index].entryCapacity) : rows
-        if validity[index] == nil { validity[index] = validWords(room) }
-        Bitmap.clear(validity[index]!.base.assumingMemoryBound(to: UInt64.self), row)
+        let slot = slots + index
+        if slot.pointee.conversion == .presence { return }
+        if slot.pointee.validity == nil { makeValidity(index) }
+        Bitmap.clear(slot.pointee.validity!, row)
         // What lies there must not be taken for a span by whoever copies rows.
-        switch types[index].layout {
-        case .bytes, .list: slots[index].set(start: 0, count: 0, row)
-        case .bool, .word, .float, .wide, .row: break
-        }
+        if slot.pointee.hasSpans { slot.pointee.set(start: 0, count: 0, row) }
+    }
+
+    @inline(never)
+    private func makeValidity(_ index: Int) {
+        let buffer = validWords(index >= count ? Int(slots[index].entryCapacity) : rows)
+        validity[index] = buffer
+        slots[index].validity = buffer.base.assumingMemoryBound(to: UInt64.self)
+    }
+
+    /// The row gets the default of its column, when the chunk is whole.
+    @inline(__always)
+    func noteMissing(_ index: Int, _ row: Int) {
+        let slot = slots + index
+        guard let missing = slot.pointee.missing else { return }
+        missing[Int(slot.pointee.missingCount)] = Int32(truncatingIfNeeded: row)
+        slot.pointee.missingCount &+= 1
     }
 
     private func validWords(_ rows: Int) -> Buffer {
@@ -189,6 +216,7 @@ final class SlotTable {
             let words = validWords(room)
             words.base.copyMemory(from: old.base, byteCount: (used + 63) / 64 * 8)
             validity[index] = words
+            slots[index].validity = words.base.assumingMemoryBound(to: UInt64.self)
         }
     }
 
@@ -205,9 +233,14 @@ final class SlotTable {
     /// Where a slot failed, in other memory.
     func place(_ slot: UnsafeMutablePointer<ColumnSlot>, _ bytes: UnsafeRawBufferPointer) { failedAt[slot - slots] = bytes }
 
-    /// Copies what `default` has into rows of a slot.
-    /// - Parameter value: a vector of one row, of the slot's type.
-    func fill(_ index: Int, _ missing: [Int32], with value: Vector) {
+    /// Writes the default into the rows that lack the column.
+    /// - Parameter value: a vector of one row, of the slot's type, not NULL.
+    func fill(_ index: Int, with value: Vector) {
+        let slot = slots[index]
+        if let rows = slot.missing, slot.missingCount > 0 { fill(index, UnsafeBufferPointer(start: rows, count: Int(slot.missingCount)), with: value) }
+    }
+
+    private func fill(_ index: Int, _ missing: UnsafeBufferPointer<Int32>, with value: Vector) {
         let view = value.view
         if view.isNull(0) {
             for row in missing { setNull(index, Int(row)) }
@@ -239,7 +272,8 @@ final class SlotTable {
             for element in 0..<Int(span.count) {
                 let place = nextEntry(child)
                 let one = Vector.flat([elements.datum(Int(span.start) + element)], types[child], pool: pool)
-                fill(child, [Int32(place)], with: one)
+                var row = Int32(place)
+                withUnsafePointer(to: &row) { fill(child, UnsafeBufferPointer(start: $0, count: 1), with: one) }
             }
             for row in missing { slot.pointee.set(start: start, count: Int(span.count), Int(row)) }
         case .row: break

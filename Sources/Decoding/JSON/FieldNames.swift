@@ -10,6 +10,8 @@ import Values
 final class FieldNames {
     private let text: UnsafeMutablePointer<UInt8>
     private let starts: [Int]
+    /// The first eight bytes of each name, zeros behind a shorter one.
+    private let heads: [UInt64]
 
     init(_ names: [String]) {
         let bytes = names.map { Array($0.utf8) }
@@ -23,14 +25,26 @@ final class FieldNames {
             starts.append(place)
         }
         self.starts = starts
+        heads = bytes.map { $0.withUnsafeBufferPointer { name in name.baseAddress.map { Self.head($0, name.count) } ?? 0 } }
+    }
+
+    private static func head(_ name: Place, _ count: Int) -> UInt64 {
+        if count >= 8 { return load64(name) }
+        var word: UInt64 = 0
+        for index in 0..<count { word |= UInt64(name[index]) &<< UInt64(index &* 8) }
+        return word
     }
 
     deinit { text.deallocate() }
 
     /// The number of a name; -1 where it is none of them.
     func number(_ name: Place, _ count: Int) -> Int {
-        for index in 0..<(starts.count - 1) where starts[index + 1] - starts[index] == count {
-            if (0..<count).allSatisfy({ text[starts[index] + $0] == name[$0] }) { return index }
+        let head = Self.head(name, count)
+        for index in 0..<heads.count where heads[index] == head && starts[index &+ 1] &- starts[index] == count {
+            let own = text + starts[index]
+            var place = 8
+            while place < count && own[place] == name[place] { place &+= 1 }
+            if place >= count { return index }
         }
         return -1
     }

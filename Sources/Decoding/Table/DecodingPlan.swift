@@ -95,4 +95,6 @@ struct SlotRule: BitwiseCopyable {
     var isKey = false
     /// A generated event time is made of it.
     var isTimePart = false
+    /// Without a value it is NULL, and that is all.
+    var isPlain = false
 }

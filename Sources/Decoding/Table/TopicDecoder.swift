@@ -37,7 +37,6 @@ package final class TopicDecoder {
     private var stamp: UInt64 = 0
 
     // Of the chunk that is being made.
-    private var missing: [[Int32]]
     private var keyless: [[Int32]]
     private var timeless: [Int32] = []
     private var problems: [RowProblem] = []
@@ -90,14 +89,15 @@ package final class TopicDecoder {
                 (value, fault) = Self.computed(expression, context, pool)
                 rule.whenMissing = fault != nil ? .fails : value!.view.isNull(0) ? .null : .value
             }
+            rule.isPlain = rule.whenMissing == .none && !rule.isNotNull && !rule.isKey
             (rules + index).initialize(to: rule)
             defaults.append(value)
             faults.append(fault)
         }
         self.defaults = defaults
         defaultFaults = faults
-        missing = Array(repeating: [], count: plan.slots.count)
-        keyless = missing
+        keyless = Array(repeating: [], count: plan.slots.count)
+        for (index, slot) in plan.slots.enumerated() { slots.hasDefault[index] = rules[index].whenMissing == .value && slot.conversion != .presence }
     }
 
     deinit { rules.deallocate() }
@@ -164,10 +164,7 @@ package final class TopicDecoder {
         problems.removeAll(keepingCapacity: true)
         timeless.removeAll(keepingCapacity: true)
         fates.removeAll(keepingCapacity: true)
-        for index in missing.indices {
-            missing[index].removeAll(keepingCapacity: true)
-            keyless[index].removeAll(keepingCapacity: true)
-        }
+        for index in keyless.indices { keyless[index].removeAll(keepingCapacity: true) }
         let numbers = records.base.assumingMemoryBound(to: Int32.self)
         let count =
             switch reader {
@@ -175,7 +172,7 @@ package final class TopicDecoder {
             case .avro(let reader): read(run.records, &next, room, reader, numbers)
             case .raw(let reader): read(run.records, &next, room, reader, numbers)
             }
-        for index in missing.indices where !missing[index].isEmpty && plan.slots[index].conversion != .presence { table.fill(index, missing[index], with: defaults[index]!) }
+        for index in plan.slots.indices where table.hasDefault[index] { table.fill(index, with: defaults[index]!) }
         var values: [Int: Vector] = [:]
         for (index, vector) in table.close(rows: count).enumerated() where vector != nil { values[plan.slots[index].column] = vector }
         var lacking: [Int: [Int32]] = [:]
@@ -274,6 +271,7 @@ package final class TopicDecoder {
     private func settle(_ index: Int, _ row: Int, _ record: Int, _ stamp: UInt64) {
         let mark = table.slots[index].mark
         let rule = rules[index]
+        if rule.isPlain && mark != stamp | Found.failed { return table.setNull(index, row) }
         if mark == stamp | Found.failed {
             table.setNull(index, row)
             if rule.isTimePart && !rule.isNulled { timeless.append(Int32(row)) }
@@ -291,7 +289,7 @@ package final class TopicDecoder {
         }
         let isMissing = mark != stamp | Found.null
         if isMissing && rule.whenMissing == .value {
-            missing[index].append(Int32(row))
+            table.noteMissing(index, row)
             return
         }
         table.setNull(index, row)

@@ -43,12 +43,28 @@ final class TextInput {
             scratch.truncate(to: 0)
             try JSONParser.canonical(text, &scratch)
             table.storeDocument(scratch.bytes, slot, row)
-        case .uuid: slot.pointee.set(try UUIDText.parse(text), row)
+        case .uuid:
+            if let plain = Self.plainUUID(text) { slot.pointee.set(plain, row) } else { slot.pointee.set(try UUIDText.parse(text), row) }
         case .date, .time, .timestamp, .timestamptz: slot.pointee.set(try times.read(text, as: slot.pointee.conversion, type), row)
         case .interval: slot.pointee.set(try IntervalText.parse(text), row)
         case .list: throw .wrongKind("a text", type)
         case .presence: break
         }
+    }
+
+    /// A uuid as nearly all are written: 36 characters; nil for all other spellings.
+    private static func plainUUID(_ text: Bytes) -> UUIDWords? {
+        guard text.count == 36, text[8] == 45, text[13] == 45, text[18] == 45, text[23] == 45 else { return nil }
+        var (high, low, digits) = (UInt64(0), UInt64(0), 0)
+        for byte in text where byte != 45 {
+            let letter = (byte | 0x20) &- 97
+            let digit = isDigit(byte) ? byte &- 48 : letter < 6 ? letter &+ 10 : 16
+            if digit == 16 { return nil }
+            high = high &<< 4 | low &>> 60
+            low = low &<< 4 | UInt64(digit)
+            digits &+= 1
+        }
+        return digits == 32 ? UUIDWords(high: high, low: low) : nil
     }
 
     /// Writes some JSON, whose bytes are well formed, into a slot of jsonb.
