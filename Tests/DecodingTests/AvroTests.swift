@@ -202,6 +202,16 @@ struct AvroTests {
         #expect(try unread.one(Self.whole(Self.node([.branch(0), .branch(1, inner)], 1e3).bytes)) == "last")
     }
 
+    @Test func `a text within a document is judged as any other`() throws {
+        for schema in ["{\"type\":\"array\",\"items\":\"string\"}", "{\"type\":\"map\",\"values\":\"int\"}"] {
+            let rig = try Self.rig(schema, "jsonb")
+            for bad in [[0xFF], [0], [0x61, 0xC0, 0x80]] as [[UInt8]] {
+                let item: AvroBytes = schema.contains("map") ? [.blob(bad), .long(1)] : .blob(bad)
+                #expect(try rig.one(Self.whole(AvroBytes.block([item]).bytes)) == "undecodable 22021")
+            }
+        }
+    }
+
     @Test func `arrays are lists, in blocks of whatever size`() throws {
         let rig = try Self.rig("{\"type\":\"array\",\"items\":[\"null\",\"long\"]}", "int8[]")
         #expect(try rig.one(Self.whole([0])) == "{}")

@@ -193,6 +193,18 @@ struct TableRuleTests {
         #expect(try TypeText.read(headers, as: .jsonb, context: EvaluationContext()) == .text(headers))
     }
 
+    @Test func `a record's time outside the years 1 to 9999 is NULL`() throws {
+        let rig = try DecodingRig("a int4", reads: ["record_time"])
+        let times: [(Int64, String?)] = [
+            (253_402_300_799_999, "9999-12-31 23:59:59.999+00"), (253_402_300_800_000, nil), (-62_135_596_800_001, nil), (0, "1970-01-01 00:00:00+00"),
+        ]
+        for (millis, expected) in times {
+            var record: TestRecord = "{}"
+            record.timeMillis = millis
+            #expect(try rig.decode([record]).rows == [[expected]])
+        }
+    }
+
     @Test func `columns come in the order asked for, and their rows know their records`() throws {
         let rig = try DecodingRig("a int4, b text", reads: ["b", "source_offset", "a"], chunkRows: 3)
         let decoded = try rig.decode((0..<10).map { TestRecord($0 % 4 == 2 ? "bad" : "{\"a\":\($0),\"b\":\"x\($0)\"}") })

@@ -95,7 +95,7 @@ private func copyJSONStringSlowly(_ from: Place, _ end: Place, written start: Un
         case UInt8(ascii: "t"): append(0x09)
         case UInt8(ascii: "u"):
             let (scalar, next) = jsonScalar(place, end)
-            if let scalar, scalar != 0 { append(scalar: scalar) } else { isWhole = false }
+            if let scalar { append(scalar: scalar) } else { isWhole = false }
             place = next
             continue
         default: append(place[1])
