@@ -11,11 +11,26 @@ public struct RawRecord {
     public var payload: UnsafePointer<UInt8>?
     public var length: Int
     public var offset: Int64
+    /// nil for a record without a key; an empty one is somewhere.
+    package var key: UnsafePointer<UInt8>?
+    package var keyLength: Int
+    /// Since 1970, as its producer or its broker stamped it; `noTime` where it has none.
+    package var timeMillis: Int64
+
+    package static let noTime = Int64.min
 
     public init(payload: UnsafePointer<UInt8>?, length: Int, offset: Int64) {
+        self.init(payload: payload, length: length, offset: offset, key: nil, keyLength: 0, timeMillis: Self.noTime)
+    }
+
+    @inline(__always)
+    package init(payload: UnsafePointer<UInt8>?, length: Int, offset: Int64, key: UnsafePointer<UInt8>?, keyLength: Int, timeMillis: Int64) {
         self.payload = payload
         self.length = length
         self.offset = offset
+        self.key = key
+        self.keyLength = keyLength
+        self.timeMillis = timeMillis
     }
 }
 

@@ -284,7 +284,9 @@ package final class RangeReader: RecordReader {
                     case .deliver:
                         raws[delivered] = RawRecord(
                             payload: message.pointee.payload.map { UnsafePointer($0.assumingMemoryBound(to: UInt8.self)) },
-                            length: message.pointee.len, offset: message.pointee.offset)
+                            length: message.pointee.len, offset: message.pointee.offset,
+                            key: message.pointee.key.map { UnsafePointer($0.assumingMemoryBound(to: UInt8.self)) }, keyLength: message.pointee.key_len,
+                            timeMillis: Self.time(message))
                         delivered += 1
                         result.bytes += Int64(message.pointee.len + message.pointee.key_len)
                         last = message
@@ -400,6 +402,11 @@ package final class RangeReader: RecordReader {
 
     private static func bytes(_ pointer: UnsafeMutableRawPointer?, _ count: Int) -> [UInt8]? {
         pointer.map { [UInt8](UnsafeRawBufferPointer(start: $0, count: count)) }
+    }
+
+    private static func time(_ message: PartitionStand.Message) -> Int64 {
+        let millis = rd_kafka_message_timestamp(message, nil)
+        return millis < 0 ? RawRecord.noTime : millis
     }
 
     /// XXH64 over value, seeded with that of the key: equal only for equal key and value.

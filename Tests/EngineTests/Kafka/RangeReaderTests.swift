@@ -372,6 +372,34 @@ struct RangeReaderTests {
         #expect(try reader.records(topic, 4, 5) == [SeenRecord(offset: 4, text: nil)], "a record without a value")
     }
 
+    @Test(arguments: ReaderKind.allCases) func `a record's key and time come with it`(_ kind: ReaderKind) throws {
+        struct Told: Hashable { var key: [UInt8]?, timeMillis: Int64 }
+        func told(_ topic: String, _ count: Int64) throws -> [Told] {
+            var found: [Told] = []
+            let range = OffsetRange(topic: topic, partition: 0, from: 0, until: count)
+            _ = try makeReader(kind).read(range, chunkRecords: 2, timeoutMillis: 20_000) { chunk in
+                for record in chunk {
+                    found.append(Told(key: record.key.map { Array(UnsafeBufferPointer(start: $0, count: record.keyLength)) }, timeMillis: record.timeMillis))
+                }
+            }
+            return found
+        }
+        let topic = try kafka.topic()
+        let sent: [(key: String?, millis: Int64)] = [(nil, 1_700_000_000_000), ("k", 1_600_000_000_000), ("", 1_650_000_000_001), ("long" + String(repeating: "y", count: 300), 1)]
+        for codec in ["none", "zstd"] {
+            let producer = try KafkaProducer(kafka.configuration(["compression.codec": codec]))
+            for record in sent { try producer.send(topic: topic, key: record.key, text: "x", timestampMillis: record.millis) }
+            try producer.flush()
+        }
+        let expected = sent.map { Told(key: $0.key.map { Array($0.utf8) }, timeMillis: $0.millis) }
+        #expect(try told(topic, 8) == expected + expected)
+        let before = Int64(Date().timeIntervalSince1970 * 1000)
+        let stamped = try kafka.topic(config: ["message.timestamp.type": "LogAppendTime"])
+        for _ in 0..<3 { try producer.send(topic: stamped, text: "x", timestampMillis: 5) }
+        try producer.flush()
+        #expect(try told(stamped, 3).allSatisfy { $0.key == nil && (before...before + 60_000).contains($0.timeMillis) })
+    }
+
     @Test(arguments: ReaderKind.allCases) func `a marker is no record to find`(_ kind: ReaderKind) throws {
         let topic = try transactions()
         let partition = TopicPartition(topic: topic, partition: 0)

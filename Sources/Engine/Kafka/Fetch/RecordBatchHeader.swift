@@ -19,10 +19,14 @@ package struct RecordBatchHeader: Sendable, Hashable {
     package var checksum: UInt32
     package var attributes: Int16
     package var lastOffsetDelta: Int32
+    package var baseTimeMillis: Int64
+    package var maxTimeMillis: Int64
     package var producerID: Int64
     package var recordCount: Int32
 
     package var codec: BatchCodec? { BatchCodec(rawValue: UInt8(attributes & 7)) }
+    /// The broker stamped the batch when it stored it: all records have its greatest time.
+    package var isStampedByBroker: Bool { attributes & 0x08 != 0 }
     package var isTransactional: Bool { attributes & 0x10 != 0 }
     package var isControl: Bool { attributes & 0x20 != 0 }
     /// The position behind the batch, also when it is empty; what is absurd is `problem`.
@@ -49,6 +53,7 @@ package struct RecordBatchHeader: Sendable, Hashable {
             leaderEpoch: Int32(bitPattern: BigEndian.uint32(start + 12)), checksum: BigEndian.uint32(start + 17),
             attributes: Int16(bitPattern: BigEndian.uint16(start + 21)),
             lastOffsetDelta: Int32(bitPattern: BigEndian.uint32(start + 23)),
+            baseTimeMillis: Int64(bitPattern: BigEndian.uint64(start + 27)), maxTimeMillis: Int64(bitPattern: BigEndian.uint64(start + 35)),
             producerID: Int64(bitPattern: BigEndian.uint64(start + 43)),
             recordCount: Int32(bitPattern: BigEndian.uint32(start + 57)))
         if let problem = header.problem { return .broken(problem) }

@@ -12,6 +12,9 @@ package struct RecordRun {
     package private(set) var left: Int
     private let baseOffset: Int64
     private let lastDelta: Int64
+    private let baseTime: Int64
+    /// All ones where a record's own time counts, 0 where the batch's does.
+    private let timeMask: Int64
     private var delta: Int64 = -1
 
     /// - Parameter records: the unpacked records of the batch, in a buffer with slack.
@@ -21,6 +24,10 @@ package struct RecordRun {
         left = Int(header.recordCount)
         baseOffset = header.baseOffset
         lastDelta = Int64(header.lastOffsetDelta)
+        let time = header.isStampedByBroker ? header.maxTimeMillis : header.baseTimeMillis
+        // -1 is no time, for all of them.
+        baseTime = time < 0 ? RawRecord.noTime : time
+        timeMask = header.isStampedByBroker || time < 0 ? 0 : -1
     }
 
     /// Bytes behind the last record. In a packed batch they pass every broker.
@@ -87,7 +94,7 @@ package struct RecordRun {
             guard length >= 0, length <= Int64(end - reading) else { return .broken("a record of \(length) bytes") }
             let recordEnd = reading + Int(length)
             reading += 1
-            _ = Varint.read(&reading)
+            let timeDelta = Varint.read(&reading)
             let offsetDelta = Varint.read(&reading)
             let keyLength = Varint.read(&reading)
             guard offsetDelta > delta, offsetDelta <= lastDelta else {
@@ -108,7 +115,9 @@ package struct RecordRun {
             if offset < from { continue }
             let valueBytes = max(0, Int(valueLength))
             (slots + made).initialize(
-                to: RawRecord(payload: valueLength < 0 ? nil : reading, length: valueBytes, offset: offset))
+                to: RawRecord(
+                    payload: valueLength < 0 ? nil : reading, length: valueBytes, offset: offset, key: keyLength < 0 ? nil : keyPlace,
+                    keyLength: max(0, Int(keyLength)), timeMillis: baseTime &+ (timeDelta & timeMask)))
             made += 1
             sum += valueBytes
             if keyLength >= 0 {
