@@ -88,8 +88,9 @@ final class BlockBinder: ExpressionSurroundings {
         } else if let limit {
             relation = relation.top(keys: [], order: sortKeys, count: limit)
         } else if !order.isEmpty {
-            binder.environment.note("ORDER BY without LIMIT has no effect: an output has no order")
+            binder.environment.note(QueryEnvironment.orderNote)
         }
+        binder.environment.order = sorts.allSatisfy { $0.index < shown } ? sorts.map { AnswerOrder($0.index, $0.item) } : nil
         return relation.columns.count == shown
             ? relation : relation.projected(relation.columns.prefix(shown).enumerated().map { (.column($0.offset, $0.element.type), $0.element.name) })
     }

@@ -65,6 +65,19 @@ public struct JobOutput: Sendable, Hashable {
     }
 }
 
+/// A column that rows of an answer are ordered by.
+public struct AnswerOrder: Sendable, Hashable {
+    public let column: Int
+    public let isDescending: Bool
+    public let nullsFirst: Bool
+
+    public init(column: Int, isDescending: Bool, nullsFirst: Bool) {
+        self.column = column
+        self.isDescending = isDescending
+        self.nullsFirst = nullsFirst
+    }
+}
+
 /// Everything that a text says.
 public struct BoundJob: Sendable, Hashable {
     public let text: SourceText
@@ -72,18 +85,22 @@ public struct BoundJob: Sendable, Hashable {
     public let outputs: [JobOutput]
     /// The SELECT of a text that asks instead of declaring an output.
     public let question: Relation?
+    /// How the question's answer is to stand; empty where it does not say, or by something that is no column of it.
+    public let order: [AnswerOrder]
     /// As they were set, by name.
     public let settings: [String: String]
     /// What is taken but has no effect, for the person.
     public let notes: [String]
 
     package init(
-        text: SourceText, tables: [TableDefinition], outputs: [JobOutput], question: Relation? = nil, settings: [String: String] = [:], notes: [String] = []
+        text: SourceText, tables: [TableDefinition], outputs: [JobOutput], question: Relation? = nil, order: [AnswerOrder] = [], settings: [String: String] = [:],
+        notes: [String] = []
     ) {
         self.text = text
         self.tables = tables
         self.outputs = outputs
         self.question = question
+        self.order = order
         self.settings = settings
         self.notes = notes
     }

@@ -31,6 +31,7 @@ private struct JobBinder {
     private var tables: [TableDefinition] = []
     private var outputs: [JobOutput] = []
     private var question: Relation?
+    private var order: [AnswerOrder] = []
     private var settings: [String: String] = [:]
 
     init(known: Set<String>) { self.known = known }
@@ -43,7 +44,7 @@ private struct JobBinder {
                 "a text without an output", at: Place(text.text.utf8.count), why: "nothing would be computed",
                 hint: "write CREATE MATERIALIZED VIEW, INSERT INTO ... SELECT, or SELECT")
         }
-        return BoundJob(text: text, tables: tables, outputs: outputs, question: question, settings: settings, notes: environment.notes)
+        return BoundJob(text: text, tables: tables, outputs: outputs, question: question, order: order, settings: settings, notes: environment.notes)
     }
 
     mutating func bind(_ statement: Statement) throws(SQLFault) {
@@ -60,7 +61,11 @@ private struct JobBinder {
             guard question == nil else {
                 throw SQLFault("a second SELECT", at: statement.place, why: "a text asks one question", hint: "write CREATE MATERIALIZED VIEW name AS before it")
             }
+            let isNoted = environment.notes.contains(QueryEnvironment.orderNote)
             question = try queries.settled(query)
+            guard let found = environment.order else { return }
+            order = found
+            if !isNoted { environment.forgetOrderNote() }
         }
     }
 

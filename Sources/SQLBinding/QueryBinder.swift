@@ -12,6 +12,8 @@ final class QueryEnvironment {
     private(set) var tables: [String: TableDefinition] = [:]
     private(set) var views: [String: Relation] = [:]
     private(set) var notes: [String] = []
+    /// How the rows of the query that was bound last are ordered; nil where it is by something that is no column of its result.
+    var order: [AnswerOrder]? = []
     private var read: Set<String> = []
     private var written: Set<String> = []
 
@@ -35,6 +37,11 @@ final class QueryEnvironment {
             "\"\(table.text)\" is read and written", at: table.place, why: "a table of a job is an input or an output",
             hint: "name the query in a view, and read that; or declare the topic twice, under two names")
     }
+
+    static let orderNote = "ORDER BY without LIMIT has no effect: an output has no order"
+
+    /// An answer has one.
+    func forgetOrderNote() { notes.removeAll { $0 == Self.orderNote } }
 
     func note(_ note: String) { if !notes.contains(note) { notes.append(note) } }
 
@@ -154,6 +161,7 @@ struct QueryBinder {
     private func ordered(_ relation: Relation, _ query: Query) throws(SQLFault) -> Relation {
         let settled = try typed(relation, at: query.place)
         var keys: [SortKey] = []
+        var order: [AnswerOrder] = []
         for item in query.order {
             var found = try position(item.expression, of: settled.columns, in: "ORDER BY")
             if found == nil { found = try column(item.expression, of: settled.columns) }
@@ -163,9 +171,11 @@ struct QueryBinder {
                     hint: "write the UNION as a query in FROM, and order around it")
             }
             keys.append(SortKey(.column(index, settled.columns[index].type), item))
+            order.append(AnswerOrder(index, item))
         }
+        environment.order = order
         guard let count = try limit(query) else {
-            if !keys.isEmpty { environment.note("ORDER BY without LIMIT has no effect: an output has no order") }
+            if !keys.isEmpty { environment.note(QueryEnvironment.orderNote) }
             return settled
         }
         return settled.top(keys: [], order: keys, count: count)
@@ -218,6 +228,12 @@ extension ExpressionSyntax {
         case .literal(.number(let text)), .literal(.text(let text)): Int(text)
         default: nil
         }
+    }
+}
+
+extension AnswerOrder {
+    init(_ column: Int, _ item: OrderItem) {
+        self.init(column: column, isDescending: item.isDescending, nullsFirst: item.nullsFirst ?? item.isDescending)
     }
 }
 

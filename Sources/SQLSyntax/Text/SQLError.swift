@@ -20,7 +20,7 @@ public struct SQLError: Error, Hashable, Sendable, CustomStringConvertible {
 
     public init(_ what: String, at place: Place, in text: SourceText, why: String, hint: String) {
         (line, column) = text.lineAndColumn(place)
-        source = text.name
+        source = text.name(at: place)
         excerpt = text.excerpt(place)
         self.what = what
         self.why = why

@@ -23,18 +23,39 @@ public struct SourceText: Sendable, Hashable {
     public let name: String
     public let text: String
     private let bytes: [UInt8]
+    /// What stands before this one, in the same text: its name, and where it ends.
+    private let first: First?
+
+    private struct First: Sendable, Hashable {
+        let name: String
+        let end: Int
+    }
 
     public init(_ text: String, name: String) {
         self.name = name
         self.text = text
         bytes = Array(text.utf8)
+        first = nil
     }
+
+    /// Two texts as one, each with its own name and lines.
+    public init(_ text: String, name: String, then second: String, named secondName: String) {
+        // What the first one left open, a comment of a line among it, ends there.
+        self.text = text + "\n;\n" + second
+        self.name = secondName
+        bytes = Array(self.text.utf8)
+        first = First(name: name, end: text.utf8.count + 3)
+    }
+
+    /// The name of the text that a place is in.
+    public func name(at place: Place) -> String { first.flatMap { place.offset < $0.end ? $0.name : nil } ?? name }
 
     /// Line and column of a place, both from 1; a place behind the text is its end.
     public func lineAndColumn(_ place: Place) -> (line: Int, column: Int) {
         let offset = min(max(place.offset, 0), bytes.count)
         let start = lineStart(offset)
-        let line = bytes[..<start].count { $0 == UInt8(ascii: "\n") } + 1
+        let own = first.map { offset < $0.end ? 0 : $0.end } ?? 0
+        let line = bytes[own..<start].count { $0 == UInt8(ascii: "\n") } + 1
         return (line, String(decoding: bytes[start..<offset], as: UTF8.self).count + 1)
     }
 
