@@ -58,7 +58,7 @@ let package = Package(
         .target(name: "Jobs", dependencies: ["Engine"], swiftSettings: settings),
         .target(
             name: "Sluice",
-            dependencies: ["Engine", "Wire", "Driver", "Worker", "SQLBinding", "SQLSyntax", "Values", "Dataflow", "Wording", "CYaml"], swiftSettings: settings),
+            dependencies: ["Engine", "Wire", "Driver", "Worker", "SQLBinding", "SQLSyntax", "Values", "Dataflow", "Decoding", "Wording", "CYaml"], swiftSettings: settings),
         .executableTarget(name: "CLI", dependencies: ["Sluice", "Jobs"], swiftSettings: settings),
 
         .target(

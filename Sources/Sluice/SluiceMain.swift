@@ -29,7 +29,8 @@ public enum SluiceProgram {
             BatchesCommand.command, OffsetsCommand.command, RetentionCommand.command, AuditCommand.command, QuarantineCommand.command,
             ReplayCommand.command(jobs), VerifySinkCommand.command(jobs), FsckCommand.command(jobs), RepairCommand.command(jobs), RedriveCommand.command(jobs),
         ] + CatalogCommands.all + [
-            BrokerCommand.command, GenerateCommand.command, NewCommand.command, CheckCommand.command, TestCommand.command, DoctorCommand.command,
+            BrokerCommand.command, GenerateCommand.command, NewCommand.command, CheckCommand.command, TestCommand.command, QueryCommand.command,
+            DoctorCommand.command,
             SpeedCommand.command, BenchCommand.command, LatencyCommand.command, ScaleCommand.command(jobs),
         ]
     }

@@ -56,7 +56,7 @@ enum TestCommand {
     }
 
     /// A row that failed where failing stops the job, at its place in the text.
-    private static func stopped(_ stop: RowStop, _ job: BoundJob) -> SQLError {
+    static func stopped(_ stop: RowStop, _ job: BoundJob) -> SQLError {
         SQLError(
             "a row failed: \(stop.error.fault.message) (\(stop.error.fault.sqlState))", at: Place(stop.error.position), in: job.text, why: "on_error is 'stop'",
             hint: "mend the row or the query, or set on_error = 'quarantine'")

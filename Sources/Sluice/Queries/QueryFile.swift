@@ -18,7 +18,12 @@ enum QueryFile {
 
     /// - Throws: `SQLError` where the text is wrong.
     static func job(_ path: String, _ parsed: ParsedArguments) throws -> BoundJob {
-        let script = try Script(parsing: SourceText(try text(of: path), name: path), values: StartValues(values(parsed)))
+        try job(SourceText(try text(of: path), name: path), parsed)
+    }
+
+    /// - Throws: `SQLError` where the text is wrong.
+    static func job(_ text: SourceText, _ parsed: ParsedArguments) throws -> BoundJob {
+        let script = try Script(parsing: text, values: StartValues(values(parsed)))
         return try BoundJob(binding: script, settings: Set(SettingTable.engine.keys.filter { $0 != .kafka }.map(\.name)))
     }
 
