@@ -62,6 +62,15 @@ import Testing
         #expect(plan.steps.allSatisfy { $0.only.count <= 200 && $0.ranges.count == 1 })
     }
 
+    @Test func `a batch looks at no more records than its row can name when all are rejected again`() {
+        let plan = RedrivePlan(open: [range(0, 0, 2100), range(1, 10, 11)], starts: starts)
+        #expect(
+            plan.steps.map(\.only) == [
+                [range(0, 0, 500), range(1, 10, 11)], [range(0, 500, 1000)], [range(0, 1000, 1500)], [range(0, 1500, 2000)], [range(0, 2000, 2100)],
+            ])
+        #expect(plan.steps.allSatisfy { $0.records <= 1000 } && plan.records == 2101)
+    }
+
     @Test func `what Kafka has deleted is named and not asked for`() {
         let plan = RedrivePlan(
             open: [range(0, 5, 10), range(1, 3, 4)], starts: [TopicPartition(topic: "t", partition: 0): 8])

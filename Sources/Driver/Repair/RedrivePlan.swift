@@ -6,7 +6,8 @@
 //
 // A batch reads one range a partition (a job without an exchange seals a part a partition), from the first open record to the
 // last, and leaves out what lies between. Open records that are far apart go into different batches, so that nobody reads a
-// million records for two.
+// million records for two. And a batch looks at no more records than its row of the log can name: one that it rejects again
+// and could not name would count as passed.
 //
 // Pure values. Checklist when changing it: a record is redriven only where it is open, so twice changes nothing; what a batch
 // closes is exactly what it looked at.
@@ -44,7 +45,9 @@ package struct RedrivePlan: Sendable, Equatable {
         self.basis = basis
         var gone: [OffsetRange] = []
         var clusters: [TopicPartition: [[OffsetRange]]] = [:]
-        for range in OffsetRange.joined(open) {
+        // At worst each record of a batch is rejected again, as a range of its own.
+        let most = max(1, Int64(Limits.listedRanges / max(1, Set(open.map(\.topicPartition)).count)))
+        for range in OffsetRange.joined(open).flatMap({ Self.cut($0, most) }) {
             var range = range
             let start = starts[range.topicPartition] ?? .max
             if range.from < start {
@@ -55,7 +58,9 @@ package struct RedrivePlan: Sendable, Equatable {
             }
             if range.isEmpty { continue }
             var own = clusters[range.topicPartition] ?? []
-            if let last = own.last, let end = last.last?.until, range.from - end <= Self.gap, last.count < Self.mostRanges {
+            if let last = own.last, let end = last.last?.until, range.from - end <= Self.gap, last.count < Self.mostRanges,
+                last.reduce(range.count, { $0 + $1.count }) <= most
+            {
                 own[own.count - 1].append(range)
             } else {
                 own.append([range])
@@ -72,6 +77,12 @@ package struct RedrivePlan: Sendable, Equatable {
                 }, only: chosen.flatMap { $0 })
         }
         self.gone = gone
+    }
+
+    private static func cut(_ range: OffsetRange, _ most: Int64) -> [OffsetRange] {
+        stride(from: range.from, to: range.until, by: Int(most)).map {
+            OffsetRange(topic: range.topic, partition: range.partition, from: $0, until: min($0 + most, range.until))
+        }
     }
 
     /// The open offsets of a log: what its batches rejected, less what redrives have passed since.
