@@ -59,7 +59,7 @@ package struct BatchTime: Sendable, Equatable {
         guard let lastMillis else { return BatchTime(millis: now, notices: notices) }
         guard lastMillis <= latest else {
             throw Failure(
-                .clockBack, "the clock of job \(job) went back by \(formatDuration(lastMillis - catalogMillis))",
+                .clockBack, "the clock of job \(job) went back by \(roughDuration(lastMillis - catalogMillis))",
                 why: "its last batch was cut at \(formatTime(lastMillis)), and the catalog's clock says \(formatTime(catalogMillis)): one of the two was wrong",
                 now: "set the clock right and start the job again; if the last batch's was the wrong one, --reset-time goes on from now and writes that down as a jump")
         }

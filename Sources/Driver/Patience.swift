@@ -54,7 +54,7 @@ package struct Patience: Sendable {
         let tries = (waiting?.tries ?? 0) + 1
         if let limit = limit(isDraining: isDraining), nowMillis - since >= limit {
             var given = failure
-            given.why += "; waited for \(formatDuration(nowMillis - since)), \(tries) tries"
+            given.why += "; waited for \(roughDuration(nowMillis - since)), \(tries) tries"
             if !isDraining { given.now += "; setting patience says how long a run waits" }
             return .giveUp(given)
         }

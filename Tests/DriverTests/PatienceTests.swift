@@ -34,7 +34,7 @@ private func away(_ code: Failure.Code = .brokerUnreachable) -> Failure {
             return
         }
         #expect(failure.code == .brokerUnreachable)
-        #expect(failure.why.contains("waited for 1s, 3 tries") && failure.now.contains("patience"))
+        #expect(failure.why.contains("waited for 1.0 s, 3 tries") && failure.now.contains("patience"))
     }
 
     @Test func `what is there again is forgotten, and how long it was away is told`() {

@@ -122,8 +122,8 @@ extension JobMachine {
         comparesSink = false
         lacksParts = false
         doubtsSource = false
-        // The decision has compared the topic with the log.
-        sourceCheck.forget()
+        // The decision has compared the topic with the log, which proves something where the brokers tell its id.
+        if !facts.topicIDs.isEmpty { sourceCheck.forget() }
         // A jump back that no batch followed yet: state and watermark are those of the version that it led to.
         if open == nil, job.isStateful, let version = decision.version ?? facts.log.restored { restore(version) }
         if job.record.kind == .backfill { lastWatermark = nil }

@@ -175,6 +175,18 @@ public func formatDuration(_ millis: Int64) -> String {
     return "\(millis)ms"
 }
 
+/// A length of time that was measured, for a person: `2 d 3 h`, `4 min 5 s`, `5.3 s`, `120 ms`; what is behind the second unit is left out.
+package func roughDuration(_ millis: Int64) -> String {
+    let sign = millis < 0 ? "-" : ""
+    let length = millis.magnitude
+    if length < 1000 { return "\(sign)\(length) ms" }
+    if length < 60_000 { return "\(sign)\(length / 1000).\(length % 1000 / 100) s" }
+    let units: [(String, UInt64)] = [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000)]
+    let first = units.firstIndex { length >= $0.1 } ?? 2
+    let rest = length % units[first].1 / units[first + 1].1
+    return "\(sign)\(length / units[first].1) \(units[first].0)" + (rest == 0 ? "" : " \(rest) \(units[first + 1].0)")
+}
+
 private func civil(fromDays days: Int64) -> (year: Int64, month: Int64, day: Int64) {
     let shifted = days + 719_468
     let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097

@@ -98,7 +98,7 @@ enum RetentionCommand {
             case .lost(let count): when = "\(count) offsets are lost"
             case .from(let time, let by):
                 when = formatTime(time)
-                left = time <= nowMillis ? "now" : formatDuration((time - nowMillis) / 1000 * 1000)
+                left = time <= nowMillis ? "now" : roughDuration(time - nowMillis)
                 cause = by.rawValue
             }
             table.add([found.partition.description, "\(found.position)", grouped(line.unread), when, left, cause])
