@@ -1,3 +1,4 @@
+import Glibc
 import SQLSyntax
 import Testing
 
@@ -73,6 +74,28 @@ import Testing
     @Test func `an empty text and one of comments have no statements`() throws {
         for text in ["", "  \n", "-- nothing", "/* nothing */ ;;"] {
             #expect(try Script(parsing: SourceText(text, name: "q")).statements == [])
+        }
+    }
+
+    /// A process has 1,024 keys, and OpenSSL cannot do without: logins by TLS failed in a process that had parsed as often.
+    @Test func `thousands of texts take no key of the process each`() throws {
+        for number in 0..<1500 { #expect(try Script(parsing: SourceText("SELECT \(number)", name: "q")).statements.count == 1) }
+        var key = pthread_key_t()
+        #expect(pthread_key_create(&key, nil) == 0)
+        pthread_key_delete(key)
+    }
+
+    @Test func `texts that are parsed at once do not get each other's trees`() async throws {
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            for number in 0..<64 {
+                group.addTask {
+                    let text = "SELECT " + Array(repeating: "\(number)", count: number * 20 + 1).joined(separator: " + ")
+                    let parsed = try Script(parsing: SourceText(text, name: "q"))
+                    let again = try Script(parsing: SourceText(text, name: "q"))
+                    return parsed.statements == again.statements
+                }
+            }
+            for try await isEqual in group { #expect(isEqual) }
         }
     }
 }

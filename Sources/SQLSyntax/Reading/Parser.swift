@@ -1,8 +1,8 @@
 // Text to statements: PostgreSQL's own parser, and the reader of its tree. The sole owner of libpg_query.
 //
 // The library recurses by the depth of its tree, without a bound, and the trees of hostile or generated texts are deep: each `1+` is one
-// level. So a parse runs on a thread of its own, whose stack grows with the text (only what is touched takes memory), and texts have
-// a longest length. Our own tree is bounded by `TreeReader.mostDepth`. The thread also takes the library's memory with it when it ends.
+// level. So a parse runs on a thread of its own, whose stack has room for the longest text (only what is touched takes memory). Our own
+// tree is bounded by `TreeReader.mostDepth`. It is one thread for the life of the process: see `ParserThread`.
 //
 // Errors name places in the original text, before values were put in; where the parser stumbles over a value, its name is said and not the
 // value.
@@ -28,14 +28,14 @@ extension Script {
                     "a text of \(filled.bytes.count) bytes", at: Place(0), why: "no more than \(Self.mostBytes) are parsed at once",
                     hint: "load long lists of values as a table")
             }
-            self.init(text: text, statements: try ParserThread(filled).run(stackBytes: Self.stackBytes(for: filled.bytes.count)))
+            self.init(text: text, statements: try ParserThread.parse(filled, stackBytes: Self.stackBytes))
         } catch {
             throw error.error(in: text)
         }
     }
 
     /// A level of the library's tree takes two bytes of text at least, and was measured to take less than 2,000 bytes of stack.
-    private static func stackBytes(for textBytes: Int) -> Int { (16 << 20) + 1200 * textBytes }
+    private static let stackBytes = (16 << 20) + 1200 * mostBytes
 }
 
 private func parse(_ text: FilledText) -> Result<[Statement], SQLFault> {
@@ -93,37 +93,91 @@ extension Substring.UnicodeScalarView {
     fileprivate var utf8Length: Int { Substring(self).utf8.count }
 }
 
-/// Parses one text on a thread with a stack of its own size.
-private final class ParserThread: Sendable {
-    private let text: FilledText
-    private let answer = Mutex<Result<[Statement], SQLFault>?>(nil)
+/// The one thread of the process that parses, one text after the other.
+///
+/// The library takes a key of the process for each thread that parses, and never gives it back: there are 1,024, and without one no library
+/// speaks TLS any more. Its stack has room for the longest text, and what a long one has touched is given back.
+private final class ParserThread: @unchecked Sendable {
+    private static let shared = Mutex<ParserThread?>(nil)
 
-    init(_ text: FilledText) { self.text = text }
+    private let stackBytes: Int
+    private let asked = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+    private let answered = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+    // Belongs to who asks until `asked`, and to the thread until `answered`.
+    private var text: FilledText?
+    /// An address near the beginning of the thread's stack, which grows down.
+    private var top: UnsafeRawPointer?
+    private var answer: Result<[Statement], SQLFault>?
 
-    /// Waits for the thread's end.
-    func run(stackBytes: Int) throws(SQLFault) -> [Statement] {
+    /// Waits for the answer; whoever asks meanwhile waits, too.
+    static func parse(_ text: FilledText, stackBytes: Int) throws(SQLFault) -> [Statement] {
+        let result = shared.withLock { shared -> Result<[Statement], SQLFault> in
+            if shared == nil { shared = ParserThread(stackBytes: stackBytes) }
+            guard let thread = shared else {
+                return .failure(
+                    SQLFault(
+                        "the text cannot be parsed", at: Place(0), why: "no thread can be started for the parser", hint: "close other programs, or raise ulimit -u and ulimit -v"))
+            }
+            return thread.ask(text)
+        }
+        return try result.get()
+    }
+
+    private init?(stackBytes: Int) {
         let pageBytes = 4096
+        self.stackBytes = (stackBytes + pageBytes - 1) / pageBytes * pageBytes
+        sem_init(asked, 0, 0)
+        sem_init(answered, 0, 0)
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
         defer { pthread_attr_destroy(&attributes) }
-        pthread_attr_setstacksize(&attributes, (stackBytes + pageBytes - 1) / pageBytes * pageBytes)
+        pthread_attr_setstacksize(&attributes, self.stackBytes)
+        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
         let body: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { pointer in
             guard let pointer else { return nil }
-            let thread = Unmanaged<ParserThread>.fromOpaque(pointer).takeUnretainedValue()
-            let statements = parse(thread.text)
-            thread.answer.withLock { $0 = statements }
-            return nil
+            Unmanaged<ParserThread>.fromOpaque(pointer).takeUnretainedValue().work()
         }
         var thread = pthread_t()
-        // This object outlives the thread, because the caller waits for it.
-        let code = pthread_create(&thread, &attributes, body, Unmanaged.passUnretained(self).toOpaque())
-        guard code == 0 else {
-            throw SQLFault(
-                "the text cannot be parsed now", at: Place(0), why: "no thread with a stack of \(stackBytes >> 20) MiB: \(String(cString: strerror(code)))",
-                hint: "free memory, or split the text")
+        // The first one stays for the life of the process.
+        let kept = Unmanaged.passRetained(self)
+        guard pthread_create(&thread, &attributes, body, kept.toOpaque()) == 0 else {
+            kept.release()
+            return nil
         }
-        pthread_join(thread, nil)
-        guard let answer = answer.withLock({ $0 }) else { preconditionFailure("the parser's thread ended without an answer") }
-        return try answer.get()
+    }
+
+    private func ask(_ text: FilledText) -> Result<[Statement], SQLFault> {
+        self.text = text
+        sem_post(asked)
+        while sem_wait(answered) != 0 {}
+        defer { answer = nil }
+        return answer!
+    }
+
+    private func work() -> Never {
+        var mark: UInt8 = 0
+        withUnsafePointer(to: &mark) { top = UnsafeRawPointer($0) }
+        while true {
+            while sem_wait(asked) != 0 {}
+            let bytes = text!.bytes.count
+            answer = SQLSyntax.parse(text!)
+            text = nil
+            if bytes > Self.longBytes { giveStackBack() }
+            sem_post(answered)
+        }
+    }
+
+    /// Texts up to this length leave what they touched.
+    private static let longBytes = 16 << 10
+
+    /// What lies below this call, but for the last mebibyte: whose end is not exactly known.
+    private func giveStackBack() {
+        var here: UInt8 = 0
+        withUnsafeMutablePointer(to: &here) { here in
+            let bottom = UInt(bitPattern: top) - UInt(stackBytes) + (1 << 20)
+            let first = (bottom + 4095) / 4096 * 4096
+            let end = (UInt(bitPattern: here) - (256 << 10)) / 4096 * 4096
+            if first < end { madvise(UnsafeMutableRawPointer(bitPattern: first), Int(end - first), MADV_DONTNEED) }
+        }
     }
 }
