@@ -77,6 +77,7 @@ import Testing
         #expect(SluiceProcess.eventually { (try? harness.generate(events: 4000, seed: 2)) != nil })
         let refused = try harness.run(workers: 0, expecting: 1)
         #expect(refused.errors.contains("recreated"), "\(refused.errors)")
+        #expect(refused.errors.contains("and what was DONE within a second before it, may have read it"), "\(refused.errors)")
         #expect(try harness.campaignViews() == before)
     }
 

@@ -287,6 +287,11 @@ struct JobMachineTests {
         #expect(!looks())
         life.machine.hear(sinkDiffers: "made so")
         #expect(life.epoch == 1)
+        // It waits for the outside, its batch still open.
+        life.machine.answer(.failure(Self.away), life.moment)
+        #expect(life.live { if case .rest = $0 { true } else { isRun($0) } }.map(isRun) == false)
+        life.now += 600_000
+        #expect(!looks())
 
         // What the sink lacks is being written again.
         var behind = try Life(position: 100, last: 5)

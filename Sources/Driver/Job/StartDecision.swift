@@ -185,11 +185,13 @@ package struct StartDecision: Sendable {
         }
     }
 
+    /// Who sealed had an equal answer that was no older than a second: no other batch can have read another topic.
     private func recreated(_ what: String, _ why: String) -> Failure {
-        Failure(
+        let suspects = facts.log.lastDone.map { "; batch \($0.plan.batch), and what was DONE within a second before it, may have read it: compare them" } ?? ""
+        return Failure(
             .topicRecreated, what, why: why,
             now:
-                "nothing was read; if it is the same topic on another cluster start with --accept-topic, which compares the last records; to read the new one run the job under another --name"
+                "nothing was read now\(suspects); if it is the same topic on another cluster start with --accept-topic, which compares the last records; to read the new one run the job under another --name"
         )
     }
 
