@@ -361,7 +361,7 @@ struct AvroTests {
     @Test func `keys of Avro`() throws {
         let key = "{\"type\":\"record\",\"name\":\"K\",\"fields\":[{\"name\":\"id\",\"type\":[\"null\",\"long\"]}]}"
         let value = "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"a\",\"type\":\"string\"}]}"
-        func changes(_ keySchema: String, _ records: [TestRecord]) throws -> ([[String?]], [Int64], [RejectReason]) {
+        func changes(_ keySchema: String, _ records: [TestRecord]) throws -> ([[String?]], [Int64], [RowRejectReason]) {
             let rig = try DecodingRig(
                 "id int8 PRIMARY KEY, a text", "format = 'avro', mode = 'upsert'", schemas: [AvroWriterSchema(text: value)], keySchemas: [AvroWriterSchema(text: keySchema)])
             let decoded = try rig.decode(records)

@@ -37,7 +37,7 @@ struct Decoded {
     var chunks: [Chunk] = []
     var outcome = DecodeOutcome()
 
-    var rejected: [RejectedRecord] { outcome.rejected }
+    var rejected: [RejectedRow] { outcome.rejected }
     var counts: DecodeCounts { outcome.counts }
 }
 
@@ -83,7 +83,7 @@ struct DecodingRig {
         }
         var decoded = Decoded()
         decoded.outcome = try source.withUnsafeBufferPointer { source in
-            let run = RecordRun(topic: "topic", partition: 3, records: source) { record, header in
+            let run = SourceRun(topic: "topic", partition: 3, records: source) { record, header in
                 for (name, value) in records[record].headers {
                     Array(name.utf8).withUnsafeBytes { name in
                         if let value { value.withUnsafeBytes { header(name, $0) } } else { header(name, nil) }

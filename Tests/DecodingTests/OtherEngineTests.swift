@@ -53,7 +53,7 @@ struct OtherEngineTests {
             try bytes.withUnsafeBufferPointer { bytes in
                 let record = SourceRecord(value: bytes.baseAddress!, valueCount: bytes.count, offset: 0)
                 try [record].withUnsafeBufferPointer { records in
-                    _ = try rig.decoder.decode(RecordRun(topic: "t", partition: 0, records: records), batchTime: 0) { _ in throw Taken() }
+                    _ = try rig.decoder.decode(SourceRun(topic: "t", partition: 0, records: records), batchTime: 0) { _ in throw Taken() }
                 }
             }
         }

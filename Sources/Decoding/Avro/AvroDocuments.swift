@@ -10,7 +10,7 @@ import Values
 
 /// How far a value was read.
 struct AvroWalk {
-    let program: AvroProgram
+    let program: AvroRowProgram
     var cursor: Place
     let end: Place
 }
@@ -113,7 +113,7 @@ final class AvroDocuments {
     /// A value that its logical type says how to write.
     private struct Done { let problem: Problem? }
 
-    private func write(_ logical: AvroSchema.Logical, _ node: Int, _ walk: inout AvroWalk, _ out: inout ByteBuilder) -> Done? {
+    private func write(_ logical: AvroSchemaTree.Logical, _ node: Int, _ walk: inout AvroWalk, _ out: inout ByteBuilder) -> Done? {
         switch logical {
         case .moment(let unit), .local(let unit), .timeOfDay(let unit):
             guard let raw = readVarint(&walk.cursor, walk.end) else { return Done(problem: .broken) }
@@ -137,7 +137,7 @@ final class AvroDocuments {
         case .decimal(let scale):
             let size = if case .fixed(let size) = walk.program.schema.nodes[node] { size } else { -1 }
             guard let (start, count) = decimalBytes(size, &walk.cursor, walk.end) else { return Done(problem: .broken) }
-            do throws(RowFault) { NumericText.write(try AvroDecimal.numeric(start, count, scale: scale), &out) } catch { return Done(problem: .failed(error)) }
+            do throws(RowFault) { NumericText.write(try AvroRowDecimal.numeric(start, count, scale: scale), &out) } catch { return Done(problem: .failed(error)) }
             return Done(problem: nil)
         case .uuid:
             guard case .fixed(let size) = walk.program.schema.nodes[node] else { return nil }

@@ -3,7 +3,7 @@
 import Values
 
 extension AvroReader {
-    func store(_ number: Int64, _ step: UnsafePointer<AvroStep>, _ slot: UnsafeMutablePointer<ColumnSlot>, _ row: Int) throws(RowFault) {
+    func store(_ number: Int64, _ step: UnsafePointer<AvroStep>, _ slot: UnsafeMutablePointer<ValueSlot>, _ row: Int) throws(RowFault) {
         let type = table.types[slot - table.slots]
         let conversion = slot.pointee.conversion
         switch step.pointee.code {
@@ -37,11 +37,11 @@ extension AvroReader {
         return micros
     }
 
-    func store(_ text: StaticString, _ slot: UnsafeMutablePointer<ColumnSlot>, _ row: Int) {
+    func store(_ text: StaticString, _ slot: UnsafeMutablePointer<ValueSlot>, _ row: Int) {
         table.store(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount), slot, row)
     }
 
-    func store(fixed from: Place, _ step: UnsafePointer<AvroStep>, _ slot: UnsafeMutablePointer<ColumnSlot>, _ row: Int) {
+    func store(fixed from: Place, _ step: UnsafePointer<AvroStep>, _ slot: UnsafeMutablePointer<ValueSlot>, _ row: Int) {
         switch step.pointee.code {
         case .uuid: slot.pointee.set(AvroTime.uuid(from), row)
         case .duration: slot.pointee.set(AvroTime.duration(from), row)
@@ -51,7 +51,7 @@ extension AvroReader {
 
     /// An array, whose items go into a slot of their own; one that fails fails the list.
     func list(
-        _ step: UnsafePointer<AvroStep>, _ slot: UnsafeMutablePointer<ColumnSlot>, _ cursor: inout Place, _ end: Place, _ row: Int, _ stamp: UInt64
+        _ step: UnsafePointer<AvroStep>, _ slot: UnsafeMutablePointer<ValueSlot>, _ cursor: inout Place, _ end: Place, _ row: Int, _ stamp: UInt64
     ) -> Bool {
         let child = Int(slot.pointee.child)
         let element = table.slots + child
@@ -81,7 +81,7 @@ extension AvroReader {
     }
 
     /// Whether there is a value, which is skipped.
-    func present(_ node: Int, _ slot: UnsafeMutablePointer<ColumnSlot>, _ cursor: inout Place, _ end: Place, _ stamp: UInt64) -> Bool {
+    func present(_ node: Int, _ slot: UnsafeMutablePointer<ValueSlot>, _ cursor: inout Place, _ end: Place, _ stamp: UInt64) -> Bool {
         var part = node
         if case .union(let branches) = program.schema.nodes[node] {
             guard let branch = readVarint(&cursor, end) else { return cut() }

@@ -1,4 +1,4 @@
-// Avro records in the Confluent framing to slots: the program of `AvroProgram`, run once a record on raw pointers.
+// Avro records in the Confluent framing to slots: the program of `AvroRowProgram`, run once a record on raw pointers.
 //
 // A record is a magic byte 0, four bytes of schema id (big end first), and its fields one after another. The id picks the program: a topic has as
 // many writers' schemas as its producers had versions. Every read is held against the end of the record first, every length and count against the
@@ -20,12 +20,12 @@ package struct AvroWriterSchema: Sendable, Hashable {
     }
 }
 
-final class AvroReader: RecordReader {
+final class AvroReader: ValueReader {
     let table: SlotTable
-    private let programs: [UInt32: AvroProgram]
+    private let programs: [UInt32: AvroRowProgram]
     /// For records of any id.
-    private let anyProgram: AvroProgram?
-    private(set) var program: AvroProgram
+    private let anyProgram: AvroRowProgram?
+    private(set) var program: AvroRowProgram
     /// Of the current program: read for each record, so nothing that is counted.
     private var steps: UnsafePointer<AvroStep>
     private var lastStep: UnsafePointer<AvroStep>
@@ -50,15 +50,15 @@ final class AvroReader: RecordReader {
         self.table = table
         self.times = times
         guard !writers.isEmpty else { throw DecodingError("\(owner) has no schema", why: "Avro records do not say what is in them", now: "name the file: schema = 'FILE'") }
-        var schemas: [(UInt32?, AvroSchema)] = []
-        for writer in writers { schemas.append((writer.id, try Self.naming(writer.id, writers.count) { () throws(DecodingError) in try AvroSchema(text: writer.text) })) }
+        var schemas: [(UInt32?, AvroSchemaTree)] = []
+        for writer in writers { schemas.append((writer.id, try Self.naming(writer.id, writers.count) { () throws(DecodingError) in try AvroSchemaTree(text: writer.text) })) }
         let fields = AvroFields(table: table, names: names, optional: optional, owner: owner, unit: times.unit)
         let known = schemas.count < 2 ? [] : Set(schemas.flatMap { ($0.1.rootFields ?? []).map(\.name) })
-        var programs: [UInt32: AvroProgram] = [:]
-        var any: AvroProgram?
+        var programs: [UInt32: AvroRowProgram] = [:]
+        var any: AvroRowProgram?
         for (id, schema) in schemas {
             let program = try Self.naming(id, writers.count) { () throws(DecodingError) in
-                try AvroProgram(schema, fields, knownElsewhere: known, takesBareValue: takesBareValue)
+                try AvroRowProgram(schema, fields, knownElsewhere: known, takesBareValue: takesBareValue)
             }
             if let id { programs[id] = program } else { any = program }
         }
@@ -161,7 +161,7 @@ final class AvroReader: RecordReader {
     /// A long as it is, or as a moment.
     @inline(__always)
     private func number(
-        _ step: UnsafePointer<AvroStep>, _ slot: UnsafeMutablePointer<ColumnSlot>, _ cursor: inout Place, _ end: Place, _ row: Int, _ stamp: UInt64
+        _ step: UnsafePointer<AvroStep>, _ slot: UnsafeMutablePointer<ValueSlot>, _ cursor: inout Place, _ end: Place, _ row: Int, _ stamp: UInt64
     ) -> Bool {
         let from = cursor
         guard let raw = readVarint(&cursor, end) else { return false }
@@ -179,7 +179,7 @@ final class AvroReader: RecordReader {
 
     /// Runs one step that is not of the most frequent ones.
     func value(
-        _ first: UnsafePointer<AvroStep>, _ slot: UnsafeMutablePointer<ColumnSlot>, _ cursor: inout Place, _ end: Place, _ row: Int, _ stamp: UInt64
+        _ first: UnsafePointer<AvroStep>, _ slot: UnsafeMutablePointer<ValueSlot>, _ cursor: inout Place, _ end: Place, _ row: Int, _ stamp: UInt64
     ) -> Bool {
         var step = first
         if step.pointee.code == .union {
@@ -240,7 +240,7 @@ final class AvroReader: RecordReader {
             names[Int(raw &>> 1)].withUnsafeBytes { table.store($0, slot, row) }
         case .decimal:
             guard let (start, length) = decimalBytes(Int(step.pointee.count), &cursor, end) else { return cut() }
-            do throws(RowFault) { slot.pointee.set(try AvroDecimal.numeric(start, length, scale: step.pointee.argument), row) } catch {
+            do throws(RowFault) { slot.pointee.set(try AvroRowDecimal.numeric(start, length, scale: step.pointee.argument), row) } catch {
                 table.fail(slot, stamp, error, at: bytes(from, cursor))
             }
         case .list: return list(step, slot, &cursor, end, row, stamp)

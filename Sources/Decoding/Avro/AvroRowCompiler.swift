@@ -1,18 +1,18 @@
-// Which type of Avro fits which column, and the step that reads it: the table of `AvroProgram` in code.
+// Which type of Avro fits which column, and the step that reads it: the table of `AvroRowProgram` in code.
 //
-// When adding a logical type: its case in `AvroSchema.Logical`, its line here and in `advice`, its step in `AvroReader+Values`, its text in
+// When adding a logical type: its case in `AvroSchemaTree.Logical`, its line here and in `advice`, its step in `AvroReader+Values`, its text in
 // `AvroDocuments`. The switches over conversions end in `nil` on purpose: what nobody has thought of is refused.
 
 import Values
 
-struct AvroCompiler {
-    let schema: AvroSchema
+struct AvroRowCompiler {
+    let schema: AvroSchemaTree
     let fields: AvroFields
     private(set) var steps: [AvroStep] = []
     private(set) var branches: [AvroStep] = []
     private(set) var symbols: [[[UInt8]]] = []
 
-    init(_ schema: AvroSchema, _ fields: AvroFields) {
+    init(_ schema: AvroSchemaTree, _ fields: AvroFields) {
         self.schema = schema
         self.fields = fields
     }

@@ -59,7 +59,7 @@ struct AvroSkip: BitwiseCopyable {
     var smallest = 0
 }
 
-final class AvroProgram {
+final class AvroRowProgram {
     let steps: UnsafeMutablePointer<AvroStep>
     let stepCount: Int
     /// Branches of unions, and steps of elements.
@@ -67,10 +67,10 @@ final class AvroProgram {
     let skips: UnsafeMutablePointer<AvroSkip>
     let children: UnsafeMutablePointer<Int32>
     let symbols: [[[UInt8]]]
-    let schema: AvroSchema
+    let schema: AvroSchemaTree
 
-    init(_ schema: AvroSchema, _ fields: AvroFields, knownElsewhere: Set<String>, takesBareValue: Bool) throws(DecodingError) {
-        var compiler = AvroCompiler(schema, fields)
+    init(_ schema: AvroSchemaTree, _ fields: AvroFields, knownElsewhere: Set<String>, takesBareValue: Bool) throws(DecodingError) {
+        var compiler = AvroRowCompiler(schema, fields)
         if let root = schema.rootFields {
             for field in root {
                 if let slot = fields.names.firstIndex(of: field.name) { try compiler.read(field.node, slot) } else { compiler.skip(field.node) }
@@ -105,7 +105,7 @@ final class AvroProgram {
     }
 
     /// One for each node of the schema, under the same index.
-    private static func skips(_ schema: AvroSchema, _ children: inout [Int32]) -> [AvroSkip] {
+    private static func skips(_ schema: AvroSchemaTree, _ children: inout [Int32]) -> [AvroSkip] {
         func nesting(_ kind: AvroSkip.Kind, _ parts: [Int]) -> AvroSkip {
             defer { children += parts.map { Int32($0) } }
             return AvroSkip(kind: kind, first: children.count, count: parts.count)

@@ -6,7 +6,7 @@
 
 import Values
 
-struct AvroSchema {
+struct AvroSchemaTree {
     enum Logical: Hashable {
         /// Moments, and local times without a zone, in units of so many to the second (or, below, nanoseconds).
         case moment(TimeUnit), local(TimeUnit)
@@ -124,21 +124,21 @@ struct AvroSchema {
 
 private struct SchemaBuilder {
     /// nil while a node's parts are being added.
-    var nodes: [AvroSchema.Node?] = []
-    var logical: [Int: AvroSchema.Logical] = [:]
+    var nodes: [AvroSchemaTree.Node?] = []
+    var logical: [Int: AvroSchemaTree.Logical] = [:]
     private var named: [String: Int] = [:]
 
-    private static let primitives: [String: AvroSchema.Node] = [
+    private static let primitives: [String: AvroSchemaTree.Node] = [
         "null": .null, "boolean": .boolean, "int": .int, "long": .long, "float": .float, "double": .double, "bytes": .bytes, "string": .string,
     ]
 
     mutating func add(_ json: SchemaJSON, namespace: String, depth: Int, beside: SchemaJSON? = nil) throws(DecodingError) -> Int {
-        guard depth < 100 else { throw AvroSchema.wrong("its types are nested deeper than 100 levels") }
+        guard depth < 100 else { throw AvroSchemaTree.wrong("its types are nested deeper than 100 levels") }
         switch json {
         case .text(let name):
             if let node = Self.primitives[name] { return add(node, beside ?? .other) }
             guard let known = named[Self.full(name, namespace)] ?? named[name] else {
-                throw AvroSchema.wrong("the type \(name) is not defined before it is used")
+                throw AvroSchemaTree.wrong("the type \(name) is not defined before it is used")
             }
             return known
         case .list(let branches):
@@ -146,67 +146,67 @@ private struct SchemaBuilder {
             nodes.append(nil)
             var parts: [Int] = []
             for branch in branches {
-                if case .list = branch { throw AvroSchema.wrong("a union stands directly in a union") }
+                if case .list = branch { throw AvroSchemaTree.wrong("a union stands directly in a union") }
                 parts.append(try add(branch, namespace: namespace, depth: depth + 1, beside: beside))
             }
-            guard !parts.isEmpty else { throw AvroSchema.wrong("a union has no branches") }
+            guard !parts.isEmpty else { throw AvroSchemaTree.wrong("a union has no branches") }
             nodes[index] = .union(branches: parts)
             return index
         case .object: return try add(type: json, namespace: namespace, depth: depth, beside: beside)
-        case .number, .other: throw AvroSchema.wrong("a type is neither a name, nor an object, nor a list")
+        case .number, .other: throw AvroSchemaTree.wrong("a type is neither a name, nor an object, nor a list")
         }
     }
 
-    private mutating func add(_ node: AvroSchema.Node, _ json: SchemaJSON) -> Int {
+    private mutating func add(_ node: AvroSchemaTree.Node, _ json: SchemaJSON) -> Int {
         nodes.append(node)
         if let logical = Self.logical(json, of: node) { self.logical[nodes.count - 1] = logical }
         return nodes.count - 1
     }
 
     private mutating func add(type json: SchemaJSON, namespace: String, depth: Int, beside: SchemaJSON?) throws(DecodingError) -> Int {
-        guard let type = json["type"] else { throw AvroSchema.wrong("an object has no type") }
+        guard let type = json["type"] else { throw AvroSchemaTree.wrong("an object has no type") }
         // {"type": {...}} and {"type": [...]} stand for what is inside.
         guard case .text(let word) = type else { return try add(type, namespace: namespace, depth: depth + 1, beside: beside) }
         if let node = Self.primitives[word] { return add(node, json["logicalType"] == nil && json["connect.name"] == nil ? beside ?? json : json) }
         switch word {
         case "array", "map":
-            guard let inner = json[word == "array" ? "items" : "values"] else { throw AvroSchema.wrong("an \(word) does not say what is in it") }
+            guard let inner = json[word == "array" ? "items" : "values"] else { throw AvroSchemaTree.wrong("an \(word) does not say what is in it") }
             let index = nodes.count
             nodes.append(nil)
             let part = try add(inner, namespace: namespace, depth: depth + 1)
             nodes[index] = word == "array" ? .array(items: part) : .map(values: part)
             return index
         case "record", "error", "enum", "fixed":
-            guard case .text(let name)? = json["name"], !name.isEmpty else { throw AvroSchema.wrong("a \(word) has no name") }
+            guard case .text(let name)? = json["name"], !name.isEmpty else { throw AvroSchemaTree.wrong("a \(word) has no name") }
             let space = name.contains(".") ? Self.space(of: name) : json["namespace"]?.asText ?? namespace
             let full = Self.full(name, space)
-            guard named[full] == nil else { throw AvroSchema.wrong("the type \(full) is defined twice") }
+            guard named[full] == nil else { throw AvroSchemaTree.wrong("the type \(full) is defined twice") }
             if word == "enum" {
-                guard case .list(let symbols)? = json["symbols"] else { throw AvroSchema.wrong("the enum \(name) has no symbols") }
+                guard case .list(let symbols)? = json["symbols"] else { throw AvroSchemaTree.wrong("the enum \(name) has no symbols") }
                 named[full] = nodes.count
                 return add(.enumeration(symbols: symbols.compactMap(\.asText)), .other)
             }
             if word == "fixed" {
                 guard case .number(let size)? = json["size"], size >= 0, size <= RecordLimits.recordBytes else {
-                    throw AvroSchema.wrong("the fixed type \(name) has no size that a record can have")
+                    throw AvroSchemaTree.wrong("the fixed type \(name) has no size that a record can have")
                 }
                 named[full] = nodes.count
                 return add(.fixed(size: size), json)
             }
-            guard case .list(let list)? = json["fields"] else { throw AvroSchema.wrong("the record \(name) has no fields") }
+            guard case .list(let list)? = json["fields"] else { throw AvroSchemaTree.wrong("the record \(name) has no fields") }
             let index = nodes.count
             nodes.append(nil)
             named[full] = index
-            var fields: [AvroSchema.Field] = []
+            var fields: [AvroSchemaTree.Field] = []
             for field in list {
-                guard case .text(let fieldName)? = field["name"], let type = field["type"] else { throw AvroSchema.wrong("a field of the record \(name) has no name or type") }
+                guard case .text(let fieldName)? = field["name"], let type = field["type"] else { throw AvroSchemaTree.wrong("a field of the record \(name) has no name or type") }
                 let isBeside = field["logicalType"] != nil
-                fields.append(AvroSchema.Field(name: fieldName, node: try add(type, namespace: space, depth: depth + 1, beside: isBeside ? field : nil)))
+                fields.append(AvroSchemaTree.Field(name: fieldName, node: try add(type, namespace: space, depth: depth + 1, beside: isBeside ? field : nil)))
             }
             nodes[index] = .record(name: name, fields: fields)
             return index
         default:
-            guard let known = named[Self.full(word, namespace)] ?? named[word] else { throw AvroSchema.wrong("the type \(word) is not defined before it is used") }
+            guard let known = named[Self.full(word, namespace)] ?? named[word] else { throw AvroSchemaTree.wrong("the type \(word) is not defined before it is used") }
             return known
         }
     }
@@ -214,7 +214,7 @@ private struct SchemaBuilder {
     private static func full(_ name: String, _ namespace: String) -> String { name.contains(".") || namespace.isEmpty ? name : "\(namespace).\(name)" }
     private static func space(of name: String) -> String { name.split(separator: ".").dropLast().joined(separator: ".") }
 
-    private static func logical(_ json: SchemaJSON, of node: AvroSchema.Node) -> AvroSchema.Logical? {
+    private static func logical(_ json: SchemaJSON, of node: AvroSchemaTree.Node) -> AvroSchemaTree.Logical? {
         if node == .null { return nil }
         if case .text(let name)? = json["logicalType"] { return named(name, node, json) ?? .unknown(name) }
         guard case .text(let name)? = json["connect.name"] else { return nil }
@@ -235,7 +235,7 @@ private struct SchemaBuilder {
     }
 
     /// nil for one that is not known, or stands on a type that it cannot stand on.
-    private static func named(_ name: String, _ node: AvroSchema.Node, _ json: SchemaJSON) -> AvroSchema.Logical? {
+    private static func named(_ name: String, _ node: AvroSchemaTree.Node, _ json: SchemaJSON) -> AvroSchemaTree.Logical? {
         switch (name, node) {
         case ("timestamp-millis", .long): return .moment(.millis)
         case ("timestamp-micros", .long): return .moment(.micros)

@@ -86,7 +86,7 @@ func decimalBytes(_ count: Int, _ cursor: inout Place, _ end: Place) -> (Place, 
     return (cursor, Int(length))
 }
 
-enum AvroDecimal {
+enum AvroRowDecimal {
     /// A whole number in two's complement, big end first, with `scale` of its digits behind the point.
     static func numeric(_ start: Place, _ count: Int, scale: Int) throws(RowFault) -> Numeric {
         guard count > 0 else { throw RowFault("22P02", "a decimal has no bytes") }

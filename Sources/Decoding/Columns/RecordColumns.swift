@@ -3,7 +3,7 @@
 import Values
 
 struct RecordColumns {
-    let run: RecordRun
+    let run: SourceRun
     /// The record of each row.
     let records: UnsafePointer<Int32>
     let count: Int

@@ -7,7 +7,7 @@ import Values
 
 /// The slots of a chunk, and the memory behind them.
 final class SlotTable {
-    let slots: UnsafeMutablePointer<ColumnSlot>
+    let slots: UnsafeMutablePointer<ValueSlot>
     /// Slots of columns; those of elements stand behind them.
     let count: Int
     let types: [SQLType]
@@ -45,7 +45,7 @@ final class SlotTable {
         // Never read before `open` has put memory there.
         let nowhere = UnsafeMutableRawPointer(slots)
         for index in all.indices {
-            var slot = ColumnSlot(values: nowhere, bytes: nowhere.assumingMemoryBound(to: UInt8.self), conversion: kinds[index])
+            var slot = ValueSlot(values: nowhere, bytes: nowhere.assumingMemoryBound(to: UInt8.self), conversion: kinds[index])
             slot.child = children[index]
             slot.hasSpans = all[index].layout == .bytes || all[index].layout == .list
             (slots + index).initialize(to: slot)
@@ -163,7 +163,7 @@ final class SlotTable {
 
     /// Room for so many more bytes in a slot.
     @inline(__always)
-    func reserve(_ slot: UnsafeMutablePointer<ColumnSlot>, _ bytes: Int) {
+    func reserve(_ slot: UnsafeMutablePointer<ValueSlot>, _ bytes: Int) {
         if slot.pointee.byteCapacity &- slot.pointee.byteCount < bytes { grow(slot - slots, bytes) }
     }
 
@@ -179,14 +179,14 @@ final class SlotTable {
 
     /// Writes a copy of some bytes.
     @inline(__always)
-    func store(_ bytes: Bytes, _ slot: UnsafeMutablePointer<ColumnSlot>, _ row: Int) {
+    func store(_ bytes: Bytes, _ slot: UnsafeMutablePointer<ValueSlot>, _ row: Int) {
         reserve(slot, bytes.count)
         if let start = bytes.baseAddress { UnsafeMutableRawPointer(slot.pointee.bytes + slot.pointee.byteCount).copyMemory(from: start, byteCount: bytes.count) }
         slot.pointee.setBytes(bytes.count, row)
     }
 
     /// Writes a copy of a document; it may be longer than it was in its record.
-    func storeDocument(_ bytes: Bytes, _ slot: UnsafeMutablePointer<ColumnSlot>, _ row: Int) {
+    func storeDocument(_ bytes: Bytes, _ slot: UnsafeMutablePointer<ValueSlot>, _ row: Int) {
         store(bytes, slot, row)
         if slot.pointee.byteCount > RecordLimits.columnBytes { isFull = true }
     }
@@ -224,14 +224,14 @@ final class SlotTable {
 
     /// A value that does not become the slot's type.
     @inline(never)
-    func fail(_ slot: UnsafeMutablePointer<ColumnSlot>, _ stamp: UInt64, _ fault: RowFault, at bytes: UnsafeRawBufferPointer) {
+    func fail(_ slot: UnsafeMutablePointer<ValueSlot>, _ stamp: UInt64, _ fault: RowFault, at bytes: UnsafeRawBufferPointer) {
         slot.pointee.mark = stamp | Found.failed
         faults[slot - slots] = fault
         failedAt[slot - slots] = bytes
     }
 
     /// Where a slot failed, in other memory.
-    func place(_ slot: UnsafeMutablePointer<ColumnSlot>, _ bytes: UnsafeRawBufferPointer) { failedAt[slot - slots] = bytes }
+    func place(_ slot: UnsafeMutablePointer<ValueSlot>, _ bytes: UnsafeRawBufferPointer) { failedAt[slot - slots] = bytes }
 
     /// Writes the default into the rows that lack the column.
     /// - Parameter value: a vector of one row, of the slot's type, not NULL.

@@ -40,7 +40,7 @@ enum Conversion: UInt8 {
     }
 }
 
-/// What a record said of a slot: the low bits of `ColumnSlot.mark`.
+/// What a record said of a slot: the low bits of `ValueSlot.mark`.
 enum Found {
     static let value: UInt64 = 1
     static let null: UInt64 = 2
@@ -50,7 +50,7 @@ enum Found {
     static let step: UInt64 = 4
 }
 
-struct ColumnSlot: BitwiseCopyable {
+struct ValueSlot: BitwiseCopyable {
     var values: UnsafeMutableRawPointer
     /// The bytes of texts; the scales of numerics.
     var bytes: UnsafeMutablePointer<UInt8>

@@ -7,7 +7,7 @@ import Values
 extension JSONReader {
     /// A text for a slot that is of another type.
     @inline(never)
-    func text(_ from: Place, _ end: Place, _ slot: UnsafeMutablePointer<ColumnSlot>, _ row: Int, _ stamp: UInt64) -> Place? {
+    func text(_ from: Place, _ end: Place, _ slot: UnsafeMutablePointer<ValueSlot>, _ row: Int, _ stamp: UInt64) -> Place? {
         let conversion = slot.pointee.conversion
         slot.pointee.mark = stamp | Found.value
         if conversion == .timestamptz || conversion == .timestamp, case .time(let time, let behind) = ISOTime.read(from + 1, end), behind < end,
@@ -43,7 +43,7 @@ extension JSONReader {
     }
 
     @inline(never)
-    func number(_ from: Place, _ end: Place, _ slot: UnsafeMutablePointer<ColumnSlot>, _ row: Int, _ stamp: UInt64) -> Place? {
+    func number(_ from: Place, _ end: Place, _ slot: UnsafeMutablePointer<ValueSlot>, _ row: Int, _ stamp: UInt64) -> Place? {
         let conversion = slot.pointee.conversion
         switch from.pointee {
         case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"): break
@@ -105,7 +105,7 @@ extension JSONReader {
 
     /// Literals, lists and objects.
     @inline(never)
-    func other(_ from: Place, _ end: Place, _ slot: UnsafeMutablePointer<ColumnSlot>, _ row: Int, _ stamp: UInt64) -> Place? {
+    func other(_ from: Place, _ end: Place, _ slot: UnsafeMutablePointer<ValueSlot>, _ row: Int, _ stamp: UInt64) -> Place? {
         let conversion = slot.pointee.conversion
         if from.pointee == UInt8(ascii: "[") && conversion == .list { return list(from, end, slot, row, stamp) }
         guard let behind = skipJSONValue(from, end, depth: 1) else { return nil }
@@ -132,7 +132,7 @@ extension JSONReader {
         return behind
     }
 
-    private func document(_ from: Place, _ behind: Place, _ slot: UnsafeMutablePointer<ColumnSlot>, _ row: Int, _ stamp: UInt64) {
+    private func document(_ from: Place, _ behind: Place, _ slot: UnsafeMutablePointer<ValueSlot>, _ row: Int, _ stamp: UInt64) {
         if isText(from, behind - from) {
             input.store(document: bytes(from, behind), slot, row, stamp)
         } else {
@@ -141,7 +141,7 @@ extension JSONReader {
     }
 
     /// A list, whose elements go into a slot of their own; one that fails fails the list.
-    private func list(_ from: Place, _ end: Place, _ slot: UnsafeMutablePointer<ColumnSlot>, _ row: Int, _ stamp: UInt64) -> Place? {
+    private func list(_ from: Place, _ end: Place, _ slot: UnsafeMutablePointer<ValueSlot>, _ row: Int, _ stamp: UInt64) -> Place? {
         let child = Int(slot.pointee.child)
         let element = table.slots + child
         let start = Int(element.pointee.entryCount)

@@ -17,7 +17,7 @@
 import Values
 
 /// Reads records of one format into slots. Belongs to one thread.
-protocol RecordReader: AnyObject {
+protocol ValueReader: AnyObject {
     /// Reads a record into a row of each slot that it has something for.
     /// - Returns: false for a record that is not in the format.
     func read(_ bytes: Place, _ count: Int, row: Int, stamp: UInt64) -> Bool
@@ -25,7 +25,7 @@ protocol RecordReader: AnyObject {
     func fault(_ bytes: Place, _ count: Int) -> RowFault
 }
 
-final class JSONReader: RecordReader {
+final class JSONReader: ValueReader {
     let table: SlotTable
     private let names: FieldNames
     private let memory = FieldMemory()
@@ -150,7 +150,7 @@ final class JSONReader: RecordReader {
 
     /// Reads one value into its slot; nil when it is not JSON.
     @inline(__always)
-    func value(_ from: Place, _ end: Place, _ slot: UnsafeMutablePointer<ColumnSlot>, _ row: Int, _ stamp: UInt64) -> Place? {
+    func value(_ from: Place, _ end: Place, _ slot: UnsafeMutablePointer<ValueSlot>, _ row: Int, _ stamp: UInt64) -> Place? {
         switch slot.pointee.conversion {
         case .text where from.pointee == 0x22:
             table.reserve(slot, end - from + 16)

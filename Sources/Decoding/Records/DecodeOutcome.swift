@@ -23,7 +23,7 @@ package struct DecodeOutcome: Sendable {
     package var newestEventMicros: Int64?
     package var counts = DecodeCounts()
     /// In the order of the records.
-    package var rejected: [RejectedRecord] = []
+    package var rejected: [RejectedRow] = []
 
     package init() {}
 }

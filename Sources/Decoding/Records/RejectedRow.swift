@@ -5,7 +5,7 @@
 
 import Values
 
-package enum RejectReason: String, Sendable, Hashable, CaseIterable {
+package enum RowRejectReason: String, Sendable, Hashable, CaseIterable {
     /// The record is not in its format (no column), or a value does not become its column's type.
     case undecodable
     /// NULL in a column that is NOT NULL.
@@ -21,11 +21,11 @@ package enum RejectReason: String, Sendable, Hashable, CaseIterable {
     case tombstone
 }
 
-package struct RejectedRecord: Sendable, Hashable {
+package struct RejectedRow: Sendable, Hashable {
     /// Number of the record within its run.
     package let record: Int
     package let offset: Int64
-    package let reason: RejectReason
+    package let reason: RowRejectReason
     /// Number among the table's columns; nil where the whole record is meant.
     package let column: Int?
     package let fault: RowFault
@@ -37,7 +37,7 @@ package struct RejectedRecord: Sendable, Hashable {
 package struct DecodeStop: Error, Hashable, CustomStringConvertible {
     package let topic: String
     package let partition: Int32
-    package let rejected: RejectedRecord
+    package let rejected: RejectedRow
     /// The name of `rejected.column`.
     package let column: String?
 
@@ -55,14 +55,14 @@ package struct DecodeCounts: Sendable, Hashable {
     package var deletes = 0
     /// Values that failed and are NULL, under `on_error = 'null'`, by the number of their column.
     package var nulled: [Int: Int] = [:]
-    private var rejected = [Int](repeating: 0, count: RejectReason.allCases.count)
+    private var rejected = [Int](repeating: 0, count: RowRejectReason.allCases.count)
 
     package init() {}
 
     /// How many records were rejected for a reason.
-    package subscript(reason: RejectReason) -> Int { rejected[RejectReason.allCases.firstIndex(of: reason)!] }
+    package subscript(reason: RowRejectReason) -> Int { rejected[RowRejectReason.allCases.firstIndex(of: reason)!] }
 
-    mutating func note(_ reason: RejectReason) { rejected[RejectReason.allCases.firstIndex(of: reason)!] += 1 }
+    mutating func note(_ reason: RowRejectReason) { rejected[RowRejectReason.allCases.firstIndex(of: reason)!] += 1 }
 
     package mutating func add(_ other: DecodeCounts) {
         rows += other.rows

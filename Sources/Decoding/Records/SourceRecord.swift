@@ -31,7 +31,7 @@ package struct SourceRecord: BitwiseCopyable, @unchecked Sendable {
 }
 
 /// Records of one partition, in the order of their offsets.
-package struct RecordRun {
+package struct SourceRun {
     /// Calls its second argument with the name and the value of each header of a record, in their order.
     package typealias Headers = (_ record: Int, _ header: (_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer?) -> Void) -> Void
 

@@ -43,7 +43,7 @@ final class ChunkFinisher {
 
     /// What was read, by row.
     struct Rows {
-        let run: RecordRun
+        let run: SourceRun
         let count: Int
         /// The record of each row.
         let records: Buffer
@@ -63,7 +63,7 @@ final class ChunkFinisher {
 
         func isDelete(_ row: Int) -> Bool { !fates.isEmpty && fates[row] == RowFate.delete }
 
-        mutating func note(_ row: Int, _ reason: RejectReason, _ column: Int?, _ fault: RowFault, _ value: [UInt8] = []) {
+        mutating func note(_ row: Int, _ reason: RowRejectReason, _ column: Int?, _ fault: RowFault, _ value: [UInt8] = []) {
             problems.append(RowProblem(record: numbers[row], row: Int32(row), reason: reason, column: column, fault: fault, value: value))
         }
     }

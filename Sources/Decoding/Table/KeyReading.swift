@@ -10,7 +10,7 @@ import SQLBinding
 import Values
 
 /// The bytes of a record are the text of one slot.
-final class TextReader: RecordReader {
+final class TextReader: ValueReader {
     let table: SlotTable
     private let input: TextInput
 
@@ -30,7 +30,7 @@ final class TextReader: RecordReader {
 }
 
 /// `format = 'raw'`: the bytes of a record are its only column.
-final class RawReader: RecordReader {
+final class RawReader: ValueReader {
     let table: SlotTable
 
     init(_ table: SlotTable) { self.table = table }
@@ -82,7 +82,7 @@ final class KeyReading {
 
     /// Reads a key into a row.
     /// - Returns: what is wrong with it, and with which of the key's columns.
-    func read(_ key: Place, _ count: Int, row: Int, stamp: UInt64) -> (RejectReason, RowFault, column: Int?)? {
+    func read(_ key: Place, _ count: Int, row: Int, stamp: UInt64) -> (RowRejectReason, RowFault, column: Int?)? {
         if count > RecordLimits.recordBytes { return (.keyUndecodable, .tooLarge, nil) }
         let isRead =
             switch reader {

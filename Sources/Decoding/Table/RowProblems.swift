@@ -9,7 +9,7 @@ struct RowProblem {
     let record: Int32
     /// -1 where the record became no row at all.
     let row: Int32
-    let reason: RejectReason
+    let reason: RowRejectReason
     let column: Int?
     let fault: RowFault
     let value: [UInt8]

@@ -5,7 +5,7 @@
 //     outcome.newestEventMicros, outcome.counts, outcome.rejected
 //
 // What decides which fields are looked at is `DecodingPlan`; the row loops are the readers' (`JSONReader`, `AvroReader`), the slots they write
-// to are `ColumnSlot`, what is done once a chunk is `ChunkFinisher`. A decoder belongs to one thread and remembers nothing from one run to the
+// to are `ValueSlot`, what is done once a chunk is `ChunkFinisher`. A decoder belongs to one thread and remembers nothing from one run to the
 // next but how the last record looked: the same records give the same rows, wherever runs are cut.
 //
 // Nothing here stops at a bad record but `on_error = 'stop'`. Checklist when changing the loop: a record is either in a chunk, or rejected once,
@@ -115,7 +115,7 @@ package final class TopicDecoder {
     ///   - batchTime: in microseconds since 1970; event times further ahead of it than `max_future` are rejected.
     ///   - emit: takes the chunks, in the order of their records.
     /// - Throws: `DecodeStop` under `on_error = 'stop'`, and what `emit` throws.
-    package func decode(_ run: RecordRun, batchTime: Int64, emit: (DecodedChunk) throws -> Void) throws -> DecodeOutcome {
+    package func decode(_ run: SourceRun, batchTime: Int64, emit: (DecodedChunk) throws -> Void) throws -> DecodeOutcome {
         var outcome = DecodeOutcome()
         let (sum, isOver) = batchTime.addingReportingOverflow(maxFutureMicros ?? .max)
         let latest = maxFutureMicros == nil ? Int64.max : isOver ? (batchTime < 0 ? .min : .max) : sum
@@ -130,7 +130,7 @@ package final class TopicDecoder {
     }
 
     /// Adds what a chunk met.
-    private func settle(_ rows: ChunkFinisher.Rows, _ run: RecordRun, _ outcome: inout DecodeOutcome) throws(DecodeStop) {
+    private func settle(_ rows: ChunkFinisher.Rows, _ run: SourceRun, _ outcome: inout DecodeOutcome) throws(DecodeStop) {
         if !rows.problems.isEmpty {
             var first: [Int32: RowProblem] = [:]
             for problem in rows.problems {
@@ -138,7 +138,7 @@ package final class TopicDecoder {
                 first[problem.record] = problem
             }
             for problem in first.values.sorted(by: { $0.record < $1.record }) {
-                let rejected = RejectedRecord(
+                let rejected = RejectedRow(
                     record: Int(problem.record), offset: run.records[Int(problem.record)].offset, reason: problem.reason, column: problem.column, fault: problem.fault,
                     value: problem.value)
                 if plan.policy == .stop && problem.reason != .tombstone {
@@ -156,7 +156,7 @@ package final class TopicDecoder {
     // MARK: the loop
 
     /// Reads records from `next` on until the chunk is full.
-    private func read(_ run: RecordRun, _ next: inout Int) -> ChunkFinisher.Rows {
+    private func read(_ run: SourceRun, _ next: inout Int) -> ChunkFinisher.Rows {
         let room = min(chunkRows, run.records.count - next)
         let records = pool.take(max(room, 1) * 4)
         table.open(rows: room)
@@ -182,7 +182,7 @@ package final class TopicDecoder {
             timeless: timeless, problems: problems)
     }
 
-    private func read<R: RecordReader>(
+    private func read<R: ValueReader>(
         _ records: UnsafeBufferPointer<SourceRecord>, _ next: inout Int, _ room: Int, _ reader: R, _ numbers: UnsafeMutablePointer<Int32>
     ) -> Int {
         if let keys { return readUpserts(records, &next, room, reader, keys, numbers) }
@@ -216,7 +216,7 @@ package final class TopicDecoder {
     }
 
     /// The same of a table whose records put and delete: each has a row, unless it has neither a key nor a value.
-    private func readUpserts<R: RecordReader>(
+    private func readUpserts<R: ValueReader>(
         _ records: UnsafeBufferPointer<SourceRecord>, _ next: inout Int, _ room: Int, _ reader: R, _ keys: KeyReading, _ numbers: UnsafeMutablePointer<Int32>
     ) -> Int {
         let (slots, slotCount) = (table.slots, table.count)
@@ -260,7 +260,7 @@ package final class TopicDecoder {
 
     @inline(never)
     private func reject(
-        _ record: Int, _ reason: RejectReason, _ fault: RowFault, _ start: Place?, _ count: Int, row: Int = -1, column: Int? = nil
+        _ record: Int, _ reason: RowRejectReason, _ fault: RowFault, _ start: Place?, _ count: Int, row: Int = -1, column: Int? = nil
     ) {
         problems.append(
             RowProblem(record: Int32(record), row: Int32(row), reason: reason, column: column, fault: fault, value: RowProblem.shown(start, count)))

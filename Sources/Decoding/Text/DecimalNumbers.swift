@@ -155,7 +155,7 @@ func readShortNumeric(_ from: Place, _ behind: Place) -> Numeric? {
 }
 
 /// 10^0 to 10^22, which are doubles exactly; lives as long as the process.
-private struct PowersOfTen: @unchecked Sendable {
+private struct DecimalPowers: @unchecked Sendable {
     let pointer: UnsafePointer<Double>
     init() {
         let table = UnsafeMutablePointer<Double>.allocate(capacity: 23)
@@ -167,4 +167,4 @@ private struct PowersOfTen: @unchecked Sendable {
         pointer = UnsafePointer(table)
     }
 }
-private let powersOfTen = PowersOfTen()
+private let powersOfTen = DecimalPowers()

@@ -19,7 +19,7 @@ final class TextInput {
 
     /// Writes a text, which is well formed, into a slot as its type; marks the slot as failed where it is none.
     @inline(never)
-    func store(_ text: Bytes, _ slot: UnsafeMutablePointer<ColumnSlot>, _ row: Int, _ stamp: UInt64) {
+    func store(_ text: Bytes, _ slot: UnsafeMutablePointer<ValueSlot>, _ row: Int, _ stamp: UInt64) {
         do throws(RowFault) {
             try convert(text, slot, row)
         } catch {
@@ -27,7 +27,7 @@ final class TextInput {
         }
     }
 
-    private func convert(_ text: Bytes, _ slot: UnsafeMutablePointer<ColumnSlot>, _ row: Int) throws(RowFault) {
+    private func convert(_ text: Bytes, _ slot: UnsafeMutablePointer<ValueSlot>, _ row: Int) throws(RowFault) {
         let type = table.types[slot - table.slots]
         switch slot.pointee.conversion {
         case .bool: slot.pointee.set(try BoolText.parse(text), row)
@@ -69,7 +69,7 @@ final class TextInput {
 
     /// Writes some JSON, whose bytes are well formed, into a slot of jsonb.
     @inline(never)
-    func store(document: Bytes, _ slot: UnsafeMutablePointer<ColumnSlot>, _ row: Int, _ stamp: UInt64) {
+    func store(document: Bytes, _ slot: UnsafeMutablePointer<ValueSlot>, _ row: Int, _ stamp: UInt64) {
         do throws(RowFault) {
             scratch.truncate(to: 0)
             try JSONParser.canonical(document, &scratch)

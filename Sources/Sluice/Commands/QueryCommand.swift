@@ -101,7 +101,7 @@ enum QueryCommand {
             "\(many(answer.count, "row")) out of \(many(run.progress.records, "record")) of \(many(Int64(run.progress.partitions), "partition")) in \(seconds.formatted(.number.precision(.fractionLength(2)))) s"
         )
         for (topic, outcome, first) in run.outcomes {
-            let reasons = Decoding.RejectReason.allCases.map { ($0, outcome.counts[$0]) }.filter { $0.1 > 0 }
+            let reasons = RowRejectReason.allCases.map { ($0, outcome.counts[$0]) }.filter { $0.1 > 0 }
             guard !reasons.isEmpty else { continue }
             let list = reasons.map { "\(grouped(Int64($0.1))) \($0.0.words)" }.joined(separator: ", ")
             var text = "\(topic): left out: \(list)"
@@ -127,7 +127,7 @@ enum QueryCommand {
     }
 }
 
-extension Decoding.RejectReason {
+extension RowRejectReason {
     /// For a person, behind a number.
     fileprivate var words: String {
         switch self {

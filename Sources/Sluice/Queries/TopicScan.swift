@@ -109,7 +109,7 @@ final class TopicScan {
         }
         var chunks: [Dataflow.Chunk] = []
         let met = try records.withUnsafeBufferPointer { records in
-            try decoder.decode(Decoding.RecordRun(topic: topic, partition: partition, records: records), batchTime: now) { chunks.append($0.chunk) }
+            try decoder.decode(SourceRun(topic: topic, partition: partition, records: records), batchTime: now) { chunks.append($0.chunk) }
         }
         outcome.counts.add(met.counts)
         if let first = met.rejected.first(where: { $0.reason != .tombstone }), outcome.rejected.isEmpty {
