@@ -89,7 +89,7 @@ import Testing
         try await withThrowingTaskGroup(of: Bool.self) { group in
             for number in 0..<64 {
                 group.addTask {
-                    let text = "SELECT " + Array(repeating: "\(number)", count: number * 20 + 1).joined(separator: " + ")
+                    let text = "SELECT " + Array(repeating: "\(number)", count: number * 20 + 1).joined(separator: ", ")
                     let parsed = try Script(parsing: SourceText(text, name: "q"))
                     let again = try Script(parsing: SourceText(text, name: "q"))
                     return parsed.statements == again.statements
