@@ -25,6 +25,8 @@ import Testing
     private func storeAds(_ harness: JobHarness) throws {
         let database = try openDatabase("sqlite:" + harness.directory.file("ads.db"))
         defer { database.close() }
+        // As anybody's file is.
+        try database.execute("PRAGMA journal_mode=DELETE")
         try database.execute("CREATE TABLE ads (ad_id text PRIMARY KEY, campaign_id text NOT NULL)")
         let text = try String(contentsOfFile: harness.directory.file("ads.csv"), encoding: .utf8)
         try database.transaction {
@@ -57,6 +59,13 @@ import Testing
         let again = try harness.sluice("query", question, "--tables", "tables.sql", "--bootstrap", harness.bootstrap, "--format", "csv")
         #expect(again.output == result.output)
         #expect(!FileManager.default.fileExists(atPath: harness.directory.file(".sluice")))
+        let ads = try SQLiteDatabase(path: harness.directory.file("ads.db"), readOnly: true)
+        #expect(try ads.execute("PRAGMA journal_mode") == [[.text("delete")]])
+        ads.close()
+        try FileManager.default.removeItem(atPath: harness.directory.file("ads.db"))
+        let lost = try harness.sluice("query", question, "--tables", "tables.sql", "--bootstrap", harness.bootstrap, expecting: 1)
+        #expect(lost.errors.contains("there is no such file"), "\(lost.errors)")
+        #expect(!FileManager.default.fileExists(atPath: harness.directory.file("ads.db")))
     }
 
     @Test func `order, limit and formats are as they were asked for`() throws {

@@ -1,9 +1,12 @@
 // Addresses of databases as settings name them: `sqlite:FILE` and `postgres://...`.
 
-/// Opens the database that `address` names. `busyTimeoutMillis` is how long SQLite waits for another writer.
-package func openDatabase(_ address: String, busyTimeoutMillis: Int = 5000) throws -> any SQLDatabase {
+/// Opens the database that `address` names.
+/// - Parameters:
+///   - readOnly: a file of SQLite is neither made nor changed, its journal's mode among it; a server's rights are its user's.
+///   - busyTimeoutMillis: how long SQLite waits for another writer.
+package func openDatabase(_ address: String, readOnly: Bool = false, busyTimeoutMillis: Int = 5000) throws -> any SQLDatabase {
     if let path = sqlitePath(address) {
-        return try SQLiteDatabase(path: path, busyTimeoutMillis: busyTimeoutMillis)
+        return try SQLiteDatabase(path: path, readOnly: readOnly, busyTimeoutMillis: busyTimeoutMillis)
     }
     if isPostgresAddress(address) { return try PostgresDatabase(url: address) }
     throw Failure(

@@ -24,7 +24,7 @@ struct LookupScan {
                 .notPossible, "table \(table.name) cannot be read", why: "its connector is \(table.connector.rawValue)\(table.options[.url] == nil ? ", and it has no url" : "")",
                 now: "declare it with connector = 'postgres' or 'sqlite', a url and a table")
         }
-        let database = try openDatabase(url)
+        let database = try openDatabase(url, readOnly: true)
         defer { database.close() }
         func quoted(_ name: String) -> String { "\"" + name.replacing("\"", with: "\"\"") + "\"" }
         let columns = source.columns.map { table.columns[$0] }
