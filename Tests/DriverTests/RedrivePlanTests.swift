@@ -69,6 +69,8 @@ import Testing
                 [range(0, 0, 500), range(1, 10, 11)], [range(0, 500, 1000)], [range(0, 1000, 1500)], [range(0, 1500, 2000)], [range(0, 2000, 2100)],
             ])
         #expect(plan.steps.allSatisfy { $0.records <= 1000 } && plan.records == 2101)
+        let deleted = RedrivePlan(open: [range(0, 0, 1_000_000_000_000)], starts: [TopicPartition(topic: "t", partition: 0): 999_999_999_999])
+        #expect(deleted.gone == [range(0, 0, 999_999_999_999)] && deleted.steps.map(\.only) == [[range(0, 999_999_999_999, 1_000_000_000_000)]])
     }
 
     @Test func `what Kafka has deleted is named and not asked for`() {

@@ -47,7 +47,7 @@ package struct RedrivePlan: Sendable, Equatable {
         var clusters: [TopicPartition: [[OffsetRange]]] = [:]
         // At worst each record of a batch is rejected again, as a range of its own.
         let most = max(1, Int64(Limits.listedRanges / max(1, Set(open.map(\.topicPartition)).count)))
-        for range in OffsetRange.joined(open).flatMap({ Self.cut($0, most) }) {
+        for range in OffsetRange.joined(open) {
             var range = range
             let start = starts[range.topicPartition] ?? .max
             if range.from < start {
@@ -56,16 +56,17 @@ package struct RedrivePlan: Sendable, Equatable {
                 gone.append(lost)
                 range.from = start
             }
-            if range.isEmpty { continue }
-            var own = clusters[range.topicPartition] ?? []
-            if let last = own.last, let end = last.last?.until, range.from - end <= Self.gap, last.count < Self.mostRanges,
-                last.reduce(range.count, { $0 + $1.count }) <= most
-            {
-                own[own.count - 1].append(range)
-            } else {
-                own.append([range])
+            for piece in Self.cut(range, most) {
+                var own = clusters[piece.topicPartition] ?? []
+                if let last = own.last, let end = last.last?.until, piece.from - end <= Self.gap, last.count < Self.mostRanges,
+                    last.reduce(piece.count, { $0 + $1.count }) <= most
+                {
+                    own[own.count - 1].append(piece)
+                } else {
+                    own.append([piece])
+                }
+                clusters[piece.topicPartition] = own
             }
-            clusters[range.topicPartition] = own
         }
         let count = clusters.values.map(\.count).max() ?? 0
         let places = clusters.keys.sorted()
