@@ -28,14 +28,14 @@ extension Script {
                     "a text of \(filled.bytes.count) bytes", at: Place(0), why: "no more than \(Self.mostBytes) are parsed at once",
                     hint: "load long lists of values as a table")
             }
-            self.init(text: text, statements: try ParserThread.parse(filled, stackBytes: Self.stackBytes))
+            self.init(text: text, statements: try ParserThread.parse(filled))
         } catch {
             throw error.error(in: text)
         }
     }
 
     /// A level of the library's tree takes two bytes of text at least, and was measured to take less than 2,000 bytes of stack.
-    private static let stackBytes = (16 << 20) + 1200 * mostBytes
+    fileprivate static let stackBytes = (16 << 20) + 1200 * mostBytes
 }
 
 private func parse(_ text: FilledText) -> Result<[Statement], SQLFault> {
@@ -110,9 +110,9 @@ private final class ParserThread: @unchecked Sendable {
     private var answer: Result<[Statement], SQLFault>?
 
     /// Waits for the answer; whoever asks meanwhile waits, too.
-    static func parse(_ text: FilledText, stackBytes: Int) throws(SQLFault) -> [Statement] {
+    static func parse(_ text: FilledText) throws(SQLFault) -> [Statement] {
         let result = shared.withLock { shared -> Result<[Statement], SQLFault> in
-            if shared == nil { shared = ParserThread(stackBytes: stackBytes) }
+            if shared == nil { shared = ParserThread() }
             guard let thread = shared else {
                 return .failure(
                     SQLFault(
@@ -123,9 +123,8 @@ private final class ParserThread: @unchecked Sendable {
         return try result.get()
     }
 
-    private init?(stackBytes: Int) {
-        let pageBytes = 4096
-        self.stackBytes = (stackBytes + pageBytes - 1) / pageBytes * pageBytes
+    private init?() {
+        stackBytes = Self.wholePages(Script.stackBytes)
         sem_init(asked, 0, 0)
         sem_init(answered, 0, 0)
         var attributes = pthread_attr_t()
@@ -145,6 +144,13 @@ private final class ParserThread: @unchecked Sendable {
             return nil
         }
     }
+
+    deinit {
+        asked.deallocate()
+        answered.deallocate()
+    }
+
+    private static func wholePages(_ bytes: Int) -> Int { (bytes + 4095) / 4096 * 4096 }
 
     private func ask(_ text: FilledText) -> Result<[Statement], SQLFault> {
         self.text = text

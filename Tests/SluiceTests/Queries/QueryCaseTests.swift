@@ -170,8 +170,9 @@ import Testing
         let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../../conf/jobs").standardized
         let cases = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".case") }
         #expect(!cases.isEmpty)
+        let directory = try TemporaryDirectory()
         for name in cases {
-            let result = try SluiceProcess.run(["test", name.replacing(".case", with: ".sql")], in: folder.path)
+            let result = try SluiceProcess.run(["test", folder.appending(path: name.replacing(".case", with: ".sql")).path], in: directory.path)
             #expect(result.status == 0, "\(name): \(result.output)\(result.errors)")
         }
     }
