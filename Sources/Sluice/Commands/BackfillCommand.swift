@@ -176,8 +176,8 @@ enum BackfillCommand {
         }
         try terminal.table(table)
         let total = plan.ranges.reduce(0) { $0 + $1.count }
-        let batches = engine.maxBatchRecords > 0 ? (total + engine.maxBatchRecords - 1) / engine.maxBatchRecords : 1
-        try terminal.line("\(grouped(total)) offsets in about \(batches) batch\(batches == 1 ? "" : "es")")
+        let batches = engine.maxBatchRecords > 0 ? max(1, (total + engine.maxBatchRecords - 1) / engine.maxBatchRecords) : 1
+        try terminal.line("\(grouped(total)) offsets in at least \(batches) batch\(batches == 1 ? "" : "es")")
         for partition in plan.truncated {
             try terminal.line("\(partition): older records are deleted; windows at the beginning may be incomplete")
         }
@@ -218,9 +218,10 @@ enum BackfillCommand {
         }
         let progress = BatchProgress(terminal: terminal, job: name, asJSON: parsed.flag("json"))
         if !isDry { cluster.onBatch = { progress.batchDone($0) } }
-        let run = cluster.driver.runs.start(record.name, options)
-        let signals = Signals { run.control.ask(.kill) }
+        let signals = Signals()
         defer { signals.cancel() }
+        let run = cluster.driver.runs.start(record.name, options)
+        signals.ask { run.control.ask(.kill) }
         let (_, reason) = run.wait()
         if isDry {
             for entry in found.withLock({ $0 }).prefix(100) {

@@ -65,9 +65,9 @@ enum DriverCommand {
             })
         try StandingCatalog.patiently(catalogAddress) { try driver.takeUpJobs() }
         driver.watchCatalog()
-        try terminal.line("driver listens on \(driver.url), catalog \(AddressPassword.masked(catalogAddress))")
         let stopped = DispatchSemaphore(value: 0)
         let signals = Signals { stopped.signal() }
+        try terminal.line("driver listens on \(driver.url), catalog \(AddressPassword.masked(catalogAddress))")
         stopped.wait()
         signals.cancel()
         Log.notice("draining", [])

@@ -146,9 +146,11 @@ enum RedriveCommand {
         options.expectedWorkers = cluster.workers
         options.settings = with
         options.once = with?.values.filter { record.settings[$0.key] != $0.value }
-        let signals = Signals { cluster.driver.runs.run(named: record.name)?.control.ask(.drain(.stopped)) }
+        let signals = Signals()
         defer { signals.cancel() }
-        if let failure = cluster.driver.runs.start(record.name, options).wait().failure { throw failure }
+        let run = cluster.driver.runs.start(record.name, options)
+        signals.ask { run.control.ask(.drain(.stopped)) }
+        if let failure = run.wait().failure { throw failure }
     }
 
     /// By these a job knows its log, its topic, its state and its rows: with another one it would be another job.

@@ -78,9 +78,11 @@ enum RepairCommand {
             options.repair = order
             options.untilCaughtUp = true
             options.expectedWorkers = cluster.workers
-            let signals = Signals { cluster.driver.runs.run(named: record.name)?.control.ask(.drain(.stopped)) }
+            let signals = Signals()
             defer { signals.cancel() }
-            if let failure = cluster.driver.runs.start(record.name, options).wait().failure { throw failure }
+            let run = cluster.driver.runs.start(record.name, options)
+            signals.ask { run.control.ask(.drain(.stopped)) }
+            if let failure = run.wait().failure { throw failure }
             for logged in try catalog.batches(record.jobID, last: 2) where logged.plan.batch > before && logged.plan.kind == .repair {
                 line.batch = logged.plan.batch
                 line.written = line.action == .rewrite ? logged.outcome?.rowsOut : line.rows

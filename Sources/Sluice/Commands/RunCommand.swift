@@ -88,10 +88,10 @@ enum RunCommand {
         try driver.catalog.setDesired(record.name, .run)
         let progress = BatchProgress(terminal: terminal, job: record.name, asJSON: asJSON)
         session.onBatch = { progress.batchDone($0) }
-        let name = record.name
-        let signals = Signals { driver.runs.run(named: name)?.control.ask(.drain(.stopped)) }
+        let signals = Signals()
         defer { signals.cancel() }
         let run = driver.runs.start(record.name, options)
+        signals.ask { run.control.ask(.drain(.stopped)) }
         while true {
             let (hasEnded, failure) = run.wait(timeoutMillis: 100)
             progress.tick(run.control.status)
