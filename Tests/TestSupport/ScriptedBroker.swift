@@ -23,6 +23,8 @@ package final class ScriptedBroker: Sendable {
     package enum Answer: Sendable {
         /// What the broker says by itself.
         case usual
+        /// The same, its last half so long after the first.
+        case halves(pauseMillis: UInt32)
         /// Behind length and correlation id.
         case body([UInt8])
         /// As they are, the length included.
@@ -99,6 +101,9 @@ package final class ScriptedBroker: Sendable {
             while true {
                 let connection = accept(listener, nil, nil)
                 guard connection >= 0, let self, let number = self.admit(connection) else { return }
+                // What is sent in two pieces arrives in two, and not when the first one was acknowledged.
+                var isPrompt: Int32 = 1
+                setsockopt(connection, Int32(IPPROTO_TCP), TCP_NODELAY, &isPrompt, socklen_t(MemoryLayout<Int32>.size))
                 let thread = Thread { [self] in serve(connection, number) }
                 thread.start()
             }
@@ -153,6 +158,12 @@ package final class ScriptedBroker: Sendable {
             case .usual:
                 guard let body = usual(request) else { continue }
                 send(connection, Self.frame(request, body))
+            case .halves(let pauseMillis):
+                guard let body = usual(request) else { continue }
+                let frame = Self.frame(request, body)
+                send(connection, Array(frame.prefix(frame.count / 2)))
+                usleep(pauseMillis * 1000)
+                send(connection, Array(frame.dropFirst(frame.count / 2)))
             case .body(let body): send(connection, Self.frame(request, body))
             case .raw(let bytes): send(connection, bytes)
             case .cut(let bytes):

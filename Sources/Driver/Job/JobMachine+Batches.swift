@@ -70,6 +70,7 @@ extension JobMachine {
         readings = plan.movesPositions ? done.run.builder.readings : nil
         planned = nil
         pace.ran(by: done.run.usedWorkers)
+        backlog.took(records: plan.ranges.reduce(0) { $0.plus($1.count) }, millis: done.runMillis + done.sealMillis)
         phase = .finish
         guard canPlanTogether, hasBacklog || clock.isDue(now: moment.steadyMillis) else { return }
         let restMillis = hasBacklog ? 0 : clock.restMillis(now: moment.steadyMillis)

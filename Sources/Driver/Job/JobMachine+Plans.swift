@@ -121,7 +121,9 @@ extension JobMachine {
         let isBehindBatch = finished != nil
         let after = positionsAfterFinished
         do {
-            let cut = BatchCut(positions: after, ends: ends, targets: targets, maxRecords: job.settings.maxBatchRecords)
+            let cut = BatchCut(
+                positions: after, ends: ends, targets: targets,
+                maxRecords: backlog.records(most: job.settings.maxBatchRecords, millis: job.settings.batchTimeMillis))
             if cut.isShortened {
                 // An end before a position is a doubt about the topic: it is asked for again, and decided apart.
                 phase = isBehindBatch ? .finish : .source

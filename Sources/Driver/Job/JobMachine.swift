@@ -95,6 +95,7 @@ package struct JobMachine: Sendable {
     var readings: RejectWatch.Batch?
     var clock = BatchClock(intervalMillis: 0, pollMillis: 5)
     var spread = BatchSpread()
+    var backlog = BacklogLimit()
     var pace = BatchPace()
     var patience: Patience
     var resume = Resume.idle

@@ -2,22 +2,15 @@
 //
 // One connection, Fetch 11, all partitions in every request, uncompressed batches only. The next answer is asked for before the
 // records of the last one are walked; each record's last byte is touched. No bound on a length, no aborted transactions, no
-// second broker, no error but the end: it is the yardstick of `FetchReader`, never a part of it. Sizes and checksums are
-// parameters, so that both sides of the bench can be given the same.
+// second broker, no error but the end: it is the yardstick of `FetchReader`, never a part of it. An answer brings what the configuration
+// says, so that both sides of the bench are given the same.
 
 import Glibc
 
 package struct FetchingLoop {
-    /// Bytes of a partition in an answer.
-    package var partitionBytes: Int32
     package var checksCRC: Bool
 
-    package static let usualPartitionBytes: Int32 = 1 << 20
-
-    package init(partitionBytes: Int32 = usualPartitionBytes, checksCRC: Bool = true) {
-        self.partitionBytes = partitionBytes
-        self.checksCRC = checksCRC
-    }
+    package init(checksCRC: Bool = true) { self.checksCRC = checksCRC }
 
     private static let version: Int16 = 11
 
@@ -38,13 +31,13 @@ package struct FetchingLoop {
         var (records, sum) = (Int64(0), UInt64(0))
         let began = ProcessClocks.steadyNanos()
         let deadline = ContinuousClock.now + .milliseconds(timeoutMillis)
-        try ask(line, ranges, next, view)
+        try ask(line, ranges, next, settings.mostPartitionBytes)
         while records < wanted {
             let answer = buffers[0]
             try receive(line, into: answer, until: deadline)
             // Positions first, so that the next answer is on its way while records are walked.
             let pieces = try pieces(of: answer.bytes, ranges, &next)
-            try ask(line, ranges, next, view)
+            try ask(line, ranges, next, settings.mostPartitionBytes)
             for piece in pieces { try walk(piece, &records, &sum) }
             buffers.swapAt(0, 1)
         }
@@ -54,7 +47,7 @@ package struct FetchingLoop {
         return ReadingLoop.Result(records: records, beganNanos: began, endedNanos: ended, cpuNanos: ProcessClocks.usedNanos())
     }
 
-    private func ask(_ line: BrokerLine, _ ranges: [OffsetRange], _ next: [Int64], _ view: ClusterView) throws {
+    private func ask(_ line: BrokerLine, _ ranges: [OffsetRange], _ next: [Int64], _ partitionBytes: Int32) throws {
         let open = ranges.indices.filter { next[$0] < ranges[$0].until }
         if open.isEmpty { return }
         var fetch = FetchRequest(isolation: .readUncommitted, maxWaitMillis: 100, mostBytes: partitionBytes * Int32(open.count))

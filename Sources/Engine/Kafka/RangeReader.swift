@@ -58,7 +58,7 @@ package final class RangeReader: RecordReader {
     /// How long a reader with a bell lets a fetch at the end of the log gather what comes, and the bytes that end it sooner.
     /// A fetch costs 0.3 ms of processor time, and without this every append of a producer ends one.
     package static let gatheringMillis = 16
-    private static let gatheringBytes = 64 << 10
+    package static let gatheringBytes = 64 << 10
 
     /// - Parameter bell: rung when records come; they come gathered then, see `arrived`.
     package init(

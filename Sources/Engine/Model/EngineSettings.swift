@@ -43,6 +43,8 @@ package struct EngineSettings: Sendable {
     package let partitionWaitMillis: Int64
     package let patienceMillis: Int64
     package let maxBatchRecords: Int64
+    /// How long a batch of a backlog shall take; 0 for as long as `maxBatchRecords` take.
+    package let batchTimeMillis: Int64
     package let maxRejectedShare: Double
     package let maxRejectedMin: Int64
     /// Batches in a row of which nothing could be read that stop a job.
@@ -148,6 +150,7 @@ package struct EngineSettings: Sendable {
         partitionWaitMillis = try duration("partition_wait", orMillis: 60_000)
         patienceMillis = try duration("patience", orMillis: 120_000)
         maxBatchRecords = try integer("max_batch_records")
+        batchTimeMillis = try duration("batch_time", orMillis: 0)
         let share = try text("max_rejected_share")
         guard let number = Double(share), number >= 0, number <= 1 else {
             throw wrong("max_rejected_share", share, "a share between 0 and 1")

@@ -23,8 +23,10 @@ package final class BenchPlace {
 
     static let partitions = 4
 
-    /// - Parameter kafkaHome: starts a real Kafka from there, where no address is given.
-    init(_ settings: Settings, terminal: Terminal, stop: BenchStop, kafkaHome: String? = nil) throws {
+    /// - Parameters:
+    ///   - kafkaHome: starts a real Kafka from there, where no address is given.
+    ///   - answerBytes: what all readers, ours and others, are told that an answer may bring of a partition, where the settings do not say.
+    init(_ settings: Settings, terminal: Terminal, stop: BenchStop, kafkaHome: String? = nil, answerBytes: Int? = nil) throws {
         self.stop = stop
         self.terminal = terminal
         reader = settings.text(.reader)
@@ -32,6 +34,7 @@ package final class BenchPlace {
         self.suffix = suffix
         let directory = try Self.makeDirectory(suffix)
         self.directory = directory
+        var kafka: KafkaConfiguration
         if let bootstrap = settings.optionalText(.bootstrap) {
             (broker, own) = (nil, nil)
             kafka = try KafkaConfiguration(bootstrap: bootstrap, properties: SettingsSource.kafkaProperties(settings))
@@ -45,6 +48,8 @@ package final class BenchPlace {
             broker = embedded
             kafka = try KafkaConfiguration(bootstrap: embedded.bootstrap)
         }
+        if let answerBytes, !FetchSettings(kafka).isPartitionBytesGiven { kafka.properties["fetch.message.max.bytes"] = "\(answerBytes)" }
+        self.kafka = kafka
         isEmbedded = broker != nil
         do {
             // Runs stay where the bench was started, because paths in Kafka's properties may be relative; so the

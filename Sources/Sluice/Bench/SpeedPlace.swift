@@ -16,7 +16,8 @@ final class SpeedPlace {
     let kafka: KafkaConfiguration
     /// Of a full topic; cases with heavy records take fewer.
     let events: Int
-    let maxBatchRecords: Int
+    /// nil: what the settings say, as everybody's jobs.
+    let maxBatchRecords: Int?
     let workers = 2
     private let postgresAddress: String?
     private var postgres: BenchPostgres?
@@ -24,7 +25,7 @@ final class SpeedPlace {
     private var outputs = 0
 
     /// - Parameter postgresAddress: a server to use; without one it is started by the first case that needs it.
-    init(_ place: BenchPlace, events: Int, maxBatchRecords: Int, postgresAddress: String? = nil) {
+    init(_ place: BenchPlace, events: Int, maxBatchRecords: Int?, postgresAddress: String? = nil) {
         self.postgresAddress = postgresAddress
         self.place = place
         self.events = events
@@ -146,12 +147,10 @@ final class SpeedPlace {
         let before = Self.childrenCPUNanos()
         let watch = CoreWatch()
         defer { watch.end() }
+        let size = (maxBatchRecords ?? self.maxBatchRecords).map { ["--max-batch-records", "\($0)", "--set", "batch_time=0"] }
         let (run, folder) = try place.start(
             ["bench-run", job], topic: made.name, workers: workers,
-            [
-                "--format", wanted.format.rawValue, "--until-caught-up", "--interval", "0",
-                "--max-batch-records", "\(maxBatchRecords ?? self.maxBatchRecords)",
-            ] + extra)
+            ["--format", wanted.format.rawValue, "--until-caught-up", "--interval", "0"] + (size ?? []) + extra)
         defer { run.end() }
         let batches = try run.all().map(\.batch)
         run.end()

@@ -9,6 +9,8 @@ import Engine
 enum TopicCase {
     /// How many events there are for one purchase.
     private static let every = 3
+    /// Records that both sides read for one transaction of each process, about: half a second's.
+    private static let transactionRecords = 1_000_000
 
     /// The columns of the job's table, for the size of a row.
     private static let columns = Schema([
@@ -24,7 +26,7 @@ enum TopicCase {
             wanted,
             [
                 "--copy-to", output, "--copy-every", "\(every)", "--copy-bytes", "\(rowBytes(made.name, made.events))",
-                "--copy-transaction", "\(max(1, place.maxBatchRecords / place.workers))",
+                "--copy-transaction", "\(max(1, (place.maxBatchRecords ?? transactionRecords) / place.workers))",
             ])
         // Each process counts for itself and may leave the last ones of its part out.
         try check(place, output, from: made.events / every - place.workers, upTo: made.events / every)

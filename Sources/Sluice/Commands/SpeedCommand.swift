@@ -10,7 +10,6 @@ enum SpeedCommand {
     private static let usualEvents = 10_000_000
     private static let shortEvents = 1_000_000
     private static let shortRuns = 3
-    static let usualMaxBatchRecords = 1_000_000
 
     static let command = Command(
         "bench", .tools, summary: "measure how fast rows go, against the best without Sluice",
@@ -27,7 +26,7 @@ enum SpeedCommand {
             Option("events", .integer(1...(1 << 32)), help: "of a full topic (10000000, short 1000000)"),
             Option("runs", .integer(1...1000), help: "of each side (5, short 3)"),
             Option(
-                "batch", .integer(1...(1 << 32)), fallback: "\(usualMaxBatchRecords)", help: "max_batch_records of the jobs"),
+                "batch", .integer(1...(1 << 32)), help: "max_batch_records of the jobs; without it what the settings say"),
             Option("kafka", .file, valueName: "HOME", help: "start a Kafka from here (or from $\(BenchKafka.variable))"),
             Option("postgres", .address(["postgres", "postgresql"]), help: "a database for the case postgres; else a server is started"),
             Option("json", .file, help: "write the machine and all results to this file, as JSON"),
@@ -57,7 +56,7 @@ enum SpeedCommand {
         let stop = BenchStop()
         let signals = Signals { stop.ask() }
         defer { signals.cancel() }
-        let place = try BenchPlace(settings, terminal: terminal, stop: stop, kafkaHome: home)
+        let place = try BenchPlace(settings, terminal: terminal, stop: stop, kafkaHome: home, answerBytes: AnswerSize.nearBytes)
         defer { place.end() }
         let machine = BenchMachine(
             broker: place.brokerText, directory: place.directory, runs: runs)
@@ -70,7 +69,7 @@ enum SpeedCommand {
         var results: [SpeedResult] = []
         let speeds = SpeedPlace(
             place, events: parsed.integer("events") ?? (isShort ? shortEvents : usualEvents),
-            maxBatchRecords: parsed.integer("batch") ?? usualMaxBatchRecords, postgresAddress: parsed.text("postgres"))
+            maxBatchRecords: parsed.integer("batch"), postgresAddress: parsed.text("postgres"))
         defer { speeds.end() }
         let bench = SpeedBench(
             place: speeds, cases: cases, runs: runs,

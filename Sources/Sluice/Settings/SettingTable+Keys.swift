@@ -64,9 +64,13 @@ extension SettingKey {
         what: "time between two questions for the ends of the partitions",
         why: "Without new records there is no batch and nothing is written.")
     package static let maxBatchRecords = SettingKey(
-        "max_batch_records", .batches, .integer(anyCount), fallback: "1000000",
+        "max_batch_records", .batches, .integer(anyCount), fallback: "4000000",
         what: "most offsets in one batch, over all partitions",
-        why: "A backlog is read in batches of this size, so that a batch to be repeated stays short.")
+        why: "A backlog is read in batches of at most this size, so that a batch to be repeated stays short; 0 for no bound.")
+    package static let batchTime = SettingKey(
+        "batch_time", .batches, .duration(upTo(days: 1)), fallback: "500ms",
+        what: "how long a batch of a backlog shall take, where it holds more than 1,000,000 offsets",
+        why: "Between two batches nothing is read: a fast job takes more at once. 0 takes max_batch_records each time.")
 
     package static let patience = SettingKey(
         "patience", .batches, .duration(upTo(days: 7)), fallback: "2m",
@@ -271,7 +275,7 @@ extension SettingKey {
 extension SettingTable {
     static let engineKeys: [SettingKey] = [
         .name, .topic, .format, .schema, .schemaID, .ads, .from, .lateness, .maxFuture, .partitionWait,
-        .interval, .poll, .maxBatchRecords, .patience,
+        .interval, .poll, .maxBatchRecords, .batchTime, .patience,
         .maxRejectedShare, .maxRejectedMin, .maxRejectedBatches, .onCrash, .quarantineRecords, .quarantineRecordBytes, .quarantineBatchBytes,
         .quarantineKeep,
         .sink, .sinkTable, .sinkKeys, .sinkFormat, .sinkSchemaID, .sinkRenew, .sinkLook, .catalog, .state, .stateInline, .stateKeep, .lookupRefresh,

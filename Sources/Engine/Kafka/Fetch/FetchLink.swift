@@ -42,6 +42,11 @@ package final class FetchLink: FetchAnswerReceiver {
     private let parser = FetchAnswerParser()
     private(set) var asked: [Asked] = []
     private var askedAt = ContinuousClock.now
+    /// From the request under way to the first byte of its answer.
+    private var wayMicros: Int?
+    private(set) var size: AnswerSize
+    /// The answer under way, or the last one, may wait until it has gathered enough.
+    private(set) var isGathering = false
     /// Where the next partition of the answer is looked for: answers keep the order of the request.
     private var turn = 0
     private var mutedUntil = ContinuousClock.now
@@ -55,9 +60,12 @@ package final class FetchLink: FetchAnswerReceiver {
         self.purpose = purpose
         self.reader = reader
         shop = reader.shop
+        size = AnswerSize(reader.settings)
     }
 
     package var isBusy: Bool { !asked.isEmpty }
+    /// The first bytes of the answer are here, and not the last ones.
+    package var isAnswering: Bool { isBusy && wayMicros != nil }
 
     /// The line's descriptor while an answer is due, and what it waits for.
     package var awaited: (descriptor: Int32, events: Int16)? {
@@ -98,7 +106,7 @@ package final class FetchLink: FetchAnswerReceiver {
     }
 
     /// - Parameter partitions: of the stands, in the same order.
-    package func ask(_ fetch: FetchRequest, _ stands: [FetchStand]) {
+    package func ask(_ fetch: FetchRequest, _ stands: [FetchStand], isGathering: Bool = false) {
         guard case .open(let line) = state else { return }
         do {
             var version = try line.known(.fetch)
@@ -114,6 +122,8 @@ package final class FetchLink: FetchAnswerReceiver {
                 asked.append(Asked(stand: stand, generation: stand.generation, topicID: partition.topicID, offset: partition.offset))
             }
             askedAt = .now
+            wayMicros = nil
+            self.isGathering = isGathering
             turn = 0
         } catch {
             fail(error)
@@ -131,6 +141,7 @@ package final class FetchLink: FetchAnswerReceiver {
                     if ContinuousClock.now - askedAt > patience { throw StreamError("no answer to Fetch came in time") }
                     return false
                 }
+                if wayMicros == nil { wayMicros = Int((ContinuousClock.now - askedAt) / .microseconds(1)) }
                 try parser.received(count, self)
             }
             try finish()
@@ -150,6 +161,11 @@ package final class FetchLink: FetchAnswerReceiver {
         lastAnswerAt = .now
         lastAnswerBytes = parser.recordBytes
         lastError = nil
+        if lastAnswerBytes > 0, !isGathering, let wayMicros {
+            let before = size.bytes
+            size.came(afterMicros: wayMicros)
+            if size.bytes != before { reader.answerSizesChanged() }
+        }
         if parser.throttleMillis > 0 {
             // The broker is mute for so long anyway; more than half a minute is not believed.
             let millis = min(30_000, Int(parser.throttleMillis))

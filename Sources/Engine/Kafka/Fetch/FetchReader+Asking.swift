@@ -18,6 +18,8 @@ struct FoundLog: Sendable {
 extension FetchReader {
     /// No request sooner than this after an answer that was not full, unless somebody waits and it brought something.
     static let paceMillis = 4
+    /// How long an answer that has begun to come is waited for, by who wants all that is there now.
+    static let restMillis = 20
     /// How long the prompt connection waits at the log's end.
     private static let promptWaitMillis: Int32 = 10
 
@@ -39,9 +41,20 @@ extension FetchReader {
     /// - Returns: whether something came.
     func askForRest() throws -> Bool {
         try askForRecords(isPaced: false)
+        return try takeRest(millis: 1)
+    }
+
+    /// Takes what brokers have begun to answer, or begin to within `millis`.
+    /// - Returns: whether something came.
+    func takeRest(millis: Int) throws -> Bool {
         guard links.values.joined().contains(where: { $0.awaited != nil }) else { return false }
-        wait(millis: 1)
-        return receive()
+        // An answer comes in pieces: its first bytes are not yet what was asked for.
+        let deadline = ContinuousClock.now + .milliseconds(Self.restMillis)
+        repeat {
+            wait(millis: millis)
+            if receive() { return true }
+        } while links.values.joined().contains(where: \.isAnswering) && .now < deadline
+        return false
     }
 
     private func wait(millis: Int) {
@@ -55,7 +68,7 @@ extension FetchReader {
         _ = poll(&entries, nfds_t(entries.count), Int32(isInquiring || entries.isEmpty ? min(2, millis) : millis))
     }
 
-    private func receive() -> Bool {
+    func receive() -> Bool {
         var came = false
         for (_, both) in links { for link in both where link.isBusy { if link.receive() { came = true } } }
         return came
@@ -72,7 +85,7 @@ extension FetchReader {
     func learned(_ broker: Int32, at address: BrokerAddress) { view.brokers[broker] = address }
 
     /// Takes over what inquiries found, and begins those that are wanted.
-    private func settle() throws {
+    func settle() throws {
         let now = ContinuousClock.now
         if let answer = viewInquiry?.answer {
             viewInquiry = nil
@@ -180,11 +193,12 @@ extension FetchReader {
 
     // MARK: requests
 
-    func askForRecords(isPaced: Bool) throws {
+    /// - Parameter isGathering: the answer may wait for company, see `arrived`.
+    func askForRecords(isPaced: Bool, isGathering: Bool = false) throws {
         if viewAt == nil { return }
         let now = ContinuousClock.now
         let limit = usualAnswerBytes
-        let share = shareBytes
+        let share = isGathering ? mostShareBytes : shareBytes
         var wanting: [Int32: [FetchStand]] = [:]
         // With the second budget spent only who is waited for gets more: large batches would gather in all partitions.
         let isSpent = shop.extra.isSpent
@@ -196,10 +210,12 @@ extension FetchReader {
             }
             wanting[broker, default: []].append(stand)
         }
-        for (broker, stands) in wanting { try ask(broker, stands, isPaced: isPaced, now) }
+        for (broker, stands) in wanting { try ask(broker, stands, isPaced: isPaced, isGathering: isGathering, now) }
     }
 
-    private func ask(_ broker: Int32, _ stands: [FetchStand], isPaced: Bool, _ now: ContinuousClock.Instant) throws {
+    private func ask(
+        _ broker: Int32, _ stands: [FetchStand], isPaced: Bool, isGathering: Bool, _ now: ContinuousClock.Instant
+    ) throws {
         guard let address = view.brokers[broker] else { return wantView() }
         if links[broker] == nil {
             links[broker] = [.patient, .prompt].map { FetchLink(broker: broker, address: address, purpose: $0, reader: self) }
@@ -212,10 +228,10 @@ extension FetchReader {
                 let isAnswered = isNeeded && patient.lastAnswerBytes > 0
                 let isPausing = isPaced && !isAnswered && now - patient.lastAnswerAt < .milliseconds(Self.paceMillis)
                 if isPausing && patient.lastAnswerBytes < usualAnswerBytes { return }
-                if try patient.isReady(now) { send(patient, stands) }
+                if try patient.isReady(now) { send(patient, stands, isGathering: isGathering) }
             } else if isNeeded, let needed, !needed.hasAllThereIs, try prompt.isReady(now) {
                 // At the log's end it would wait there, before whoever needs it next.
-                send(prompt, [needed])
+                send(prompt, [needed], isGathering: false)
             }
         } catch let failure as Failure {
             guard failure.code == .notAllowed else { throw failure }
@@ -224,7 +240,7 @@ extension FetchReader {
         }
     }
 
-    private func send(_ link: FetchLink, _ stands: [FetchStand]) {
+    private func send(_ link: FetchLink, _ stands: [FetchStand], isGathering: Bool) {
         requestCount += 1
         let inTurn = stands.sorted { left, right in
             if left === needed || right === needed { return left === needed && right !== needed }
@@ -234,6 +250,10 @@ extension FetchReader {
             isolation: isolation, maxWaitMillis: link.purpose == .patient ? settings.waitMillis : min(settings.waitMillis, Self.promptWaitMillis),
             mostBytes: 0)
         fetch.minBytes = settings.minBytes
+        if isGathering {
+            fetch.maxWaitMillis = min(fetch.maxWaitMillis, Int32(RangeReader.gatheringMillis))
+            fetch.minBytes = max(fetch.minBytes, Int32(RangeReader.gatheringBytes))
+        }
         fetch.rack = settings.rack
         var total = 0
         for stand in inTurn {
@@ -247,7 +267,7 @@ extension FetchReader {
                     leaderEpoch: view.leader(of: stand.partition)?.epoch ?? -1, lastEpoch: stand.fetchedEpoch, mostBytes: most))
         }
         fetch.mostBytes = Int32(clamping: min(total, settings.mostAnswerBytes / 2))
-        link.ask(fetch, inTurn)
+        link.ask(fetch, inTurn, isGathering: isGathering)
     }
 
     // MARK: answers

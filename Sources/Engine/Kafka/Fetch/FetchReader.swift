@@ -59,6 +59,7 @@ package final class FetchReader: RecordReader {
         self.isolation = isolation ?? configuration.isolation
         self.bell = bell
         budget = FetchBudget(bytes: budgetBytes)
+        answerBytes = AnswerSize(settings).bytes
         asker = ClusterAsker(settings)
         shop = FetchShop(
             answerBytes: budget.bytes, extraBytes: Self.extraBytes, mostUnpackedBytes: settings.mostAnswerBytes,
@@ -77,11 +78,18 @@ package final class FetchReader: RecordReader {
     package var memoryBytes: Int { shop.bytes }
 
     /// Bytes that one partition may hold.
-    var shareBytes: Int { min(budget.bytes / max(1, order.count), Self.mostAnswersHeld * Int(settings.mostPartitionBytes)) }
+    var shareBytes: Int { min(mostShareBytes, Self.mostAnswersHeld * answerBytes) }
+    /// The same for what gathers before it is wanted: with no room left nothing would be asked for, and nothing would ring.
+    var mostShareBytes: Int { budget.bytes / max(1, order.count) }
     /// More answers of a partition waiting would only take memory: one is walked, one is there, one is coming.
     private static let mostAnswersHeld = 3
     /// Bytes that an answer may bring for one partition.
-    var usualAnswerBytes: Int { max(4096, min(Int(settings.mostPartitionBytes), shareBytes / 2)) }
+    var usualAnswerBytes: Int { max(4096, min(answerBytes, shareBytes / 2)) }
+    /// What the farthest of the brokers should bring for one partition, if there is room.
+    private(set) var answerBytes: Int
+
+    /// A link knows its way better now.
+    func answerSizesChanged() { answerBytes = links.values.joined().map(\.size.bytes).max() ?? answerBytes }
 
     // MARK: following
 
@@ -162,11 +170,22 @@ package final class FetchReader: RecordReader {
 
     package func arrived(_ positions: [OffsetRange], most: Int) throws -> [Int64]? {
         if positions.contains(where: { stands[$0.topicPartition]?.next != $0.from }) { try follow(positions) }
-        try pump(waitMillis: 0)
-        // What came while the caller rested is a second answer: the first one was on its way before.
-        for _ in 0..<2 where try !askForRest() { break }
-        // Where answers came at once none is under way now, and nothing would ring.
-        try askForRecords(isPaced: false)
+        try settle()
+        let before = ContinuousClock.now
+        let gathering = links.values.compactMap(\.first).filter { $0.isBusy && $0.isGathering }
+        if gathering.isEmpty {
+            // The first look, or the answer under way is one that waits for nothing: the next one gathers.
+            try pump(waitMillis: 0)
+            if links.values.joined().contains(where: \.isAnswering) { _ = try takeRest(millis: 1) }
+        } else {
+            // They were asked at the same moment, and wait equally long: what one has the others have within a millisecond.
+            _ = receive()
+            while gathering.contains(where: \.isBusy), try takeRest(millis: 2), .now - before < .milliseconds(Self.restMillis) {}
+            // One that was full waited for nothing, and then for the caller's rest.
+            if gathering.contains(where: { $0.lastAnswerBytes >= RangeReader.gatheringBytes }) { _ = try askForRest() }
+        }
+        // The next answer waits for as long as batches are apart, so that one brings all that comes until then; it rings.
+        try askForRecords(isPaced: false, isGathering: true)
         if let bell { for link in links.values.joined() { link.awaited.map { ArrivalWatch.shared.watch($0.descriptor, bell) } } }
         var ends: [Int64] = []
         ends.reserveCapacity(positions.count)

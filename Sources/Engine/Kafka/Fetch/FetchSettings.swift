@@ -21,6 +21,8 @@ package struct FetchSettings: Sendable {
     package var waitMillis: Int32
     package var minBytes: Int32
     package var mostPartitionBytes: Int32
+    /// Somebody asked for just that; else an answer may bring less, see `AnswerSize`.
+    package var isPartitionBytesGiven: Bool
     package var errorRestMillis: Int
     package var reconnectMillis: Int
     package var reconnectMostMillis: Int
@@ -52,6 +54,7 @@ package struct FetchSettings: Sendable {
         waitMillis = Int32(number("fetch.wait.max.ms", or: 500, in: 0...300_000))
         minBytes = Int32(number("fetch.min.bytes", or: 1, in: 1...100_000_000))
         mostPartitionBytes = Int32(number("fetch.message.max.bytes", "max.partition.fetch.bytes", or: 1 << 20, in: 1...1_000_000_000))
+        isPartitionBytesGiven = properties["fetch.message.max.bytes"] != nil || properties["max.partition.fetch.bytes"] != nil
         errorRestMillis = number("fetch.error.backoff.ms", or: 50, in: 0...300_000)
         reconnectMillis = number("reconnect.backoff.ms", or: 50, in: 0...3_600_000)
         reconnectMostMillis = number("reconnect.backoff.max.ms", or: 1000, in: 0...3_600_000)
