@@ -102,6 +102,9 @@ public final class FixedColumn<Value: BitwiseCopyable & Sendable>: @unchecked Se
 
 /// Text as UTF-8: row `i` is `bytes[offsets[i] ..< offsets[i + 1]]`.
 public final class TextColumn: @unchecked Sendable {
+    /// Behind the bytes of any text so many may be read; what they hold says nothing.
+    package static let slackBytes = 8
+
     public private(set) var offsets: UnsafeMutablePointer<Int32>
     public private(set) var bytes: UnsafeMutablePointer<UInt8>
     public private(set) var validity: UnsafeMutablePointer<UInt8>?
@@ -114,7 +117,7 @@ public final class TextColumn: @unchecked Sendable {
         self.capacity = max(capacity, 16)
         self.byteCapacity = max(byteCapacity, 64)
         offsets = .allocate(capacity: self.capacity + 1)
-        bytes = .allocate(capacity: self.byteCapacity)
+        bytes = .allocate(capacity: self.byteCapacity + Self.slackBytes)
         offsets[0] = 0
     }
 
@@ -219,7 +222,7 @@ public final class TextColumn: @unchecked Sendable {
     private func growBytes(_ needed: Int) {
         precondition(needed <= Int(Int32.max), "a text column holds at most 2 GiB, asked for \(needed) bytes")
         let larger = max(needed, byteCapacity * 2)
-        let fresh = UnsafeMutablePointer<UInt8>.allocate(capacity: larger)
+        let fresh = UnsafeMutablePointer<UInt8>.allocate(capacity: larger + Self.slackBytes)
         fresh.update(from: bytes, count: byteCount)
         bytes.deallocate()
         bytes = fresh

@@ -174,7 +174,7 @@ package final class AvroDecoder: RowDecoder {
                 if length < 0 { return .invalidValue }
                 if length > end - cursor { return .truncated }
                 let start = Int(column.pointee.offsets[row])
-                if !copyText(cursor, Int(length), to: column.pointee.bytes + start) { return .invalidText }
+                if !copyText(cursor, Int(length), within: end, to: column.pointee.bytes + start) { return .invalidText }
                 column.pointee.offsets[row &+ 1] = Int32(truncatingIfNeeded: start &+ Int(length))
                 cursor += Int(length)
             case .readLong:

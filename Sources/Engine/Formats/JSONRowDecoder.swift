@@ -18,6 +18,7 @@ package final class JSONRowDecoder: RowDecoder {
     private let slots: ColumnSlots
     private let names: TextColumn
     private let memory: KeyMemory
+    private let marks = JSONMarks()
     /// What came out of the last value that was no time; nil where it did not even fit 64 bits.
     private var wrongTimeMillis: Int64?
 
@@ -65,7 +66,13 @@ package final class JSONRowDecoder: RowDecoder {
         guard from < end, from.pointee == UInt8(ascii: "{") else {
             return skipJSONValue(from, end, depth: 0) == nil ? jsonReason(from, end) : .wrongType
         }
-        guard let behind = object(from, end, row, stamp) else { return jsonReason(from, end) }
+        let whole =
+            if let strings = MarkedStrings(payload, end, marks) {
+                object(from, end, row, stamp, strings)
+            } else {
+                object(from, end, row, stamp, ScannedStrings())
+            }
+        guard let behind = whole else { return jsonReason(from, end) }
         if skipJSONSpace(behind, end) < end { return .trailingBytes }
 
         let columns = slots.slots
@@ -82,7 +89,9 @@ package final class JSONRowDecoder: RowDecoder {
 
     /// Reads the object at `from`; nil when it is broken.
     @inline(__always)
-    private func object(_ from: JSONPlace, _ end: JSONPlace, _ row: Int, _ stamp: Int32) -> JSONPlace? {
+    private func object<Strings: JSONStrings>(
+        _ from: JSONPlace, _ end: JSONPlace, _ row: Int, _ stamp: Int32, _ strings: Strings
+    ) -> JSONPlace? {
         var place = from + 1
         let known = memory.keys
         var position = 0
@@ -102,10 +111,10 @@ package final class JSONRowDecoder: RowDecoder {
             position &+= 1
             guard place < end else { return nil }
             if column >= 0 {
-                guard let behind = value(place, end, column, row, stamp) else { return nil }
+                guard let behind = value(place, end, column, row, stamp, strings) else { return nil }
                 place = behind
             } else if place.pointee == 0x22 {
-                guard let behind = skipJSONString(place + 1, end) else { return nil }
+                guard let behind = strings.skip(place + 1, end) else { return nil }
                 place = behind
             } else {
                 guard let behind = skipJSONValue(place, end, depth: 1) else { return nil }
@@ -119,7 +128,9 @@ package final class JSONRowDecoder: RowDecoder {
 
     /// Reads one value into its column; a value that does not fit is noted there and skipped.
     @inline(__always)
-    private func value(_ from: JSONPlace, _ end: JSONPlace, _ index: Int, _ row: Int, _ stamp: Int32) -> JSONPlace? {
+    private func value<Strings: JSONStrings>(
+        _ from: JSONPlace, _ end: JSONPlace, _ index: Int, _ row: Int, _ stamp: Int32, _ strings: Strings
+    ) -> JSONPlace? {
         let column = slots.slots + index
         column.pointee.stamp = stamp
         column.pointee.problem = nil
@@ -132,7 +143,7 @@ package final class JSONRowDecoder: RowDecoder {
         case .text:
             guard from.pointee == 0x22 else { break }
             let start = Int(column.pointee.offsets[row])
-            let text = copyJSONString(from + 1, end, to: column.pointee.bytes + start)
+            let text = strings.copy(from + 1, end, to: column.pointee.bytes + start)
             column.pointee.offsets[row &+ 1] = Int32(truncatingIfNeeded: start &+ text.length)
             if !text.isValid { column.pointee.problem = .invalidText }
             return text.behind

@@ -63,7 +63,8 @@ struct OverheadBench {
             let wide = try place.traffic("wide", events: large, partitions: Self.manyPartitions).topic
             found += try memory(topic: wide, "\(grouped(Int64(Self.manyPartitions))) partitions", events: large)
         }
-        found.append(try DecoderBench.result(below: Budget.decodingNanos))
+        found.append(try DecoderBench.result(.avro, below: Budget.decodingNanos))
+        found.append(try DecoderBench.result(.json))
         return found
     }
 

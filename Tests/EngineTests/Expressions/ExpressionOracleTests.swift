@@ -231,6 +231,30 @@ struct ExpressionOracleTests {
         }
     }
 
+    @Test(arguments: 0...18)
+    func `a text passes when every byte of it is the literal's, and no more`(length: Int) throws {
+        let bytes = (0..<length).map { UInt8(ascii: "a") + UInt8($0) }
+        let literal = String(decoding: bytes, as: UTF8.self)
+        var texts = [literal, literal + "x", literal + literal]
+        if length > 0 { texts += [String(literal.dropLast()), String(literal.dropFirst())] }
+        for place in 0..<length {
+            var other = bytes
+            other[place] = UInt8(ascii: "~")
+            texts.append(String(decoding: other, as: UTF8.self))
+        }
+        let rows: [BenchRow] = texts.map { ["u": .text($0)] }
+        for (names, wanted) in [(texts, 1), (texts + texts, 2)] {
+            let bench = BenchRun(
+                graph: try graph { job in
+                    try job.stream(.kafka("t", format: .json, schema: [Field("u", .text)])).filter(col("u") == .literal(.text(literal)))
+                        .select(col("u")).write(to: .append("out"))
+                }, chunkRows: 1000)
+            let result = bench.source(wanted == 1 ? rows : rows + rows)
+            let got = result.output.flatMap { chunk in (0..<chunk.rowCount).map { chunk.values($0) } }
+            #expect(got == Array(repeating: [.text(literal)], count: length == 0 ? wanted * 2 : wanted), "\(names)")
+        }
+    }
+
     @Test(arguments: oracleChunkSizes, oracleNullRates)
     func `a lookup gives what a dictionary gives`(chunkRows: Int, nullRate: Double) throws {
         var random = SeededRandom(seed: UInt64(chunkRows) + UInt64(nullRate * 10))

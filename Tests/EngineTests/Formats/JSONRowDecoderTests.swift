@@ -32,6 +32,21 @@ struct JSONRowDecoderTests {
         }
     }
 
+    @Test func `the quotes of a document are found as a look at each byte finds them`() {
+        var random = SystemRandomNumberGenerator()
+        for round in 0..<2_000 {
+            let edges: [UInt8] = [0x20, 0x21, 0x22, 0x23, 0x5B, 0x5D, 0x7F]
+            var bytes = (0..<Int.random(in: 64...400, using: &random)).map { _ in edges.randomElement(using: &random)! }
+            let others: [UInt8] = [0x00, 0x1F, 0x5C, 0x80, 0xA2, 0xFF]
+            if round % 2 == 0 { bytes[Int.random(in: 0..<bytes.count, using: &random)] = others.randomElement(using: &random)! }
+            var (marks, plain) = ([UInt64](repeating: 1, count: 8), [UInt64](repeating: 2, count: 8))
+            let words = bytes.count / 64 + 1
+            #expect(sluice_json_quotes(bytes, bytes.count, &marks) == sluice_json_quotes_plain(bytes, bytes.count, &plain))
+            #expect(marks[..<words] == plain[..<words], "\(bytes)")
+            #expect(marks[words] == 1, "a word too many was written")
+        }
+    }
+
     @Test(arguments: [1, 2, 7, 64, 65_536])
     func `ad events become rows in order for every chunk size`(chunk: Int) throws {
         let decoder = try JSONRowDecoder(needed: adEventColumns)
