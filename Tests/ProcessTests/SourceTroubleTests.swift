@@ -236,7 +236,7 @@ import Testing
         let nothing = try harness.sluice(
             "backfill", "campaign-views", "--from", "2026-03-01T14:00:00Z", "--to", "2026-03-01T15:00:00Z", "--sink", "sqlite:again.db",
             expecting: nil)
-        #expect(nothing.status == 1 || nothing.output.contains("offsets in about"), "\(nothing.output)\(nothing.errors)")
+        #expect(nothing.status == 1 || nothing.output.contains("offsets in at least"), "\(nothing.output)\(nothing.errors)")
     }
 
     @Test func `records behind a hanging transaction are no lag, and are shown by offsets and doctor`() throws {

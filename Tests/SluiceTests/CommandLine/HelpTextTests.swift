@@ -28,7 +28,7 @@ import Testing
                   --sink ADDRESS              where results go: sqlite:FILE, postgres://HOST/DATABASE, kafka:TOPIC,
                                               console: or discard: (default sqlite:.sluice/sink.db)
                   --workers N                 worker processes that `sluice run` starts (default 0)
-                  --max-batch-records N       most offsets in one batch, over all partitions (default 1000000)
+                  --max-batch-records N       most offsets in one batch, over all partitions (default 4000000)
                   --kafka.* TEXT              any property of librdkafka, handed to it as it is (default: what
                                               librdkafka has)
 
