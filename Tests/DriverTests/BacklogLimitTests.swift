@@ -26,6 +26,13 @@ import Testing
         #expect(limit.records(most: 4 * million, millis: 500) == 4 * million, "a batch within the clock's step")
     }
 
+    @Test func `a batch of any number of offsets is no trap`() {
+        var limit = BacklogLimit()
+        limit.took(records: .max, millis: 0)
+        #expect(limit.records(most: .max, millis: 86_400_000) == .max)
+        #expect(limit.records(most: 2 * million, millis: 86_400_000) == 2 * million)
+    }
+
     @Test func `without a time or without a bound nothing is limited by how it went`() {
         var limit = BacklogLimit()
         limit.took(records: million, millis: 10_000)

@@ -24,6 +24,8 @@ package struct BacklogLimit: Sendable {
     ///   - millis: `batch_time`; 0 for the whole of `most` at once.
     package func records(most: Int64, millis: Int64) -> Int64 {
         if most <= Self.usualRecords || millis == 0 { return most }
-        return min(most, max(Self.usualRecords, Int64(perMilli * Double(millis))))
+        // Offsets of a topic with holes may be any number: compared first, so that what is turned into a whole number fits.
+        let wanted = perMilli * Double(millis)
+        return wanted < Double(most) ? max(Self.usualRecords, Int64(wanted)) : most
     }
 }
