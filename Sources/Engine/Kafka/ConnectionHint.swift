@@ -15,6 +15,12 @@ package struct ConnectionHint: Sendable, Hashable {
         return nil
     }
 
+    /// Whether a connection failed to a broker that the cluster named: librdkafka writes its number behind the address, and "bootstrap"
+    /// behind one that was given.
+    package static func isOfNamedBroker(_ words: String) -> Bool {
+        words.firstMatch(of: #/\/[0-9]+: Connect to /#) != nil
+    }
+
     private static let known: [(signs: [String], hint: ConnectionHint)] = [
         (
             ["alert bad certificate", "alert certificate", "alert unknown ca", "alert unsupported certificate"],

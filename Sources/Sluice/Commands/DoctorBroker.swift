@@ -48,7 +48,13 @@ struct DoctorBroker {
             for topic in topics { checks += self.checks(of: topic, queries) }
             return checks
         } catch {
-            return [.fail("broker", failure(error))]
+            var failure = failure(error)
+            // What the cluster told was taken over before anybody answered there.
+            if ConnectionHint.isOfNamedBroker(failure.why) {
+                failure.now =
+                    "check that the broker runs there; if this host does not reach that address, set advertised.listeners of the brokers to one that it reaches"
+            }
+            return [.fail("broker", failure)]
         }
     }
 

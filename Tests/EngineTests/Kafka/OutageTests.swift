@@ -149,6 +149,12 @@ struct OutageTests {
         #expect(ConnectionHint.of(words)?.why.contains(cause) == true)
     }
 
+    @Test func `an address that the cluster named is told from one that was given`() {
+        #expect(ConnectionHint.isOfNamedBroker("127.0.0.1:9/1: Connect to ipv4#127.0.0.1:9 failed: Connection refused (after 0ms in state CONNECT)"))
+        #expect(!ConnectionHint.isOfNamedBroker("127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)"))
+        #expect(!ConnectionHint.isOfNamedBroker("sasl_ssl://h:9/3: SSL handshake failed: certificate verify failed"))
+    }
+
     @Test func `a broker that is only away gets no hint`() {
         #expect(ConnectionHint.of("127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)") == nil)
     }
