@@ -90,7 +90,7 @@ let package = Package(
             name: "SQLBindingTests", dependencies: ["SQLBinding", "SQLSyntax", "Values", "Engine", "TestSupport"], exclude: ["cases"],
             swiftSettings: settings),
         .testTarget(
-            name: "DataflowTests", dependencies: ["Dataflow", "SQLBinding", "SQLSyntax", "Values", "Engine", "TestSupport"], exclude: ["cases"],
+            name: "DataflowTests", dependencies: ["Dataflow", "SQLBinding", "SQLSyntax", "Values", "Engine", "TestSupport", "CAllocations"], exclude: ["cases"],
             swiftSettings: settings),
         .testTarget(
             name: "DecodingTests", dependencies: ["Decoding", "Dataflow", "SQLBinding", "SQLSyntax", "Values"],

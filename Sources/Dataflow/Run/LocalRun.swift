@@ -57,6 +57,7 @@ package final class LocalRun {
     private var operators: [[any Operator]] = []
     private let pools: [BufferPool]
     private let consolidators: [Consolidator]
+    private var routers: [Exchange: ExchangeRouter] = [:]
     private var number = 0
     package private(set) var state = StoredState()
 
@@ -158,26 +159,12 @@ package final class LocalRun {
     }
 
     private func exchanged(_ chunks: [[Chunk]], _ exchange: Exchange) -> [[Chunk]] {
-        switch exchange {
-        case .none: return chunks.map { $0.flatMap(cut) }
-        case .broadcast:
-            let all = chunks.flatMap(\.self).flatMap(cut)
-            return Array(repeating: all, count: parts)
-        case .single: return route(chunks, [])
-        case .hash(let columns): return route(chunks, columns)
-        }
-    }
-
-    private func route(_ chunks: [[Chunk]], _ columns: [Int]) -> [[Chunk]] {
-        if parts == 1 { return chunks.map { $0.flatMap(cut) } }
+        if exchange == .none || parts == 1 { return chunks.map { $0.flatMap(cut) } }
+        if routers[exchange] == nil { routers[exchange] = ExchangeRouter(exchange, parts: parts) }
         var routed: [[Chunk]] = Array(repeating: [], count: parts)
         for chunk in chunks.flatMap(\.self) {
-            var hashes = [UInt64](repeating: 0, count: chunk.count)
-            KeyOrder.hash(columns.map { chunk.columns[$0] }, .all(chunk.count), into: &hashes)
-            var rows: [[Int32]] = Array(repeating: [], count: parts)
-            for row in 0..<chunk.count { rows[KeyGroup.part(of: KeyGroup.of(hashes[row]), parts: parts)].append(Int32(row)) }
-            for part in 0..<parts where !rows[part].isEmpty {
-                routed[part] += cut(rows[part].withUnsafeBufferPointer { chunk.rows($0.baseAddress!, count: $0.count, pool: pools[part]) })
+            routers[exchange]!.route(chunk) { part, rows, count in
+                routed[part] += cut(rows.map { chunk.rows($0, count: count, pool: pools[part]) } ?? chunk)
             }
         }
         return routed

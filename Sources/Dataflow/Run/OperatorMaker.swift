@@ -10,13 +10,11 @@ package enum OperatorMaker {
     package static func make(
         _ node: PlanNode, columnsOf inputs: [[PlanColumn]], part: Int, parts: Int, savesState: Bool, context: EvaluationContext, pool: BufferPool
     ) -> any Operator {
-        var hash: UInt64 = 0
-        KeyOrder.hash([], .all(1), into: &hash)
-        let ownsAll = KeyGroup.part(of: KeyGroup.of(hash), parts: parts) == part
+        let ownsAll = KeyGroup.part(of: KeyGroup.ofNothing, parts: parts) == part
         switch node.operation {
         case .read, .union: return PassOperator()
         case .values(let rows, let policy):
-            return ValuesOperator(ownsAll ? rows : [], types: node.columns.map(\.type), policy: policy, group: KeyGroup.of(hash), context: context, pool: pool)
+            return ValuesOperator(ownsAll ? rows : [], types: node.columns.map(\.type), policy: policy, group: KeyGroup.ofNothing, context: context, pool: pool)
         case .map(let steps): return MapOperator(steps, context: context, pool: pool)
         case .aggregate(let plan, let policy): return AggregateOperator(plan, policy: policy, ownsGlobal: ownsAll, savesState: savesState, pool: pool)
         case .latest(let key): return LatestOperator(node.columns.map(\.type), key: key, pool: pool)

@@ -4,6 +4,8 @@
 // together, put into an empty operator, make it what it was. Keys begin with a tag that tells the operator's parts of state apart.
 // The order within a group is that of the calls, which operators make in the order of keys.
 
+import Values
+
 /// Changes of the state of one operator.
 package struct StateDelta: Sendable {
     /// Of all keys and values in it.
@@ -35,4 +37,16 @@ package enum KeyGroup {
 
     /// The part that owns a group, of `parts`.
     package static func part(of group: Int, parts: Int) -> Int { group * parts / count }
+
+    /// The groups that a part owns.
+    package static func groups(of part: Int, parts: Int) -> Range<Int> { first(of: part, parts)..<first(of: part + 1, parts) }
+
+    private static func first(of part: Int, _ parts: Int) -> Int { (part * count + parts - 1) / parts }
+
+    /// Of the empty key: whose owner makes what there is once.
+    package static let ofNothing: Int = {
+        var hash: UInt64 = 0
+        KeyOrder.hash([], .all(1), into: &hash)
+        return of(hash)
+    }()
 }
