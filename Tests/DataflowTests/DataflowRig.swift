@@ -114,7 +114,7 @@ final class DataflowRig {
     }
 
     /// How many entries of state all operators have.
-    var storedEntries: Int { stored.count }
+    var storedEntries: Int { get throws { try stored.count } }
 
     /// The answer of an output so far, as sorted lines.
     func answer(_ name: String) -> [String] {

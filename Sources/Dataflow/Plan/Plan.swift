@@ -15,6 +15,12 @@ import Values
 package struct OperatorID: Sendable, Hashable, CustomStringConvertible {
     package let high: UInt64
     package let low: UInt64
+
+    package init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
     package var description: String {
         [high, low].map { word in String(repeating: "0", count: word.leadingZeroBitCount / 4 - (word == 0 ? 1 : 0)) + String(word, radix: 16) }.joined()
     }

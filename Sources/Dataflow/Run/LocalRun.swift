@@ -24,30 +24,6 @@ package struct BatchRows {
     }
 }
 
-/// What is known about a job's operators between two batches, by operator and key.
-package struct StoredState {
-    package private(set) var entries: [OperatorID: [StoredKey: [UInt8]]] = [:]
-
-    package struct StoredKey: Hashable {
-        let group: Int
-        let key: [UInt8]
-    }
-
-    package init() {}
-
-    mutating func apply(_ delta: StateDelta, of id: OperatorID) {
-        for entry in delta.entries { entries[id, default: [:]][StoredKey(group: entry.group, key: entry.key)] = entry.value }
-    }
-
-    /// The entries of the groups of one part, in no order that matters.
-    func entries(of id: OperatorID, part: Int, parts: Int) -> [StateDelta.Entry] {
-        (entries[id] ?? [:]).filter { KeyGroup.part(of: $0.key.group, parts: parts) == part }.map { StateDelta.Entry(group: $0.key.group, key: $0.key.key, value: $0.value) }
-    }
-
-    /// How many entries there are.
-    package var count: Int { entries.values.reduce(0) { $0 + $1.count } }
-}
-
 package final class LocalRun {
     package let plan: Plan
     private let parts: Int
@@ -87,9 +63,10 @@ package final class LocalRun {
         }
         if let state {
             self.state = state
-            for (index, node) in plan.nodes.enumerated() {
-                for part in 0..<parts {
-                    let entries = state.entries(of: node.id, part: part, parts: parts)
+            for part in 0..<parts {
+                var merge = try state.merge(KeyGroup.groups(of: part, parts: parts))
+                for (index, node) in plan.nodes.enumerated() {
+                    let entries = merge.entries(of: node.id)
                     if !entries.isEmpty { try operators[index][part].load(entries) }
                 }
             }
@@ -126,12 +103,14 @@ package final class LocalRun {
             }
             given.append(outputs)
         }
-        for (index, node) in plan.nodes.enumerated() {
-            for part in 0..<parts {
+        for part in 0..<parts {
+            var changes: [(id: OperatorID, delta: StateDelta)] = []
+            for (index, node) in plan.nodes.enumerated() {
                 var delta: StateDelta? = savesState ? StateDelta() : nil
                 operators[index][part].finish(into: &delta)
-                if let delta { state.apply(delta, of: node.id) }
+                if let delta { changes.append((node.id, delta)) }
             }
+            state.apply(changes)
         }
         return plan.outputs.enumerated().map { index, output in
             let chunks = given[output.node].flatMap(\.self)

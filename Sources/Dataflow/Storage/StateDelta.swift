@@ -22,9 +22,9 @@ package struct StateDelta: Sendable {
 
     package init() {}
 
-    mutating func put(_ group: Int, _ key: [UInt8], _ value: [UInt8]) { entries.append(Entry(group: group, key: key, value: value)) }
+    package mutating func put(_ group: Int, _ key: [UInt8], _ value: [UInt8]) { entries.append(Entry(group: group, key: key, value: value)) }
     mutating func add(_ other: StateDelta) { entries += other.entries }
-    mutating func remove(_ group: Int, _ key: [UInt8]) { entries.append(Entry(group: group, key: key, value: nil)) }
+    package mutating func remove(_ group: Int, _ key: [UInt8]) { entries.append(Entry(group: group, key: key, value: nil)) }
 }
 
 /// To which group of keys a key belongs: groups are what parts own, and state is stored by them.
