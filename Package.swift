@@ -64,7 +64,7 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Engine"], path: "Tests/TestSupport", swiftSettings: settings),
         .target(
-            name: "Fuzzing", dependencies: ["Engine", "SQLSyntax", "SQLBinding", "Values", "CXXHash", "CZstd"], path: "Tests/Fuzzing", swiftSettings: settings),
+            name: "Fuzzing", dependencies: ["Engine", "SQLSyntax", "SQLBinding", "Values", "Dataflow", "CXXHash", "CZstd"], path: "Tests/Fuzzing", swiftSettings: settings),
         .executableTarget(name: "fuzz", dependencies: ["Fuzzing"], path: "Tests/Fuzz", swiftSettings: settings),
         .target(
             name: "Simulation", dependencies: ["Driver", "Worker", "Engine", "Wire", "Sluice", "Jobs"], path: "Tests/Simulation",

@@ -24,7 +24,7 @@ func complain(_ text: String) {
 }
 
 func usage() -> Never {
-    complain("usage: fuzz avro|json|block|value|fetch|unpack|scram|sql|bind --executions N [--seed S] [--keep FILE] | --replay FILE\n")
+    complain("usage: fuzz avro|json|block|value|fetch|unpack|scram|sql|bind|chunk|state --executions N [--seed S] [--keep FILE] | --replay FILE\n")
     exit(2)
 }
 

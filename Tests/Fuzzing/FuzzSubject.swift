@@ -12,7 +12,7 @@ import Engine
 
 /// The formats that can be fuzzed.
 package enum FuzzFormat: String, CaseIterable, Sendable {
-    case avro, json, block, value, fetch, unpack, scram, sql, bind
+    case avro, json, block, value, fetch, unpack, scram, sql, bind, chunk, state
 
     package func makeSubject() throws -> any FuzzSubject {
         switch self {
@@ -25,6 +25,8 @@ package enum FuzzFormat: String, CaseIterable, Sendable {
         case .scram: ScramFuzz()
         case .sql: SQLFuzz()
         case .bind: BindFuzz()
+        case .chunk: ChunkFuzz()
+        case .state: StateFuzz()
         }
     }
 }
