@@ -143,7 +143,7 @@ package enum ShrinkCheck {
         package var computed: Int64
     }
 
-    /// Keys whose whole-number values would become smaller.
+    /// Keys whose whole-number values would become smaller; those of a key whose row goes become nothing.
     package static func shrunk(_ rows: [Chunk], in sink: any Sink, table: SinkTable) throws -> [Shrunk] {
         guard table.mode == .keyedUpsert else { return [] }
         var result: [Shrunk] = []
@@ -154,12 +154,10 @@ package enum ShrinkCheck {
                 defer { index += 1 }
                 guard let stored = existing[index] else { return }
                 for (column, field) in table.schema.fields.enumerated() where !table.key.contains(field.name) {
-                    guard case .int64(let old) = stored[column], case .int64(let new) = chunk.columns[column].value(row),
-                        new < old
+                    guard case .int64(let old) = stored[column],
+                        case .int64(let new) = chunk.isDelete ? .int64(0) : chunk.columns[column].value(row), new < old
                     else { continue }
-                    let key = table.key.map { name in
-                        text(chunk.columns[table.schema.index(of: name)!].value(row))
-                    }.joined(separator: " ")
+                    let key = table.key.map { name in text(stored[table.schema.index(of: name)!]) }.joined(separator: " ")
                     result.append(Shrunk(key: key, column: field.name, stored: old, computed: new))
                 }
             }

@@ -5,6 +5,8 @@
 // and the ledger's compare-and-swap. So nothing is written that the log does not know by its digest, and a crash in the middle
 // leaves a ledger that says how far it came. Slower than a batch, whose rows never leave the workers; it is rare.
 //
+// A key whose row goes is touched like any other: what the newest batch did to a key is done again, be it a row or its end.
+//
 // When changing it: a batch whose digest is not the recorded one writes nothing; batches come in ascending order.
 
 import Engine
@@ -87,31 +89,49 @@ package struct SinkDelivery {
         return (rows, digest)
     }
 
-    /// Of every key that `batches` touched the row of the newest batch up to `last` that touched it.
+    /// Of every key that `batches` touched the row of the newest batch up to `last` that touched it, or that it has none any more.
     package func rewritten(_ batches: ClosedRange<BatchNumber>, last: BatchNumber, table: SinkTable) throws -> [Chunk] {
-        let key = table.key.compactMap { table.schema.index(of: $0) }
-        guard !key.isEmpty else {
+        guard table.mode == .keyedUpsert else {
             throw Failure(
                 .internal, "a repair of \(table.name) has no key", why: "only keyed tables are repaired so", now: "report this defect")
         }
-        var chunks: [Chunk] = []
-        var newest: [[Value]: (chunk: Int, row: Int)] = [:]
+        var newest = NewestRows(table)
         for batch in batches.lowerBound...max(batches.upperBound, last) {
             // What a repair wrote came out of other batches.
             guard let plan = try withRows(batch)?.plan, plan.kind != .repair else { continue }
-            for chunk in try parts(of: batch).flatMap(\.rows) {
-                chunk.forEachSelectedRow { row in
-                    let key = key.map { chunk.columns[$0].value(row) }
-                    // A key that only later batches touched is not missing.
-                    guard batch <= batches.upperBound || newest[key] != nil else { return }
-                    newest[key] = (chunks.count, row)
-                }
-                chunks.append(chunk)
-            }
+            // A key that only later batches touched is not missing.
+            for chunk in try parts(of: batch).flatMap(\.rows) { newest.add(chunk, addsKeys: batch <= batches.upperBound) }
         }
+        return newest.chunks
+    }
+}
+
+/// What was done last to each key: its row, or its end.
+package struct NewestRows {
+    private let table: SinkTable
+    private var all: [Chunk] = []
+    private var newest: [[Value]: (chunk: Int, row: Int)] = [:]
+
+    package init(_ table: SinkTable) { self.table = table }
+
+    /// The rows of a later batch, or of the same one.
+    /// - Parameter addsKeys: also of keys that none before has touched.
+    package mutating func add(_ chunk: Chunk, addsKeys: Bool) {
+        let columns = table.key.compactMap { chunk.schema.index(of: $0) }
+        precondition(columns.count == table.key.count, "rows of \(table.name) lack columns of its key")
+        chunk.forEachSelectedRow { row in
+            let key = columns.map { chunk.columns[$0].value(row) }
+            guard addsKeys || newest[key] != nil else { return }
+            newest[key] = (all.count, row)
+        }
+        all.append(chunk)
+    }
+
+    /// The rows that are left, in the order in which they came.
+    package var chunks: [Chunk] {
         let kept = Dictionary(grouping: newest.values, by: \.chunk)
         return kept.sorted { $0.key < $1.key }.map { index, places in
-            var chunk = chunks[index]
+            var chunk = all[index]
             let selection = Selection(capacity: places.count)
             for (position, row) in places.map(\.row).sorted().enumerated() { selection.rows[position] = Int32(row) }
             selection.commit(places.count)

@@ -2,6 +2,8 @@
 //
 // Operators pass chunks on; a filter does not copy, it narrows the selection. `rowCount` is the length of the columns,
 // `selectedCount` how many rows an operator shall look at.
+//
+// What goes to a sink that keeps rows by key may also be keys whose rows go: `isDelete`.
 
 /// The selected rows of a chunk, ascending. Filled by one operator, then frozen.
 public final class Selection: @unchecked Sendable {
@@ -25,6 +27,9 @@ public struct Chunk: Sendable {
     public var columns: [Column]
     public var rowCount: Int
     public var selection: Selection?
+    /// Each row names a key whose row goes: the columns are those of the sink's key alone, in its order. Of a table with the empty
+    /// key, which has one row, it has no column and one row.
+    public var isDelete = false
 
     public init(schema: Schema, columns: [Column], rowCount: Int, selection: Selection? = nil) {
         precondition(schema.fields.count == columns.count)

@@ -1,6 +1,7 @@
 // Chunks as bytes: shuffle blocks between workers, and snapshots and deltas of state.
 //
 //   magic "SLCK" | version u8 | flags u8 | 0 u16 | length of the plain body u64 | checksum u64 | body
+//   flags: 1 the body is compressed, 2 the rows are keys whose rows go
 //   body: fields u16 { type u8, nullable u8, name (u16 + bytes) }  rows u32
 //         per column: has NULLs u8 { validity bits }  values: 8 bytes a number, 1 byte a bool;
 //         text: length u32 a row, then the bytes
@@ -14,7 +15,8 @@
 // A block may come from a process that lies. What it claims is held against the bytes that are there before memory is
 // taken, and a compressed body may claim at most `Limits.inflatedBytes`, unless its digest was checked against the log.
 //
-// Only selected rows are written, and NULLs as zeros: equal rows in equal order give equal bytes.
+// Only selected rows are written, and NULLs as zeros: equal rows in equal order give equal bytes. What a column is called in
+// SQL is not: sinks know their table.
 //
 // State files of running jobs are in this format: a change gets a new version, and the old one stays readable.
 
@@ -26,6 +28,7 @@ package enum ChunkCodec {
     static let headerBytes = 24
     private static let magic: [UInt8] = [0x53, 0x4c, 0x43, 0x4b]
     private static let compressedFlag: UInt8 = 1
+    private static let deleteFlag: UInt8 = 2
     private static let compressFromBytes = 4096
 
     /// Who reads what is written, and so how much it may unpack to.
@@ -40,11 +43,11 @@ package enum ChunkCodec {
 
     package static func encode(_ chunk: Chunk, for purpose: Purpose = .block, compressing: Bool = true) -> [UInt8] {
         let body = chunk.withSelectedRows { encodeBody(chunk, $0) }
-        var flags: UInt8 = 0
+        var flags: UInt8 = chunk.isDelete ? deleteFlag : 0
         var stored = body
         if compressing, body.count > compressFromBytes, body.count <= purpose.inflatedBytes, let smaller = compressed(body) {
             stored = smaller
-            flags = compressedFlag
+            flags |= compressedFlag
         }
         var writer = ByteWriter(capacity: headerBytes + stored.count)
         writer.bytes(magic)
@@ -67,13 +70,16 @@ package enum ChunkCodec {
         guard try header.number(UInt64.self) == checksum(header: Array(bytes[0..<16]), body: stored) else {
             throw broken("its checksum does not match")
         }
+        let flags = bytes[5]
+        guard flags & ~(compressedFlag | deleteFlag) == 0 else { throw broken("a newer build wrote it") }
         guard bodyBytes <= Limits.blockBytes else { throw broken("it claims \(bodyBytes) bytes") }
-        if bytes[5] & compressedFlag == 0 {
+        let isDelete = flags & deleteFlag != 0
+        if flags & compressedFlag == 0 {
             guard stored.count == Int(bodyBytes) else { throw broken("its length is another than it says") }
-            return try decodeBody(stored)
+            return try decodeBody(stored, isDelete: isDelete)
         }
         guard bodyBytes <= purpose.inflatedBytes else { throw broken("it claims to unpack to \(bodyBytes) bytes") }
-        return try decodeBody(decompressed(stored, to: Int(bodyBytes))[...])
+        return try decodeBody(decompressed(stored, to: Int(bodyBytes))[...], isDelete: isDelete)
     }
 
     static func broken(_ why: String) -> Failure {
@@ -167,7 +173,7 @@ package enum ChunkCodec {
         return writer.result
     }
 
-    private static func decodeBody(_ body: ArraySlice<UInt8>) throws -> Chunk {
+    private static func decodeBody(_ body: ArraySlice<UInt8>, isDelete: Bool) throws -> Chunk {
         var reader = ByteReader(body)
         let fieldCount = try reader.number(UInt16.self)
         var fields: [Field] = []
@@ -180,11 +186,13 @@ package enum ChunkCodec {
             fields.append(Field(text, types[type], nullable: nullable))
         }
         let rowCount = Int(try reader.number(UInt32.self))
-        // Rows without columns take no bytes: their number could not be held against anything.
-        guard rowCount == 0 || !fields.isEmpty else { throw broken("it claims rows without columns") }
+        // Rows without columns take no bytes: their number could not be held against anything. One may be the empty key.
+        guard !fields.isEmpty || rowCount <= (isDelete ? 1 : 0) else { throw broken("it claims rows without columns") }
         let columns = try fields.map { try decodeColumn($0.type, rowCount, &reader) }
         guard reader.isAtEnd else { throw broken("bytes are left over") }
-        return Chunk(schema: Schema(fields), columns: columns, rowCount: rowCount)
+        var chunk = Chunk(schema: Schema(fields), columns: columns, rowCount: rowCount)
+        chunk.isDelete = isDelete
+        return chunk
     }
 
     private static func decodeColumn(_ type: ValueType, _ rows: Int, _ reader: inout ByteReader) throws -> Column {

@@ -3,7 +3,8 @@
 //
 // Each row gives a 64-bit hash over all its columns, NULLs included; the digest is the sum of them (wrapping), and the
 // number of rows. Digests of parts are added to get the digest of the whole. It finds differences; it does not
-// defend against someone who looks for two sets of rows with the same sum.
+// defend against someone who looks for two sets of rows with the same sum. A key whose row goes counts like a row, and never as
+// the row that has no other columns than that key.
 //
 // Digests are stored in catalogs and ledgers: `RowHash` and the text form must not change.
 
@@ -24,7 +25,7 @@ package struct RowDigest: Sendable, Hashable {
 
     /// Adds the selected rows of `chunk`.
     package mutating func add(_ chunk: Chunk) {
-        for hash in RowHash.hashes(chunk.columns, of: chunk) { sum &+= hash }
+        for hash in RowHash.hashes(chunk.columns, of: chunk) { sum &+= chunk.isDelete ? RowHash.deleted(hash) : hash }
         count &+= UInt64(chunk.selectedCount)
     }
 

@@ -142,6 +142,9 @@ package enum RowHash {
     @inline(__always)
     static func finished(_ hash: UInt64) -> UInt64 { mix(hash ^ third, hash ^ fourth) ^ (hash >> 32) }
 
+    /// The number of a key whose row goes, made of the key's.
+    static func deleted(_ hash: UInt64) -> UInt64 { finished(hash ^ gone) }
+
     @inline(__always)
     private static func word(_ pointer: UnsafeRawPointer) -> UInt64 {
         UInt64(littleEndian: pointer.loadUnaligned(as: UInt64.self))
@@ -165,4 +168,5 @@ package enum RowHash {
     private static let third: UInt64 = 0x082e_fa98_ec4e_6c89
     private static let fourth: UInt64 = 0x4528_21e6_38d0_1377
     private static let null: UInt64 = 0xbe54_66cf_34e9_0c6d
+    private static let gone: UInt64 = 0xc0ac_29b7_c97c_50dd
 }

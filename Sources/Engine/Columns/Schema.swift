@@ -8,11 +8,15 @@ public struct Field: Sendable, Codable, Hashable {
     public var name: String
     public var type: ValueType
     public var nullable: Bool
+    /// The type of the column in a table of PostgreSQL, in the spelling of `format_type`; nil for the usual one of `type`. `type`
+    /// stays the form in memory: whole numbers, floats and booleans as such, everything else as the text that PostgreSQL gives.
+    public var sqlType: String?
 
-    public init(_ name: String, _ type: ValueType, nullable: Bool = false) {
+    public init(_ name: String, _ type: ValueType, nullable: Bool = false, sqlType: String? = nil) {
         self.name = name
         self.type = type
         self.nullable = nullable
+        self.sqlType = sqlType
     }
 }
 

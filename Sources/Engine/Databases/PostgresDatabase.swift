@@ -47,7 +47,7 @@ package final class PostgresDatabase: SQLDatabase {
     private static func settings(scope: String) -> String {
         let values = [
             "client_min_messages = error", "TimeZone = 'UTC'", "DateStyle = 'ISO, YMD'", "bytea_output = 'hex'",
-            "extra_float_digits = 1", "statement_timeout = '\(statementSeconds)s'", "lock_timeout = '20s'",
+            "IntervalStyle = 'postgres'", "extra_float_digits = 1", "statement_timeout = '\(statementSeconds)s'", "lock_timeout = '20s'",
             "idle_in_transaction_session_timeout = '15s'",
         ]
         return values.map { "SET \(scope) \($0); " }.joined() + """

@@ -96,6 +96,7 @@ package enum PlanText {
 
     private static func sink(_ table: SinkTable) -> String {
         switch table.mode {
+        case .keyedUpsert where table.key.isEmpty: "table \(table.name), one row"
         case .keyedUpsert: "table \(table.name), rows replaced by (\(table.key.joined(separator: ", ")))"
         case .append where table.key.isEmpty: "table \(table.name), rows added once"
         case .append: "table \(table.name), rows added once, unique by (\(table.key.joined(separator: ", ")))"

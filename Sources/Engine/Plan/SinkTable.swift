@@ -2,7 +2,7 @@
 
 /// How a sink makes a repeated write harmless.
 public enum SinkMode: String, Sendable, Codable {
-    /// Same keys, same rows: `INSERT ... ON CONFLICT (key) DO UPDATE`.
+    /// Same keys, same rows: `INSERT ... ON CONFLICT (key) DO UPDATE`; rows also go by key.
     case keyedUpsert
     /// Rows are added once, guarded by the ledger; the table has a unique key of source coordinates (`key`), or none.
     case append
@@ -21,4 +21,13 @@ public struct SinkTable: Sendable, Codable, Hashable {
         self.key = key
         self.mode = mode
     }
+
+    /// The key is empty: the table has exactly one row, and writing replaces it.
+    package var isSingleRow: Bool { mode == .keyedUpsert && key.isEmpty }
+
+    /// The fields of the key, in its order.
+    var keyFields: [Field] { key.compactMap { name in schema.fields.first { $0.name == name } } }
+
+    /// The key of a row that has all columns.
+    func key(of row: [Value]) -> [Value] { key.map { name in row[schema.index(of: name)!] } }
 }

@@ -2,7 +2,7 @@
 //
 // At least once: what was printed cannot be taken back, and nothing outlives the process that would know it. A part is
 // printed once within this process; after a crash, or when another worker repeats it, it appears again. There is no
-// owner, no epoch, and no row to look up.
+// owner, no epoch, and no row to look up. A key whose row goes is a line that begins with `-`.
 
 import Foundation
 import Synchronization
@@ -30,7 +30,7 @@ package final class ConsoleSink: Sink {
         _ identity: SinkIdentity, part: Int, batch: BatchNumber, digest: String, after: Predecessor, rows: [Chunk]
     ) throws -> Sealed {
         if let last = sealed[part], last.batch == batch, last.digest == digest { return .alreadySealed }
-        let lines = Self.lines(rows, table.schema.fields)
+        let lines = Self.deleted(rows) + Self.lines(rows.filter { !$0.isDelete }, table.schema.fields)
         if !lines.isEmpty {
             let block = "\(table.name), batch \(batch), part \(part)\n" + lines.map { $0 + "\n" }.joined()
             try Self.turn.withLock { _ in try write(Array(block.utf8)) }
@@ -57,6 +57,17 @@ package final class ConsoleSink: Sink {
             }
             return padded.joined(separator: "  ")
         }
+    }
+
+    /// The empty key is that of the only row.
+    private static func deleted(_ rows: [Chunk]) -> [String] {
+        var lines: [String] = []
+        for chunk in rows where chunk.isDelete {
+            chunk.forEachSelectedRow { row in
+                lines.append("- " + (chunk.columns.isEmpty ? "the row" : chunk.values(row).map(shown).joined(separator: "  ")))
+            }
+        }
+        return lines
     }
 
     private static func shown(_ value: Value) -> String {

@@ -2,19 +2,23 @@
 //
 // The stream: a signature of 11 bytes, two zero words; each row as its number of fields and, per field, length and bytes
 // in network order (-1 for NULL); -1 at the end. A time is microseconds since 2000. The last field of each row is its
-// number, counted over all chunks, by which the staging table keeps the order.
+// number, counted over all chunks, by which the staging table keeps the order; those of keys whose rows go are counted down
+// from -1.
 
 struct CopyEncoder: ~Copyable {
     private var buffer: UnsafeMutableRawPointer
     private var capacity: Int
     private var count = 0
-    private var rowNumber: Int64 = 0
+    private var rowNumber: Int64
+    private let step: Int64
 
     /// Sent whenever this much has gathered: large enough for the network, small enough for a worker's memory.
     private static let sendBytes = 256 * 1024
     private static let signature: [UInt8] = Array("PGCOPY\n".utf8) + [0xff, 0x0d, 0x0a, 0x00] + [UInt8](repeating: 0, count: 8)
 
-    init() {
+    init(deletes: Bool = false) {
+        rowNumber = deletes ? -1 : 0
+        step = deletes ? -1 : 1
         capacity = Self.sendBytes * 2
         buffer = .allocate(byteCount: capacity, alignment: 16)
         for byte in Self.signature { put(byte) }
@@ -55,7 +59,7 @@ struct CopyEncoder: ~Copyable {
                     }
                 }
                 putField(rowNumber)
-                rowNumber += 1
+                rowNumber += step
                 if count >= Self.sendBytes { try flush(send) }
             }
         }

@@ -1,7 +1,7 @@
 // Rows that a database does not take: kept beside the others, in the transaction that stores the good ones.
 //
-// A time that PostgreSQL cannot hold, a text with U+0000, a constraint, a number that overflows: one such row must not keep
-// the rest of its part away for ever. It goes to `sluice_refused` with its coordinates (topic, partition and offset where the
+// A time that PostgreSQL cannot hold, a text with U+0000, a constraint, a number that overflows, a row that others refer to and
+// that was to go: one such row must not keep the rest of its part away for ever. It goes to `sluice_refused` with its coordinates (topic, partition and offset where the
 // row has those columns, else its key) and the reason, under (job id, sink, part, batch, number of the row in its part), so a
 // batch that is sealed again finds it there. Digests cover the computed rows, refused ones included.
 //
@@ -32,11 +32,20 @@ public struct RefusalLimit: Sendable, Hashable {
 
 /// The refused rows of one part while it is sealed.
 struct RefusedRows {
-    private(set) var rows: [(number: Int, values: [Value], reason: Failure)] = []
+    private(set) var rows: [Row] = []
     let table: SinkTable
     let total: Int
     let limit: RefusalLimit
     let batch: BatchNumber
+
+    struct Row {
+        /// In its part, keys whose rows go before the others.
+        var number: Int
+        /// Of all columns; of a key whose row was to go, those of the key.
+        var values: [Value]
+        var isDelete: Bool
+        var reason: Failure
+    }
 
     static let create = """
         CREATE TABLE sluice_refused (job_id text NOT NULL, sink text NOT NULL, part bigint NOT NULL, batch bigint NOT NULL,
@@ -52,8 +61,8 @@ struct RefusedRows {
     }
 
     /// - Throws: `tooManyRejected`.
-    mutating func add(_ number: Int, _ values: [Value], _ reason: Failure) throws {
-        rows.append((number, values, reason))
+    mutating func add(_ number: Int, _ values: [Value], isDelete: Bool, _ reason: Failure) throws {
+        rows.append(Row(number: number, values: values, isDelete: isDelete, reason: reason))
         guard limit.isExceeded(refused: rows.count, of: total, isFirst: batch == 1) else { return }
         throw Failure(
             .tooManyRejected, "the sink refused \(rows.count) of the \(total) rows of batch \(batch) that were looked at",
@@ -74,8 +83,8 @@ struct RefusedRows {
                 """,
                 [
                     .text(identity.jobID.text), .text(identity.sink), .int(Int64(part)), .int(batch),
-                    .int(Int64(row.number)), cell("topic", .text, row.values), cell("partition", .int64, row.values),
-                    cell("offset", .int64, row.values), .text(key(row.values)), .text(row.reason.why),
+                    .int(Int64(row.number)), cell("topic", .text, row), cell("partition", .int64, row), cell("offset", .int64, row),
+                    .text(key(row)), .text((row.isDelete ? "its row could not be deleted: " : "") + row.reason.why),
                 ])
         }
         Log.warning(
@@ -86,19 +95,25 @@ struct RefusedRows {
             ])
     }
 
-    private func cell(_ name: String, _ type: ValueType, _ values: [Value]) -> SQLValue {
-        guard let index = table.schema.index(of: name), table.schema.fields[index].type == type else { return .null }
+    private func cell(_ name: String, _ type: ValueType, _ row: Row) -> SQLValue {
+        guard let index = table.schema.index(of: name), table.schema.fields[index].type == type, let value = value(name, row) else {
+            return .null
+        }
         // A topic's name has no U+0000; whatever else stands in a column of this name is in the key.
-        if case .text(let text) = values[index], text.utf8.contains(0) { return .null }
-        return sqlValue(values[index])
+        if case .text(let text) = value, text.utf8.contains(0) { return .null }
+        return sqlValue(value)
+    }
+
+    private func value(_ name: String, _ row: Row) -> Value? {
+        (row.isDelete ? table.key.firstIndex(of: name) : table.schema.index(of: name)).map { row.values[$0] }
     }
 
     /// The row's key, or all of it where the table has none, as a JSON object.
-    private func key(_ values: [Value]) -> String {
-        let names = table.key.isEmpty ? table.schema.names : table.key
+    private func key(_ row: Row) -> String {
+        let names = table.key.isEmpty && !row.isDelete ? table.schema.names : table.key
         let pairs = names.map { name in
             let value: String =
-                switch values[table.schema.index(of: name)!] {
+                switch value(name, row) ?? .null {
                 case .null: "null"
                 case .int64(let number): "\(number)"
                 case .timestamp(let millis): "\(millis)"

@@ -87,11 +87,12 @@ extension SinkLedger {
     private func takeTable(_ identity: SinkIdentity, _ claim: SinkClaim) throws {
         if let found = try FoundTable(text, in: database) {
             if let difference = found.difference(from: text, place: place) { throw difference }
+            if text.table.isSingleRow, try database.execute(text.selectTwo).count > 1 { throw SinkRefusal.severalRows(text, place: place) }
         } else {
             guard claim.begins || claim.adopt || claim.anew else {
                 throw SinkRefusal.lost(identity, "the table is not there, and the job has written to it before", place: place)
             }
-            try database.execute(text.createTable)
+            for statement in try text.createTable(try nullKeys) { try database.execute(statement) }
         }
         try refuseUnlogged(identity)
         let now = try marked()
@@ -118,6 +119,15 @@ extension SinkLedger {
                 taken_by = NULL, identity = \(claim.adopt || claim.anew ? "excluded.identity" : "coalesce(sluice_claims.identity, excluded.identity)")
             """,
             key(identity) + [.text(identity.job), .text(now), .text(claim.parent?.text), .text(claim.keys)])
+    }
+
+    /// How a table made here keeps apart keys that may be NULL.
+    private var nullKeys: NullKeys {
+        get throws {
+            guard text.hasNullableKey, database.dialect == .postgres else { return .expressions }
+            let answer = try database.execute("SELECT current_setting('server_version_num')::integer >= 150000")
+            return answer.first?.first == .int(1) ? .columns : .expressions
+        }
     }
 
     /// What the database knows the table by; SQLite is given a mark for that where there is none.
@@ -178,7 +188,7 @@ extension SinkLedger {
                 if case .text(let other) = row[3], let table { oid(other) == oid(table) } else { sink == identity.sink }
             let isFamily =
                 row[4] == .text(identity.jobID.text) || (parent.map { id == $0.text || row[4] == .text($0.text) } ?? false)
-            let isApart: Bool = if case .text(let other) = row[5], let keys { other != keys } else { false }
+            let isApart: Bool = if case .text(let other) = row[5], let keys, !text.table.isSingleRow { other != keys } else { false }
             if id != identity.jobID.text && isSameTable && row[6] == .null && !isFamily && !isApart {
                 found.append((JobID(text: id), job, sink))
             }

@@ -151,12 +151,20 @@ struct SinkLedger {
         WHERE job_id = $1 AND sink = $2 AND part = $3 AND batch = $8 AND digest = $9 AND batch < $4
         """
 
-    /// Says in the ledger, once the rows are written, how many were refused and which row was not.
-    func setRefused(_ identity: SinkIdentity, part: Int, refused: Int, witness: String?) throws {
+    /// Says in the ledger, once the rows are written, how many were refused and which row was not. Where only deleted keys came, the
+    /// witness of an earlier batch stands.
+    func setRefused(_ identity: SinkIdentity, part: Int, _ refused: RefusedRows, of rows: PartRows) throws {
+        let refusedCount = SQLValue.int(Int64(refused.rows.count))
+        guard rows.count > rows.deleted else {
+            try database.execute(
+                "UPDATE sluice_ledger SET refused = $4 WHERE job_id = $1 AND sink = $2 AND part = $3", key(identity, part) + [refusedCount])
+            return
+        }
+        let witness = refused.lastGood(of: rows).flatMap { TableWitness.made(of: $0, text.table) }
         try database.execute(
             """
             UPDATE sluice_ledger SET refused = $4, witness = $5 WHERE job_id = $1 AND sink = $2 AND part = $3
-            """, key(identity, part) + [.int(Int64(refused)), .text(witness)])
+            """, key(identity, part) + [refusedCount, .text(witness)])
     }
 
     /// The table is not the one that was claimed. Rewritten by VACUUM FULL or moved with all its rows it is as good; emptied

@@ -39,6 +39,36 @@ enum SinkRefusal {
             now: "remove what swallows or redirects rows, or write to another table (`sink_table`); nothing of this part was stored")
     }
 
+    static func severalRows(_ text: SinkTableText, place: String) -> Failure {
+        Failure(
+            .sinkMismatch, "the table \(text.table.name) in \(place) has several rows",
+            why: "what the job writes has no key, so it is one row, and writing it deletes all others",
+            now: "remove its rows if nobody needs them, or name another table or database")
+    }
+
+    static func deletes(_ table: SinkTable, _ place: String) -> Failure {
+        Failure(
+            .notPossible, "rows of \(table.name) cannot go from \(place)",
+            why: table.mode == .append ? "rows are only added to it, and the job takes rows back" : "a sink of this kind takes no deleted keys yet",
+            now: "write into a table with a key in PostgreSQL or SQLite, or let the query take nothing back")
+    }
+
+    static func wrongKey(_ table: SinkTable, _ found: [String]) -> Failure {
+        Failure(
+            .internal, "deleted keys of \(table.name) have other columns than its key",
+            why: "they have (\(found.joined(separator: ", "))), and the key is (\(table.key.joined(separator: ", ")))",
+            now: "report this with the job's definition")
+    }
+
+    static func kept(_ table: String, sent: Int, kept: Int, acting: [String], place: String) -> Failure {
+        Failure(
+            .sinkMismatch, "\(place) was given \(sent) deleted keys of \(table) and kept the rows of \(kept)",
+            why: acting.isEmpty
+                ? "it refused none of them: something in the database keeps rows"
+                : "it refused none of them; what acts on the table: \(acting.joined(separator: ", "))",
+            now: "remove what keeps or brings back rows, or write to another table (`sink_table`); nothing of this part was stored")
+    }
+
     static func taken(_ identity: SinkIdentity, by heir: JobID, place: String) -> Failure {
         Failure(
             .sinkOwnedByOther, "\(identity.sink) in \(place) was taken over from job \(identity.job)",

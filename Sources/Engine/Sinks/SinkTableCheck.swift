@@ -1,15 +1,20 @@
 // Whether the table that a sink found is the one that its job writes.
 //
 // `FoundTable` reads the dialect's own catalogue; `difference` decides, without a database. Columns are compared by name
-// and type, in any order; the key must be the columns of one unique index. A table without a declared key must have no
-// primary key, because rows that collide with it would stop the job later, in the middle of a batch.
+// and type, in any order; the key must be the columns of one unique index, and where it can be NULL, of one that takes no two
+// NULLs. A table that gets rows added and has no declared key must have no primary key, because rows that collide with it would
+// stop the job later, in the middle of a batch; one with the empty key has one row, which collides with none.
 
 /// What the database says of a table that is there.
 struct FoundTable: Equatable {
     var columns: [String: String]
-    /// The column sets that are unique, and whether the set is the primary key.
+    /// The column sets that are unique.
     var uniqueKeys: [Set<String>]
+    /// Those of them of which no two rows can be the same, NULL or not.
+    var strictKeys: [Set<String>]
     var primaryKey: Set<String>
+    /// NULLs are equal in an index over the expressions of the job's key.
+    var hasKeyExpressions = false
 
     /// - Returns: nil when there is no such table.
     init?(_ text: SinkTableText, in database: any SQLDatabase) throws {
@@ -17,19 +22,35 @@ struct FoundTable: Equatable {
         case .sqlite: try self.init(sqlite: text.table.name, database)
         case .postgres: try self.init(postgres: text.name, database)
         }
+        guard text.hasNullableKey, !strictKeys.contains(Set(text.table.key)),
+            text.table.keyFields.allSatisfy({ !$0.nullable || text.standIn($0) != nil })
+        else { return }
+        hasKeyExpressions = try Self.succeeds(text.tryKeyExpressions, in: database)
     }
 
-    init(columns: [String: String], uniqueKeys: [Set<String>], primaryKey: Set<String>) {
-        self.columns = columns
-        self.uniqueKeys = uniqueKeys
-        self.primaryKey = primaryKey
+    /// Whether the database knows what a statement names; inside a transaction.
+    private static func succeeds(_ statement: String, in database: any SQLDatabase) throws -> Bool {
+        try database.execute("SAVEPOINT sluice_look")
+        do {
+            try database.execute(statement)
+            try database.execute("RELEASE SAVEPOINT sluice_look")
+            return true
+        } catch let missing as Failure where missing.code == .sinkMismatch {
+            try database.execute("ROLLBACK TO SAVEPOINT sluice_look")
+            try database.execute("RELEASE SAVEPOINT sluice_look")
+            return false
+        }
     }
+
+    /// How the table keeps apart keys of the job that may be NULL.
+    var nullKeys: NullKeys { hasKeyExpressions ? .expressions : .columns }
 
     private init?(sqlite name: String, _ database: any SQLDatabase) throws {
-        let rows = try database.execute("SELECT name, type, pk FROM pragma_table_info($1)", [.text(name)])
+        let rows = try database.execute("SELECT name, type, pk, \"notnull\" FROM pragma_table_info($1)", [.text(name)])
         if rows.isEmpty { return nil }
         columns = [:]
         primaryKey = []
+        let filled = Set(rows.compactMap { row in if case .text(let column) = row[0], row[3] == .int(1) { column } else { nil } })
         for row in rows {
             guard case .text(let column) = row[0], case .text(let type) = row[1], case .int(let position) = row[2] else { continue }
             columns[column] = Self.affinity(type)
@@ -38,9 +59,10 @@ struct FoundTable: Equatable {
         let unique = try database.execute(
             """
             SELECT l.name, i.name FROM pragma_index_list($1) l, pragma_index_info(l.name) i
-            WHERE l."unique" = 1 AND l.partial = 0
+            WHERE l."unique" = 1 AND l.partial = 0 AND NOT EXISTS (SELECT 1 FROM pragma_index_info(l.name) e WHERE e.name IS NULL)
             """, [.text(name)])
         uniqueKeys = Self.grouped(unique) + (primaryKey.isEmpty ? [] : [primaryKey])
+        strictKeys = uniqueKeys.filter { $0.isSubset(of: filled) }
     }
 
     private init?(postgres name: String, _ database: any SQLDatabase) throws {
@@ -56,12 +78,16 @@ struct FoundTable: Equatable {
             columns[column] = type
         }
         let indexes = """
-            SELECT i.indexrelid, a.attname FROM pg_index i
+            SELECT i.indexrelid, a.attname, a.attnotnull OR coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false)
+            FROM pg_index i
             JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
             WHERE i.indrelid = to_regclass($1) AND i.indisunique AND i.indisvalid AND i.indimmediate
                 AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnatts = i.indnkeyatts
             """
-        uniqueKeys = Self.grouped(try database.execute(indexes, [.text(name)]))
+        let unique = try database.execute(indexes, [.text(name)])
+        uniqueKeys = Self.grouped(unique)
+        let loose = Set(unique.filter { $0[2] != .int(1) }.map { $0[0] })
+        strictKeys = Self.grouped(unique.filter { !loose.contains($0[0]) })
         primaryKey = Self.grouped(try database.execute(indexes + " AND i.indisprimary", [.text(name)])).first ?? []
     }
 
@@ -91,11 +117,15 @@ struct FoundTable: Equatable {
             columns.count == expected.count
             && expected.allSatisfy { name, type in
                 columns[name] == type || (type == "integer" && columns[name] == "bigint")
-                    || (type == "text" && columns[name] == "character varying")
+                    || (type == "text" && columns[name]?.hasPrefix("character varying") == true && columns[name]?.hasSuffix("]") == false)
             }
         let key = Set(table.key)
-        let sameKey = key.isEmpty ? primaryKey.isEmpty : uniqueKeys.contains(key)
-        if sameColumns && sameKey { return nil }
+        let sameKey =
+            key.isEmpty ? table.isSingleRow || primaryKey.isEmpty : uniqueKeys.contains(key) || text.hasNullableKey && hasKeyExpressions
+        if sameColumns && sameKey {
+            guard text.hasNullableKey, !strictKeys.contains(key), !hasKeyExpressions else { return nil }
+            return loose(text, place: place)
+        }
         func list(_ columns: [String: String]) -> String {
             columns.sorted { $0.key < $1.key }.map { "\($0) \($1)" }.joined(separator: ", ")
         }
@@ -108,5 +138,16 @@ struct FoundTable: Equatable {
             why: "expected columns: \(list(expected)), key: \(keys([key])); "
                 + "found columns: \(list(columns)), key: \(keys(uniqueKeys))",
             now: "name another table or database, or rename the existing table so that the job can make its own")
+    }
+
+    private func loose(_ text: SinkTableText, place: String) -> Failure {
+        let key = text.table.key.joined(separator: ", ")
+        let nullable = text.table.keyFields.filter(\.nullable).map(\.name).joined(separator: ", ")
+        return Failure(
+            .sinkMismatch, "the key (\(key)) of the table \(text.table.name) in \(place) lets several rows with NULL in",
+            why: "in the job's key \(nullable) can be NULL, and there is one row of each key",
+            now: text.dialect == .postgres
+                ? "make it UNIQUE NULLS NOT DISTINCT (\(key)) (PostgreSQL 15), or its columns NOT NULL: rows with NULL are refused then"
+                : "make its columns NOT NULL: rows with NULL are refused then; or rename the table so that the job can make its own")
     }
 }

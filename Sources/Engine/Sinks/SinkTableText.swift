@@ -1,11 +1,20 @@
-// The statements of one sink table, made once from its description.
+// One sink table in the words of a dialect, made once from its description: its names, its types, and how it is made.
 //
 // Names come from a job's description, never from rows. They are held to `[A-Za-z_][A-Za-z0-9_]*` and quoted, so that
 // `offset` or `partition` may be a column and nothing else may be anything. A table that exists already must have exactly
 // the columns and the key that the job writes: adding to somebody's table what does not belong there is worse than to stop.
 //
-// Every table with a key is written with ON CONFLICT DO UPDATE, append tables too: after an accepted jump backwards
-// (protocol 8) the same source coordinates come again, with the same rows.
+// Keys compare by IS NOT DISTINCT FROM. Where a column of the key can be NULL, PostgreSQL 15 has `UNIQUE NULLS NOT DISTINCT`; SQLite
+// and older servers get a unique index over two expressions for each such column, whether it is NULL and what it is otherwise
+// (`NullKeys`), and statements find rows by the same expressions. The statements are in `SinkTableText+Statements.swift`.
+
+/// By what a table keeps keys apart that may be NULL.
+enum NullKeys: Sendable {
+    /// An index over the columns themselves, in which NULLs are equal, or whose columns cannot be NULL.
+    case columns
+    /// An index over expressions, in which there is no NULL.
+    case expressions
+}
 
 /// A sink table in the words of one dialect.
 struct SinkTableText: Sendable {
@@ -15,9 +24,11 @@ struct SinkTableText: Sendable {
     let name: String
     /// The quoted columns, separated by commas.
     let columns: String
-    let key: String
+    /// As the table that is there has it.
+    var nullKeys = NullKeys.columns
 
-    /// The staging table that PostgreSQL rows are copied into; its last column keeps their order.
+    /// The staging table that PostgreSQL rows are copied into; its last column keeps their order. Keys whose rows go are numbered
+    /// below zero.
     static let stagingTable = "sluice_rows"
     static let orderColumn = "sluice_row"
 
@@ -38,7 +49,6 @@ struct SinkTableText: Sendable {
         try Self.checkColumns(of: table)
         name = parts.map(Self.quoted).joined(separator: ".")
         columns = table.schema.names.map(Self.quoted).joined(separator: ", ")
-        key = table.key.map(Self.quoted).joined(separator: ", ")
     }
 
     /// The type that a field has in the table.
@@ -47,106 +57,63 @@ struct SinkTableText: Sendable {
         case (.text, .sqlite), (.timestamp, .sqlite): "TEXT"
         case (.int64, .sqlite), (.bool, .sqlite): "INTEGER"
         case (.float64, .sqlite): "REAL"
-        case (.text, .postgres): "text"
-        // Kafka's partition numbers have 32 bits, and the column is named for them.
-        case (.int64, .postgres): field.name == "partition" ? "integer" : "bigint"
-        case (.float64, .postgres): "double precision"
-        case (.bool, .postgres): "boolean"
-        case (.timestamp, .postgres): "timestamp with time zone"
+        case (_, .postgres): PostgresColumn(field).type
         }
     }
 
-    var createTable: String {
+    /// Columns of the key can be NULL.
+    var hasNullableKey: Bool { table.keyFields.contains(where: \.nullable) }
+
+    // MARK: making it
+
+    /// - Parameter nullKeys: what the database can do for a key that may be NULL.
+    func createTable(_ nullKeys: NullKeys) throws -> [String] {
         // NOT NULL on key columns is said aloud because SQLite lets NULL into a primary key.
         var parts = table.schema.fields.map { field in
-            "\(Self.quoted(field.name)) \(type(of: field))\(table.key.contains(field.name) ? " NOT NULL" : "")"
+            "\(Self.quoted(field.name)) \(type(of: field))\(table.key.contains(field.name) && !field.nullable ? " NOT NULL" : "")"
         }
-        if !table.key.isEmpty { parts.append("PRIMARY KEY (\(key))") }
+        let key = table.key.map(Self.quoted).joined(separator: ", ")
+        var index: [String] = []
+        if hasNullableKey {
+            switch nullKeys {
+            case .columns: parts.append("UNIQUE NULLS NOT DISTINCT (\(key))")
+            case .expressions: index = [try createKeyIndex]
+            }
+        } else if !table.key.isEmpty {
+            parts.append("PRIMARY KEY (\(key))")
+        }
         // Rows of a keyed table are found by their key alone: SQLite keeps them in it and saves the second tree.
-        let clustered = dialect == .sqlite && !table.key.isEmpty ? " WITHOUT ROWID" : ""
-        return "CREATE TABLE \(name) (\(parts.joined(separator: ", ")))\(clustered)"
+        let clustered = dialect == .sqlite && !table.key.isEmpty && !hasNullableKey ? " WITHOUT ROWID" : ""
+        return ["CREATE TABLE \(name) (\(parts.joined(separator: ", ")))\(clustered)"] + index
     }
 
-    /// One row, its values bound in the order of the columns.
-    var insertRow: String {
-        let values = (1...table.schema.fields.count).map { "$\($0)" }.joined(separator: ", ")
-        return "INSERT INTO \(name) (\(columns)) VALUES (\(values))\(onConflict)"
+    private var createKeyIndex: String {
+        get throws {
+            for field in table.keyFields where field.nullable && standIn(field) == nil {
+                throw Self.invalid(
+                    table.name, "its key column \(field.name) of type \(type(of: field)) can be NULL, and this server keeps NULLs apart",
+                    "use PostgreSQL 15 or newer, or a key that cannot be NULL")
+            }
+            // PostgreSQL names it itself; in SQLite it may not be without a name.
+            let named = dialect == .sqlite ? " " + Self.quoted("sluice_key_" + table.name) : ""
+            return "CREATE UNIQUE INDEX\(named) ON \(name) (\(keyExpressions.joined(separator: ", ")))"
+        }
     }
 
-    /// All staged rows. One statement may touch a key once only: of several rows the last counts.
-    var insertStaged: String {
-        let source =
-            table.key.isEmpty
-            ? "SELECT \(columns) FROM \(Self.stagingTable) ORDER BY \(Self.orderColumn)"
-            : "SELECT DISTINCT ON (\(key)) \(columns) FROM \(Self.stagingTable) ORDER BY \(key), \(Self.orderColumn) DESC"
-        return "INSERT INTO \(name) (\(columns)) \(source)\(onConflict)"
+    func standIn(_ field: Field) -> String? { dialect == .sqlite ? "''" : PostgresColumn(field).standIn }
+
+    /// What the index over expressions consists of.
+    var keyExpressions: [String] {
+        table.keyFields.flatMap { field -> [String] in
+            let column = Self.quoted(field.name)
+            guard field.nullable else { return [column] }
+            return ["(\(column) IS NULL)", "(coalesce(\(column), \(standIn(field) ?? "NULL")))"]
+        }
     }
 
-    /// How many keys are staged, and how many of them are in the table.
-    var countStaged: String {
-        let staged = "(SELECT DISTINCT \(key) FROM \(Self.stagingTable)) AS s"
-        let matches = table.key.map { "t.\(Self.quoted($0)) = s.\(Self.quoted($0))" }.joined(separator: " AND ")
-        return "SELECT (SELECT count(*) FROM \(staged)), (SELECT count(*) FROM \(staged) JOIN \(name) t ON \(matches))"
-    }
+    // MARK: what may be one
 
-    /// What acts on the rows of a table of PostgreSQL beside us, by name.
-    var selectTriggers: String {
-        """
-        SELECT 'trigger ' || tgname FROM pg_trigger WHERE tgrelid = to_regclass($1) AND NOT tgisinternal AND tgenabled <> 'D'
-        UNION ALL SELECT 'rule ' || rulename FROM pg_rewrite WHERE ev_class = to_regclass($1) AND rulename <> '_RETURN'
-        """
-    }
-
-    /// A private table of the connection, as wide as ours and emptied by each commit; `untilCommit`, it lives no longer.
-    func createStaging(untilCommit: Bool) -> String {
-        let staged = table.schema.fields.map { "\(Self.quoted($0.name)) \($0.type == .int64 ? "bigint" : type(of: $0))" }
-        return "CREATE TEMPORARY TABLE \(untilCommit ? "" : "IF NOT EXISTS ")\(Self.stagingTable) "
-            + "(\(staged.joined(separator: ", ")), \(Self.orderColumn) bigint) ON COMMIT \(untilCommit ? "DROP" : "DELETE ROWS")"
-    }
-
-    func copyToStaging(_ names: [String]) -> String {
-        let list = (names.map(Self.quoted) + [Self.orderColumn]).joined(separator: ", ")
-        return "COPY \(Self.stagingTable) (\(list)) FROM STDIN (FORMAT binary)"
-    }
-
-    /// For each staged key in order: whether there is a row, and its columns.
-    var selectStagedKeys: String {
-        let matches = table.key.map { "t.\(Self.quoted($0)) = s.\(Self.quoted($0))" }.joined(separator: " AND ")
-        let wanted = table.schema.names.map { "t.\(Self.quoted($0))" }.joined(separator: ", ")
-        return "SELECT t.\(Self.quoted(table.key[0])) IS NOT NULL, \(wanted) FROM \(Self.stagingTable) s "
-            + "LEFT JOIN \(name) t ON \(matches) ORDER BY s.\(Self.orderColumn)"
-    }
-
-    /// The columns of the row whose key is bound.
-    var selectKey: String {
-        let matches = table.key.enumerated().map { "\(Self.quoted($1)) = $\($0 + 1)" }.joined(separator: " AND ")
-        return "SELECT \(columns) FROM \(name) WHERE \(matches)"
-    }
-
-    var firstColumn: String { Self.quoted(table.schema.names[0]) }
-
-    /// All rows, in the order of their columns.
-    var selectAll: String { "SELECT \(columns) FROM \(name) ORDER BY \(columns)" }
-
-    /// Whether the table has any row.
-    var selectAny: String { "SELECT 1 FROM \(name) LIMIT 1" }
-
-    /// Whether the row whose columns are bound is there.
-    var selectRow: String {
-        let same = dialect == .postgres ? "IS NOT DISTINCT FROM" : "IS"
-        let matches = table.schema.names.enumerated().map { "\(Self.quoted($1)) \(same) $\($0 + 1)" }
-        return "SELECT 1 FROM \(name) WHERE \(matches.joined(separator: " AND ")) LIMIT 1"
-    }
-
-    private var onConflict: String {
-        guard !table.key.isEmpty else { return "" }
-        var others = table.schema.names.filter { !table.key.contains($0) }.map(Self.quoted)
-        // A row that is there already counts as stored, so it is written over where it has nothing but its key.
-        if others.isEmpty { others = [Self.quoted(table.key[0])] }
-        return " ON CONFLICT (\(key)) DO UPDATE SET " + others.map { "\($0) = excluded.\($0)" }.joined(separator: ", ")
-    }
-
-    private static func quoted(_ name: String) -> String { "\"\(name)\"" }
+    static func quoted(_ name: String) -> String { "\"\(name)\"" }
 
     /// PostgreSQL cuts names at 63 bytes without an error, and two would become one.
     private static func isIdentifier(_ name: String) -> Bool {
@@ -169,8 +136,11 @@ struct SinkTableText: Sendable {
         for name in table.key where !names.contains(name) {
             throw invalid(table.name, "its key names `\(name)`, which is no column", "choose from \(names.joined(separator: ", "))")
         }
-        guard Set(table.key).count == table.key.count, table.mode == .append || !table.key.isEmpty else {
-            throw invalid(table.name, "a keyed sink needs a key of different columns", "name the columns of the key")
+        guard Set(table.key).count == table.key.count else {
+            throw invalid(table.name, "its key names a column twice", "name different columns")
+        }
+        if let fault = table.schema.fields.lazy.compactMap(PostgresColumn.fault).first {
+            throw invalid(table.name, fault, "report this with the query that gives the column")
         }
     }
 

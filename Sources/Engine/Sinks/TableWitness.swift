@@ -6,7 +6,13 @@
 // a keyed table is asked by its key, a table without one only whether it is empty, because a search would read all of it.
 // Where the database says that the table is another than before, the whole row is compared (and searched for).
 //
-// What it does not see: single rows that were removed, and a table without a key that was emptied and filled by others.
+// A witness is never a row that a seal has deleted. It is one that its batch wrote, and a seal that deletes keys takes back the
+// witnesses of these keys, in its own transaction and whichever part or job of the same table wrote them: with another number of
+// parts a key is another part's, a repair has a part of its own, a backfill a ledger of its own. A part has none then until it writes
+// again. A table with the empty key has one row, so each seal that writes it takes back all witnesses but its own.
+//
+// What it does not see: single rows that were removed, and a table without a key that was emptied and filled by others; and one
+// of which all witnesses were taken back. Keys are the same by their values: the engine has one form of equal ones.
 // Kept in the text of a row: `i12`, `d` and the bits, `tTEXT`, null.
 
 import Foundation
@@ -32,10 +38,8 @@ struct TableWitness {
         func bytes(_ values: [Value]) -> Int {
             values.reduce(0) { if case .text(let text) = $1 { $0 + text.utf8.count } else { $0 } }
         }
-        var kept = row
-        if bytes(row) > maxTextBytes || !row.allSatisfy(isPlain) {
-            kept = table.key.map { name in row[table.schema.index(of: name)!] }
-        }
+        var kept = zip(row, table.schema.fields).map(asStored)
+        if bytes(row) > maxTextBytes || !row.allSatisfy(isPlain) { kept = table.key(of: kept) }
         guard !kept.isEmpty, bytes(kept) <= maxTextBytes, kept.allSatisfy(isPlain) else { return nil }
         let cells: [String?] = kept.map { value in
             switch sqlValue(value) {
@@ -54,15 +58,54 @@ struct TableWitness {
         guard let witness, let cells = Self.cells(witness) else { return .unknown }
         let table = text.table
         let isWhole = cells.count == table.schema.fields.count
-        guard !table.key.isEmpty else {
+        guard table.isSingleRow || !table.key.isEmpty else {
             if !isOther { return try database.execute(text.selectAny).isEmpty ? .gone : .found }
             return isWhole ? try database.execute(text.selectRow, cells).isEmpty ? .gone : .found : .unknown
         }
-        let names = table.schema.names
-        let key = isWhole ? table.key.map { cells[names.firstIndex(of: $0)!] } : cells
-        guard key.count == table.key.count else { return .unknown }
+        guard let key = key(of: cells) else { return .unknown }
         guard let stored = try database.execute(text.selectKey, key).first else { return .gone }
         return !isWhole || stored == cells ? .found : .changed
+    }
+
+    private func key(of cells: [SQLValue]) -> [SQLValue]? {
+        let names = text.table.schema.names
+        let key = cells.count == names.count ? text.table.key.map { cells[names.firstIndex(of: $0)!] } : cells
+        return key.count == text.table.key.count ? key : nil
+    }
+
+    /// A value as it is read back: a `real` has fewer digits.
+    private static func asStored(_ value: Value, _ field: Field) -> Value {
+        if case .float64(let number) = value, field.sqlType == "real" { return .float64(Double(Float(number))) }
+        return value
+    }
+
+    /// Inside the sealing transaction, behind the rows of `part`.
+    func takeBack(_ identity: SinkIdentity, part: Int, _ rows: PartRows) throws {
+        guard rows.deleted > 0 || text.table.isSingleRow && rows.count > 0 else { return }
+        let own = [SQLValue.text(identity.jobID.text), .int(Int64(part))]
+        var holders: [[SQLValue]: [[SQLValue]]] = [:]
+        for row in try database.execute(
+            "SELECT job_id, part, witness FROM sluice_ledger WHERE sink = $1 AND witness IS NOT NULL ORDER BY job_id, part",
+            [.text(identity.sink)])
+        {
+            guard case .text(let witness) = row[2], let key = Self.cells(witness).flatMap(key) else { continue }
+            // The only row was replaced by ours.
+            if text.table.isSingleRow && rows.count > rows.deleted && Array(row[..<2]) == own { continue }
+            holders[key, default: []].append(row)
+        }
+        var gone: [[SQLValue]] = text.table.isSingleRow ? holders[[]] ?? [] : []
+        if !holders.isEmpty, !text.table.isSingleRow {
+            let fields = text.table.keyFields
+            for number in 0..<rows.deleted {
+                let key = zip(rows.values(number), fields).map { sqlValue(Self.asStored($0, $1)) }
+                if let found = holders.removeValue(forKey: key) { gone += found }
+            }
+        }
+        for row in gone {
+            try database.execute(
+                "UPDATE sluice_ledger SET witness = NULL WHERE sink = $1 AND job_id = $2 AND part = $3 AND witness = $4",
+                [.text(identity.sink)] + row)
+        }
     }
 
     private static func cells(_ witness: String) -> [SQLValue]? {

@@ -13,14 +13,14 @@ final class TopicPartWriter: @unchecked Sendable {
     private let queries: OffsetQueries
     private let settings: TopicSinkSettings
     private let encoder: TopicRowEncoder
-    private let sink: String
+    private let table: SinkTable
     private var held: (producer: PartitionTransactions, id: JobID, epoch: Epoch, marker: TopicMarker?)?
 
     init(_ partition: TopicPartition, table: SinkTable, settings: TopicSinkSettings, queries: OffsetQueries) throws {
         self.partition = partition
         self.queries = queries
         self.settings = settings
-        sink = table.name
+        self.table = table
         encoder = try TopicRowEncoder(table, settings)
         thread = WorkThread("topic \(partition)")
     }
@@ -32,7 +32,8 @@ final class TopicPartWriter: @unchecked Sendable {
     func seal(
         _ identity: SinkIdentity, batch: BatchNumber, digest: String, after: Predecessor, rows: [Chunk]
     ) throws -> Sealed {
-        Sealed(try carryOut(.seal(batch: batch, digest: digest, after: after), identity, rows: rows))
+        if rows.contains(where: \.isDelete) { throw SinkRefusal.deletes(table, place) }
+        return Sealed(try carryOut(.seal(batch: batch, digest: digest, after: after), identity, rows: rows))
     }
 
     /// Takes the part over and writes `wanted`, with the batch that is really there by then.
@@ -115,7 +116,7 @@ final class TopicPartWriter: @unchecked Sendable {
         }
         held = nil
         let producer = try PartitionTransactions(
-            settings.kafka, partition, transactionalID: "sluice.\(identity.jobID).\(sink).\(part)")
+            settings.kafka, partition, transactionalID: "sluice.\(identity.jobID).\(table.name).\(part)")
         try producer.open()
         // A coordinator that is only not ready must not look like one with something undecided: this waits for it, or fails.
         _ = try marker(identity, stable: false)

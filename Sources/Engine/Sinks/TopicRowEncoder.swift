@@ -10,6 +10,11 @@ final class TopicRowEncoder {
 
     init(_ table: SinkTable, _ settings: TopicSinkSettings) throws {
         try SinkTableText.checkColumns(of: table)
+        guard !table.isSingleRow else {
+            throw Failure(
+                .invalidSetting, "the rows of `\(table.name)` cannot be written to a topic", why: "they have an empty key, and are replaced as a whole",
+                now: "write them into a table of PostgreSQL or SQLite")
+        }
         switch settings.format {
         case .json: values = JSONRowEncoder(columns: table.schema)
         case .avro:

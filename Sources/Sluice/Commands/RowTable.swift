@@ -1,9 +1,15 @@
-// Rows as an aligned table: what `--print` shows.
+// Rows as an aligned table: what `--print` shows. Keys whose rows go come before it, each as a line that begins with `-`.
 
 import Engine
 
 enum RowTable {
     static func print(_ chunks: [Chunk], _ terminal: Terminal) throws {
+        for chunk in chunks where chunk.isDelete {
+            try chunk.forEachSelectedRow { row in
+                try terminal.line("- " + (chunk.columns.isEmpty ? "the row" : chunk.values(row).map(text).joined(separator: "  ")))
+            }
+        }
+        let chunks = chunks.filter { !$0.isDelete }
         guard let schema = chunks.first?.schema else { return }
         var table = Table(
             schema.fields.map { field in

@@ -63,6 +63,17 @@ func rows(_ table: SinkTable, _ rows: [[Value]]) -> Chunk {
     return chunk
 }
 
+/// Keys of `table` whose rows go.
+func deleted(_ table: SinkTable, _ keys: [[Value]]) -> Chunk {
+    var chunk = Chunk(schema: Schema(table.key.map { name in table.schema.fields.first { $0.name == name }! }))
+    for key in keys {
+        for (column, value) in zip(chunk.columns, key) { column.append(value) }
+    }
+    chunk.rowCount = keys.count
+    chunk.isDelete = true
+    return chunk
+}
+
 extension SinkTable {
     /// Keyed, as `campaign_views`.
     static let views = SinkTable(

@@ -57,6 +57,25 @@ struct TopicSinkTests {
 
     // MARK: sealing
 
+    @Test func `deleted keys and the empty key are refused by name, and nothing is written`() throws {
+        let topic = try kafka.topic()
+        let table = SinkTable.views
+        let identity = self.identity(topic, "a", table)
+        let sink = try open(topic, table)
+        try sink.claim(identity, adopt: false)
+        let gone = deleted(table, [[.text("a"), .timestamp(0)]])
+        let written = rows(table, [[.text("b"), .timestamp(0), .int64(1)]])
+        let seen = try #require(failure { try sink.seal(identity, part: 0, batch: 1, digest: "d", rows: [written, gone]) })
+        #expect(seen.code == .notPossible && seen.what.contains("campaign_views") && seen.what.contains("kafka:\(topic)"), "\(seen)")
+        let parts = [SealPart(part: 0, digest: "d", after: .unknown, rows: [gone])]
+        let answers = try #require(sink as? any ParallelSink).seal(identity, batch: 1, parts: parts)
+        #expect(failureCode { try answers[0].get() } == .notPossible)
+        #expect(try texts(topic).isEmpty)
+        var single = table
+        single.key = []
+        #expect(failureCode { try open(topic, single) } == .invalidSetting)
+    }
+
     @Test func `sealing a part twice changes nothing, in the same process and in another`() throws {
         let topic = try kafka.topic(partitions: 2)
         let identity = self.identity(topic)
