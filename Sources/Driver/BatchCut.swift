@@ -63,7 +63,7 @@ struct PlanFrame {
         BatchPlan(
             job: job.record.name, jobID: job.record.jobID, batch: batch, epoch: epoch, batchTimeMillis: batchTimeMillis,
             seed: seed, ranges: ranges, watermarkBeforeMillis: watermarkBeforeMillis,
-            taskCounts: job.graph.hasExchange ? [ranges.count, min(parts, job.settings.keyGroups)] : [ranges.count],
+            taskCounts: job.graph.hasExchange ? [ranges.count, job.graph.parts(parts, keyGroups: job.settings.keyGroups)] : [ranges.count],
             keyGroups: job.settings.keyGroups, buildDigest: job.buildDigest, settingsDigest: job.settingsDigest,
             planDigest: job.graph.digest, schemaDigest: job.schemaDigest, lookups: job.lookups, topicIDs: topicIDs,
             stateBefore: stateBefore)

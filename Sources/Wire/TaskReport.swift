@@ -13,6 +13,8 @@ package struct TaskReport: Codable, Sendable {
     package var rowsIn: Int64 = 0
     package var late: Int64 = 0
     package var unmatched: Int64 = 0
+    /// Rows that failed in an expression and are left out, or values that are NULL for it.
+    package var failed: Int64 = 0
     package var rejected: Int64 = 0
     package var rejectedRanges: [OffsetRange] = []
     package var lateRanges: [OffsetRange] = []
@@ -54,7 +56,7 @@ package struct TaskReport: Codable, Sendable {
         case records, bytes, rowsIn, late, unmatched, rejected, rejectedRanges, lateRanges, quarantine
         case maxEventTimeMillis, tailOffset, tailHash, destinations, blockBytes, sinkPart, rowsOut, digest, state
         case inlineState, stateRows, stateBytes, millis, rows, leaderEpoch, tombstones
-        case rejectedUnlisted, lateUnlisted, rejectExample, schemaIDs, offsetFiles
+        case rejectedUnlisted, lateUnlisted, rejectExample, schemaIDs, offsetFiles, failed
     }
 
     package init(from decoder: any Decoder) throws {
@@ -64,6 +66,7 @@ package struct TaskReport: Codable, Sendable {
         rowsIn = try values.decodeIfPresent(Int64.self, forKey: .rowsIn) ?? 0
         late = try values.decodeIfPresent(Int64.self, forKey: .late) ?? 0
         unmatched = try values.decodeIfPresent(Int64.self, forKey: .unmatched) ?? 0
+        failed = try values.decodeIfPresent(Int64.self, forKey: .failed) ?? 0
         rejected = try values.decodeIfPresent(Int64.self, forKey: .rejected) ?? 0
         rejectedRanges = try values.decodeIfPresent([OffsetRange].self, forKey: .rejectedRanges) ?? []
         lateRanges = try values.decodeIfPresent([OffsetRange].self, forKey: .lateRanges) ?? []
@@ -98,6 +101,7 @@ package struct TaskReport: Codable, Sendable {
         if rowsIn != 0 { try values.encode(rowsIn, forKey: .rowsIn) }
         if late != 0 { try values.encode(late, forKey: .late) }
         if unmatched != 0 { try values.encode(unmatched, forKey: .unmatched) }
+        if failed != 0 { try values.encode(failed, forKey: .failed) }
         if rejected != 0 { try values.encode(rejected, forKey: .rejected) }
         if !rejectedRanges.isEmpty { try values.encode(rejectedRanges, forKey: .rejectedRanges) }
         if !lateRanges.isEmpty { try values.encode(lateRanges, forKey: .lateRanges) }

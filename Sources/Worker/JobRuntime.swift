@@ -12,12 +12,12 @@ final class JobRuntime: Sendable {
     let spec: JobSpec
     let graph: StageGraph
     let settings: EngineSettings
-    private let tables = Mutex<[String: LookupTable]>([:])
+    private let tables = Mutex<[String: any LookupContent]>([:])
 
     init(spec: JobSpec, jobs: JobDefinitions) throws {
         self.spec = spec
         graph = try jobs.graph(definition: spec.definition, settings: spec.settings)
-        settings = try EngineSettings(spec.settings, source: graph.source)
+        settings = try EngineSettings(spec.settings, graph: graph)
         let reader: () -> [(String, String)] = { [settings] in [("job", spec.name), ("reader", settings.reader.text)] }
         if settings.reader.reason == nil { Log.debug("records are read", reader()) } else { Log.info("records are read", reader()) }
         guard graph.digest == spec.planDigest else {
@@ -28,14 +28,14 @@ final class JobRuntime: Sendable {
         }
     }
 
-    /// A decoder for this job's records; one per slot, because decoders keep scratch memory.
-    func makeDecoder() throws -> any RowDecoder {
-        try Formats.makeDecoder(format: graph.source.format, schemaText: spec.schemaText, needed: graph.source.neededSchema)
+    /// Work for this job's ranges; one per slot, because it keeps scratch memory.
+    func makeRangeWork() throws -> any RangeWork {
+        try graph.work.makeRangeWork(schemaText: spec.schemaText, chunkRecords: settings.chunkRecords)
     }
 
     /// The job's lookups with the contents that `digests` names.
-    func lookups(_ digests: [String: String], from driver: any DriverLink) throws -> [String: LookupTable] {
-        var result: [String: LookupTable] = [:]
+    func lookups(_ digests: [String: String], from driver: any DriverLink) throws -> [String: any LookupContent] {
+        var result: [String: any LookupContent] = [:]
         for lookup in graph.lookups {
             guard let wanted = digests[lookup.name] else {
                 throw Failure(
@@ -53,7 +53,7 @@ final class JobRuntime: Sendable {
                     .internal, "lookup \(lookup.name) came with other content than the plan names",
                     why: "its digest is not \(wanted)", now: "check the catalog's disk")
             }
-            let table = try lookup.build(from: bytes)
+            let table = try graph.work.makeLookup(lookup, from: bytes)
             // An earlier content is fetched again by whoever finishes an earlier plan.
             tables.withLock { tables in
                 tables = tables.filter { !$0.key.hasPrefix(lookup.name + "\u{0}") }

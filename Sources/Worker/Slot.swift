@@ -1,6 +1,6 @@
 // One slot of a worker: its lanes, and what its tasks keep between batches.
 //
-// Consumers, decoders and warm state belong to one slot and are touched inside its lane only, sink connections inside its
+// Consumers, work and warm state belong to one slot and are touched inside its lane only, sink connections inside its
 // sealing lane; that is the reason for `@unchecked Sendable`. There are two so that a batch's first records are taken while the
 // batch before it is sealed (`readOn`). All of it can be thrown away at any time: `forget` and `closeIdle` do.
 
@@ -17,7 +17,7 @@ final class Slot: @unchecked Sendable {
     /// For requests that keep several slots busy at once: the caller's own thread is in one of them.
     let thread: WorkThread
     private var readers: [JobID: (reader: any RecordReader, bell: ArrivalBell?, usedAt: ContinuousClock.Instant)] = [:]
-    private var decoders: [JobID: (runtime: JobRuntime, decoder: any RowDecoder)] = [:]
+    private var works: [JobID: (runtime: JobRuntime, work: any RangeWork)] = [:]
     private var sinks: [JobID: (sink: any Sink, usedAt: ContinuousClock.Instant)] = [:]
     private var states: [JobID: [Int: WarmState]] = [:]
 
@@ -67,10 +67,10 @@ final class Slot: @unchecked Sendable {
     /// After a failed read the consumer's position is not trusted any more.
     func closeReader(_ jobID: JobID) { readers.removeValue(forKey: jobID)?.reader.close() }
 
-    func decoder(_ runtime: JobRuntime) throws -> any RowDecoder {
-        if let known = decoders[runtime.spec.jobID], known.runtime === runtime { return known.decoder }
-        let made = try runtime.makeDecoder()
-        decoders[runtime.spec.jobID] = (runtime, made)
+    func rangeWork(_ runtime: JobRuntime) throws -> any RangeWork {
+        if let known = works[runtime.spec.jobID], known.runtime === runtime { return known.work }
+        let made = try runtime.makeRangeWork()
+        works[runtime.spec.jobID] = (runtime, made)
         return made
     }
 
@@ -136,17 +136,22 @@ final class Slot: @unchecked Sendable {
         states[jobID]![state.groups.lowerBound] = state
     }
 
+    /// Forgets this state, if it is the one that is kept.
+    func drop(_ jobID: JobID, _ state: WarmState) {
+        if states[jobID]?[state.groups.lowerBound] === state { states[jobID]?[state.groups.lowerBound] = nil }
+    }
+
     // MARK: giving up
 
     /// Things that are kept for jobs.
     var keptCount: Int {
-        lane.perform { readers.count + decoders.count + states.values.reduce(0) { $0 + $1.count } } + sealing.perform { sinks.count }
+        lane.perform { readers.count + works.count + states.values.reduce(0) { $0 + $1.count } } + sealing.perform { sinks.count }
     }
 
     func forget(_ jobID: JobID) {
         lane.put { [self] in
             closeReader(jobID)
-            decoders[jobID] = nil
+            works[jobID] = nil
             states[jobID] = nil
         }
         sealing.put { [self] in closeSink(jobID) }

@@ -79,6 +79,12 @@ struct TaskRunner {
             topic: range?.topic ?? "", partition: range?.partition ?? -1, eventTimes: eventTimes)
     }
 
+    private func workTask(_ range: OffsetRange?) throws -> WorkTask {
+        WorkTask(
+            context: context(range), keyGroups: request.context.keyGroups, parts: request.context.parts,
+            lookups: try runtime.lookups(request.context.lookups, from: driver))
+    }
+
     private func checkCancelled() throws {
         if isCancelled() {
             throw Failure(
@@ -94,13 +100,8 @@ struct TaskRunner {
         keepBlock: (BlockID, [UInt8]) throws -> Void, holdRows: HoldRows
     ) throws -> TaskReport {
         let reader = slot.reader(runtime, bell)
-        let decoder = try slot.decoder(runtime)
-        let pipeline = SourcePipeline(
-            graph: runtime.graph, context: context(range),
-            lookups: try runtime.lookups(request.context.lookups, from: driver),
-            keyGroups: request.context.keyGroups, parts: request.context.parts)
-        let ids = decoder as? AvroDecoder
-        _ = ids?.takeSchemaIDs()
+        let work = try slot.rangeWork(runtime)
+        try work.begin(workTask(range))
         var rejects = RejectCollector(
             range: range, limits: runtime.settings.quarantine, bytesLeft: quarantineBytes, listed: listedRanges)
         var late = OffsetRanges(of: range, limit: listedRanges)
@@ -108,13 +109,12 @@ struct TaskRunner {
         let excluded = task.excluded ?? []
         let skipped = task.only.map { OffsetRange.subtracting($0, from: [range]) } ?? []
         var passedOver: Int64 = 0
-        var decoding = DecodingBuffers(schema: decoder.schema, capacity: runtime.settings.chunkRecords)
 
         let result = try reader.read(
             range, chunkRecords: runtime.settings.chunkRecords, timeoutMillis: runtime.settings.readTimeoutMillis,
             cancelled: isCancelled
         ) { records in
-            records.forEachPiece(
+            try records.forEachPiece(
                 excluding: excluded + skipped,
                 leftOut: { record in
                     let isFatal = excluded.contains { $0.from <= record.offset && record.offset < $0.until }
@@ -122,26 +122,16 @@ struct TaskRunner {
                 }
             ) { records in
                 Failpoint.trap(on: records)
-                decoding.clear()
-                let rows = decoder.decode(
-                    records, into: decoding.columns, kept: decoding.kept, rejected: &decoding.rejected)
-                if !decoding.rejected.isEmpty { rejects.add(decoding.rejected, of: records) }
-                decoding.setOffsets(records, rows: rows)
-                let kept = decoding.kept
-                pipeline.process(columns: decoding.columns, rowCount: rows, offsets: decoding.offsets) { row, reason in
-                    let time = reason == .futureTime ? pipeline.eventTimeMillis(row) : nil
-                    rejects.add(records[Int(kept[row])], reason: reason, timeMillis: time)
-                }
+                try work.take(records) { rejects.add($0, reason: $1, timeMillis: $2) }
                 rejects.endChunk()
-                for offset in pipeline.takeLateOffsets() { late.add(offset) }
+                for offset in work.takeLateOffsets() { late.add(offset) }
                 late.endChunk()
             }
             // A record that is left out may be the last one.
             rejects.endChunk()
         }
         try checkCancelled()
-        let finished = pipeline.finish()
-        if let failure = finished.failure { throw failure }
+        let finished = try work.finish(compressing: compressesBlocks)
 
         report.records = result.records - passedOver
         report.bytes = result.bytes
@@ -149,12 +139,13 @@ struct TaskRunner {
         report.late = Int64(finished.late)
         (report.lateRanges, report.lateUnlisted) = list(late, .late, of: range, task, in: &report)
         report.unmatched = Int64(finished.unmatched)
+        report.failed = Int64(finished.failed)
         report.maxEventTimeMillis = finished.maxEventTimeMillis
         report.rejected = rejects.count
         (report.rejectedRanges, report.rejectedUnlisted) = list(rejects.offsets, .rejected, of: range, task, in: &report)
         report.rejectExample = rejects.example
         report.tombstones = rejects.tombstones
-        report.schemaIDs = ids?.takeSchemaIDs() ?? []
+        report.schemaIDs = finished.schemaIDs
         quarantineBytes = rejects.bytesLeft
         report.quarantine = rejects.kept
         report.leaderEpoch = result.leaderEpoch
@@ -163,8 +154,7 @@ struct TaskRunner {
 
         if runtime.graph.hasExchange {
             for (destination, block) in finished.blocks.enumerated() {
-                guard let block else { continue }
-                let bytes = ChunkCodec.encode(block, compressing: compressesBlocks)
+                guard let bytes = block else { continue }
                 report.destinations.append(destination)
                 report.blockBytes += Int64(bytes.count)
                 try keepBlock(blockID(stage: 0, part: task.part, attempt: task.attempt, destination: destination), bytes)
@@ -201,9 +191,12 @@ struct TaskRunner {
 
     private func runMerge(_ task: TaskSpec, holdRows: HoldRows) throws -> TaskReport {
         var report = TaskReport()
-        let context = context(nil)
-        let merge = MergePipeline(
-            graph: runtime.graph, context: context, keyGroups: request.context.keyGroups)
+        let bounds = BatchPlan.keyGroupBounds(parts: request.context.parts, keyGroups: request.context.keyGroups)
+        let groups = bounds[task.part]..<bounds[task.part + 1]
+        let warm = try loadState(groups, task.state ?? [])
+        // Work that is left in the middle of a batch is nobody's state.
+        if warm.work.changesInPlace { slot.drop(request.job.jobID, warm) }
+        try warm.work.begin(workTask(nil))
         for source in task.sources?.parts ?? [] {
             try checkCancelled()
             guard let location = request.holders?.location(source) else {
@@ -222,20 +215,21 @@ struct TaskRunner {
                 throw LostBlock(failure: lost, location: location)
             }
             report.bytes += Int64(bytes.count)
-            try merge.process(block: ChunkCodec.decode(bytes))
+            try warm.work.take(block: bytes)
         }
-        let bounds = BatchPlan.keyGroupBounds(parts: request.context.parts, keyGroups: request.context.keyGroups)
-        let groups = bounds[task.part]..<bounds[task.part + 1]
-        let warm = try loadState(groups, task.state ?? [])
-        if let watermark = request.context.watermarkBeforeMillis { warm.state.evict(watermarkMillis: watermark) }
-        let result = try merge.finish(state: warm.state, output: request.context.output)
-
+        try checkCancelled()
+        let result = try warm.work.finish(output: request.context.output)
+        report.late = Int64(result.late)
+        report.failed = Int64(result.failed)
         try finishOutput(result.output, part: task.part, task: task, report: &report, holdRows: holdRows)
-        if !request.replay && (result.delta.selectedCount > 0 || isRehash && warm.state.groupCount > 0) {
-            try offerState(result.delta, task: task, groups: groups, warm: warm, report: &report)
+        if !request.replay {
+            if result.delta != nil || isRehash && warm.work.stateRows > 0 {
+                try offerState(result.delta, task: task, groups: groups, warm: warm, report: &report)
+            }
+            if warm.work.changesInPlace { slot.keep(request.job.jobID, warm) }
         }
-        report.stateRows = Int64(warm.state.groupCount)
-        report.stateBytes = Int64(warm.state.byteCount)
+        report.stateRows = Int64(warm.work.stateRows)
+        report.stateBytes = Int64(warm.work.stateBytes)
         return report
     }
 
@@ -257,43 +251,44 @@ struct TaskRunner {
             if use == .withPending { known.takePending(to: entries) }
             return known
         }
-        let state = KeyedState(graph: runtime.graph, keyGroups: keyGroups)
-        let store = try StateStore(address: runtime.settings.state)
-        for source in StateSources(entries).sources {
-            let file = source.file
-            let bytes: [UInt8]
-            if file.inline {
-                bytes = try driver.inlineState(jobID: jobID, name: file.name)
-                try StateStore.verify(bytes, file, jobID)
-            } else {
-                bytes = try store.get(jobID, file)
-            }
-            state.apply(
-                file: try runtime.graph.state(ChunkCodec.decode(bytes, for: .state)), named: source.groups,
-                of: request.context.rehashFrom ?? keyGroups, groups: groups)
-        }
-        let warm = WarmState(groups: groups, keyGroups: keyGroups, state: state, entries: entries)
+        let work = try runtime.graph.work.makePartWork(keyGroups: keyGroups, groups: groups)
+        if !entries.isEmpty { try work.load(try files(of: entries), keyGroups: request.context.rehashFrom ?? keyGroups) }
+        let warm = WarmState(groups: groups, keyGroups: keyGroups, work: work, entries: entries)
         if !request.replay { slot.keep(jobID, warm) }
         return warm
     }
 
+    /// What the entries name, the oldest first.
+    private func files(of entries: [StateManifest.Entry]) throws -> [NamedState] {
+        let store = try StateStore(address: runtime.settings.state)
+        let jobID = request.job.jobID
+        return try StateSources(entries).sources.map { source in
+            let file = source.file
+            guard file.inline else { return NamedState(bytes: try store.get(jobID, file), groups: source.groups) }
+            let bytes = try driver.inlineState(jobID: jobID, name: file.name)
+            try StateStore.verify(bytes, file, jobID)
+            return NamedState(bytes: bytes, groups: source.groups)
+        }
+    }
+
     private func offerState(
-        _ delta: Chunk, task: TaskSpec, groups: Range<Int>, warm: WarmState, report: inout TaskReport
+        _ delta: (any PartDelta)?, task: TaskSpec, groups: Range<Int>, warm: WarmState, report: inout TaskReport
     ) throws {
         let jobID = request.job.jobID
+        let deltaRows = delta?.rowCount ?? 0
         let isSnapshot =
             isRehash
             || StateCompaction.isDue(
-                files: StateSources(warm.entries).files, stateRows: warm.state.groupCount, deltaRows: delta.selectedCount)
-        let content = isSnapshot ? warm.state.snapshot(with: delta) : delta
-        let bytes = ChunkCodec.encode(content, for: .state)
+                files: StateSources(warm.entries).files, stateRows: warm.work.stateRows, deltaRows: deltaRows)
+        let (bytes, rows) =
+            isSnapshot ? try warm.work.snapshot(with: delta) { try files(of: warm.entries) } : (try delta?.bytes() ?? [], deltaRows)
         let inline = bytes.count <= runtime.settings.stateInlineBytes
         let contentDigest = digest(of: bytes)
         let batch = request.context.batch
         let name = "v\(batch)-\(groups.lowerBound)-\(groups.upperBound)-\(request.context.epoch)-\(task.attempt)-\(contentDigest)"
         let file = StateFile(
             kind: isSnapshot ? .snapshot : .delta, version: batch, name: name, inline: inline, bytes: bytes.count,
-            rows: content.selectedCount, digest: contentDigest)
+            rows: rows, digest: contentDigest)
         if inline {
             report.inlineState = Data(bytes)
         } else {

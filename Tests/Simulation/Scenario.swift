@@ -101,7 +101,7 @@ struct Scenario {
     func job(_ record: JobRecord, build: String) throws -> RunningJob {
         let graph = try Self.jobs.graph(definition: definition, settings: record.settings)
         return RunningJob(
-            record: record, graph: graph, settings: try EngineSettings(record.settings, source: graph.source), buildDigest: build)
+            record: record, graph: graph, settings: try EngineSettings(record.settings, graph: graph), buildDigest: build)
     }
 
     /// Puts records and faults into the world's queue.

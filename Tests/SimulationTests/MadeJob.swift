@@ -16,7 +16,7 @@ enum MadeJob {
         let record = JobRecord(
             jobID: JobID(text: "made"), name: "made", definition: definition, settings: values, buildDigest: "b", settingsDigest: "s")
         let graph = try jobs.graph(definition: definition, settings: values)
-        return RunningJob(record: record, graph: graph, settings: try EngineSettings(values, source: graph.source), buildDigest: "b")
+        return RunningJob(record: record, graph: graph, settings: try EngineSettings(values, graph: graph), buildDigest: "b")
     }
 
     /// As the job itself would plan it.

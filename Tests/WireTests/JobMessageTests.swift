@@ -63,7 +63,7 @@ import Wire
         full.state = StateFile(kind: .delta, version: 1, name: "n", inline: true, bytes: 2, rows: 3, digest: "d")
         (full.inlineState, full.stateRows, full.stateBytes, full.millis) = (Data([1]), 14, 15, 16.5)
         full.rows = [Data([1, 2, 3])]
-        (full.leaderEpoch, full.tombstones) = (17, 18)
+        (full.leaderEpoch, full.tombstones, full.failed) = (17, 18, 19)
         (full.rejectedUnlisted, full.lateUnlisted, full.schemaIDs) = (19, 20, [21])
         full.offsetFiles = [OffsetFile(content: .rejected, topic: "t", partition: 1, name: "n", offsets: 2, ranges: 3, digest: "d")]
         full.rejectExample = RejectExample(partition: 1, offset: 2, reason: .invalidText, timeMillis: 3, head: [4])

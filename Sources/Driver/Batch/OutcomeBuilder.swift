@@ -134,6 +134,13 @@ package struct OutcomeBuilder: Sendable {
             after[range.topicPartition] = position
             changed.append(position)
         }
+        // Behind an exchange a row is no record: what is late or fails there is counted.
+        for report in reports.dropFirst().flatMap({ $0.compactMap { $0 } }) where report.late > 0 {
+            outcome.late += report.late
+            outcome.lateUnlisted = (outcome.lateUnlisted ?? 0).plus(report.late)
+        }
+        let failed = reports.joined().reduce(Int64(0)) { $0.plus($1?.failed ?? 0) }
+        if failed > 0 { outcome.failed = failed }
         outcome.newestEventMillis = after.values.compactMap(\.maxEventTimeMillis).max()
         var rowDigest = RowDigest()
         for report in last {

@@ -212,12 +212,12 @@ struct OutcomeText: Decodable {
     var retries: Int
     var workers: Int
     var timings: BatchTimings
-    var tombstones, refused, nextDueMillis, rejectedUnlisted, lateUnlisted, newestEventMillis: Int64?
+    var tombstones, refused, failed, nextDueMillis, rejectedUnlisted, lateUnlisted, newestEventMillis: Int64?
     var offsetFiles: [OffsetFile]?
 
     private enum Key: String, CodingKey {
         case parts, state, rejectedRanges, lateRanges, rejectedUnlisted, lateUnlisted, retries, workers, timings, tombstones, refused, nextDueMillis
-        case offsetFiles, newestEventMillis
+        case offsetFiles, newestEventMillis, failed
     }
 
     init(from decoder: any Decoder) throws {
@@ -231,6 +231,7 @@ struct OutcomeText: Decodable {
         timings = try object.decode(BatchTimings.self, forKey: .timings)
         tombstones = try object.decodeIfPresent(Int64.self, forKey: .tombstones)
         refused = try object.decodeIfPresent(Int64.self, forKey: .refused)
+        failed = try object.decodeIfPresent(Int64.self, forKey: .failed)
         newestEventMillis = try object.decodeIfPresent(Int64.self, forKey: .newestEventMillis)
         offsetFiles = try object.decodeIfPresent([OffsetFile].self, forKey: .offsetFiles)
         rejectedUnlisted = try object.decodeIfPresent(Int64.self, forKey: .rejectedUnlisted)
@@ -298,6 +299,7 @@ package struct LogRow {
             outcome.timings = text.timings
             outcome.tombstones = text.tombstones
             outcome.refused = text.refused
+            outcome.failed = text.failed
             outcome.newestEventMillis = text.newestEventMillis
             outcome.offsetFiles = text.offsetFiles
             outcome.rejectedUnlisted = text.rejectedUnlisted

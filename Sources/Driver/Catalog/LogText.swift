@@ -154,6 +154,7 @@ package func outcomeText(_ outcome: BatchOutcome, past: LogPast?) -> String {
     if let due = outcome.nextDueMillis { json.field(",\"nextDueMillis\":", due) }
     if let newest = outcome.newestEventMillis { json.field(",\"newestEventMillis\":", newest) }
     if let refused = outcome.refused { json.field(",\"refused\":", refused) }
+    if let failed = outcome.failed { json.field(",\"failed\":", failed) }
     if !outcome.lateRanges.isEmpty {
         json.raw(",\"lateRanges\":")
         json.ranges(outcome.lateRanges)

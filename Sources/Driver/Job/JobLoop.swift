@@ -213,9 +213,8 @@ package final class JobLoop {
                 record.settings != settings.values || record.settingsDigest != settings.digest
                 || record.buildDigest != buildDigest
             if isChanged, try catalog.lastDone(record.jobID) != nil {
-                try StateFit.check(
-                    old: jobs.graph(definition: record.definition, settings: record.settings),
-                    new: jobs.graph(definition: record.definition, settings: settings.values), job: name)
+                let next = try jobs.graph(definition: record.definition, settings: settings.values)
+                try jobs.graph(definition: record.definition, settings: record.settings).work.checkState(goesOnAs: next.work, job: name)
             }
             record.settings = settings.values
             record.settingsDigest = settings.digest

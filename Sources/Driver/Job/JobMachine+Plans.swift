@@ -18,7 +18,7 @@ extension JobMachine {
         }
         if options.redrive != nil { return planRedrive(moment) }
         if needsRehash { return planRehash(moment) }
-        if isCaughtUp { return end(.finished, nil) }
+        if isCaughtUp && !isDue(moment) { return end(.finished, nil) }
         let wait =
             hasBacklog && !foundNothing
             ? 0 : clock.waitMillis(now: moment.steadyMillis, foundNothing: foundNothing)
@@ -28,6 +28,20 @@ extension JobMachine {
     var isCaughtUp: Bool {
         guard let targets else { return false }
         return targets.allSatisfy { (positions[$0.key]?.position ?? 0) >= $0.value }
+    }
+
+    /// A batch without records has something to give: rows that the watermark has passed since the last plan, or the row that a job has
+    /// before its first record.
+    func isDue(_ moment: Moment) -> Bool {
+        guard let job, job.record.kind == .live, finished == nil else { return false }
+        if job.graph.work.givesAtStart && lastBatch == 0 { return true }
+        guard job.graph.work.givesWhenClosed, let next = closing(job, moment.wallMillis) else { return false }
+        return closedWatermark.map { next > $0 } ?? true
+    }
+
+    /// The watermark that the next plan may act upon.
+    func closing(_ job: RunningJob, _ batchTimeMillis: Int64) -> Int64? {
+        tracker(job).closing(closed: closedNow, reached: reachedNow, positions: positionsAfterFinished.values, batchTimeMillis: batchTimeMillis)
     }
 
     /// The state is kept in another number of key groups than the job has now.
@@ -60,7 +74,7 @@ extension JobMachine {
         guard let job, job.record.kind == .live else { return false }
         if moment.steadyMillis - partitionsSeenMillis >= Self.discoverMillis { return true }
         // Before a plan closes windows, partitions are looked for.
-        return WatermarkTracker.needsLook(closed: closedNow, reached: reachedNow, windowMillis: job.graph.window?.lengthMillis)
+        return WatermarkTracker.needsLook(closed: closedNow, reached: reachedNow, windowMillis: job.graph.closingMillis)
     }
 
     /// The watermark in the last plan, and the one that its batch reached.
@@ -131,7 +145,8 @@ extension JobMachine {
             }
             unread = cut.unread
             hasBacklog = cut.hasBacklog
-            guard !cut.ranges.isEmpty else {
+            let isDue = cut.ranges.isEmpty && isDue(moment)
+            guard !cut.ranges.isEmpty || isDue else {
                 foundNothing = true
                 if !isBehindBatch { passed(moment) }
                 phase = isBehindBatch ? .finish : .idle
@@ -140,6 +155,7 @@ extension JobMachine {
             let time = try batchTime(moment)
             clock.cut(now: moment.steadyMillis)
             planned = makePlan(cut, time, isArrived: isArrived, job, moment)
+            if isDue { planned?.kind = .due }
             if isBehindBatch && !hasBacklog { _ = clock.waitMillis(now: moment.steadyMillis, foundNothing: false) }
             isPlanMeasured = false
             phase = isBehindBatch ? .finish : .append
@@ -177,11 +193,7 @@ extension JobMachine {
         let isBackfill = job.record.kind == .backfill
         let frame = PlanFrame(
             job: job, epoch: epoch, batch: (finished?.plan.batch ?? lastBatch) + 1,
-            watermarkBeforeMillis: isBackfill
-                ? nil
-                : tracker(job).closing(
-                    closed: closedNow, reached: reachedNow, positions: positionsAfterFinished.values,
-                    batchTimeMillis: batchTimeMillis),
+            watermarkBeforeMillis: isBackfill ? nil : closing(job, batchTimeMillis),
             topicIDs: topicIDs, stateBefore: outcome?.state ?? lastState,
             parts: fixedParts ?? (isGathered ? 1 : max(1, members)))
         var plan = frame.plan(cut.ranges, batchTimeMillis: batchTimeMillis, seed: moment.random)
@@ -189,7 +201,7 @@ extension JobMachine {
             // A backfill writes once, at its end, when every window has its whole total (protocol 9).
             let isLast = targets.map { cut.reaches($0, from: positionsAfterFinished) } ?? false
             plan.kind = .backfill
-            plan.output = job.graph.hasExchange ? (isLast ? .complete : .nothing) : .changes
+            plan.output = job.graph.work.givesComplete ? (isLast ? .complete : .nothing) : .changes
         }
         plan.predecessors = job.predecessors(of: plan, sealsAfterFinished)
         // A later piece of a split range begins behind batches of which nothing is known yet.

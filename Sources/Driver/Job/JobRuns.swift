@@ -187,7 +187,7 @@ package final class JobRuns: Sendable {
             }
             // The state must fit before anything is drained: a refusal changes nothing.
             let old = try jobs.graph(definition: record.definition, settings: record.settings)
-            try StateFit.check(old: old, new: graph, job: name)
+            try old.work.checkState(goesOnAs: graph.work, job: name)
             if let run = run(named: name), !run.wait(timeoutMillis: 0).hasEnded {
                 run.control.ask(.drain(.stopped))
                 guard run.wait(timeoutMillis: 120_000).hasEnded else {

@@ -1,5 +1,7 @@
 // The lookup files of a job that runs: read at its start, looked at now and then, taken in with a new digest when the job says so.
 //
+// A lookup may also be a table of a database, which is read whole each time.
+//
 // What a batch joined with is known by the digest in its plan, and the bytes are kept in the catalog by it. So a file may change at
 // any time: it is another content for later plans, with `lookup_refresh`, or at the next start, without. A lease that is taken again
 // is no start: the job goes on with what it has. A file that is being written, is gone or cannot be read stays as it was, and that is
@@ -59,6 +61,13 @@ package struct LookupFiles {
     /// - Throws: `fileMissing`, or why a file is no such table.
     package init(_ specs: [LookupSpec], job: String, keep: (String, [UInt8]) throws -> Void) throws {
         for spec in specs {
+            if let read = spec.read {
+                let bytes = try read()
+                let name = digest(of: bytes)
+                try keep(name, bytes)
+                files.append(File(spec: spec, sight: .unknown, digest: name))
+                continue
+            }
             let stamp = Stamp(spec.path)
             guard let data = FileManager.default.contents(atPath: spec.path) else {
                 throw Failure(
@@ -88,6 +97,10 @@ package struct LookupFiles {
             func say(_ sight: Sight, _ reason: Failure) {
                 if file.sight != sight { changes.append(.unreadable(name: name, reason)) }
                 files[index].sight = sight
+            }
+            if let read = file.spec.read {
+                if takesIn, let change = try look(again: index, read, keep: keep) { changes.append(change) }
+                continue
             }
             guard let stamp = Stamp(path) else {
                 say(.gone, Failure(.fileMissing, "lookup file \(path) is gone", why: "it was there at the start", now: "put it back"))
@@ -119,5 +132,21 @@ package struct LookupFiles {
             files[index].sight = .file(stamp)
         }
         return changes
+    }
+
+    /// A table is read whole to be compared.
+    private mutating func look(again index: Int, _ read: () throws -> [UInt8], keep: (String, [UInt8]) throws -> Void) throws -> Change? {
+        let name = files[index].spec.name
+        let bytes: [UInt8]
+        do { bytes = try read() } catch {
+            defer { files[index].sight = .gone }
+            return files[index].sight == .gone ? nil : .unreadable(name: name, failure(error))
+        }
+        files[index].sight = .unknown
+        let now = digest(of: bytes)
+        if now == files[index].digest { return nil }
+        try keep(now, bytes)
+        files[index].digest = now
+        return .taken(name: name, digest: now)
     }
 }

@@ -35,12 +35,11 @@ package struct RunningJob: Sendable {
         self.buildDigest = buildDigest
         settingsDigest = record.settingsDigest
         graph = try jobs.graph(definition: record.definition, settings: record.settings)
-        settings = try EngineSettings(record.settings, source: graph.source)
-        let schemaText = try earlier.map(\.spec.schemaText) ?? Self.schemaText(record.settings)
+        settings = try EngineSettings(record.settings, graph: graph)
+        let schemaText = try earlier.map(\.spec.schemaText) ?? graph.work.schemaText(record.settings)
         schemaDigest = digest(of: Array((schemaText ?? graph.source.format.rawValue).utf8))
-        // The decoder is made once here, so that a schema that does not fit is refused before anything is planned.
-        _ = try Formats.makeDecoder(
-            format: graph.source.format, schemaText: schemaText, needed: graph.source.neededSchema)
+        // The work is made once here, so that a schema that does not fit is refused before anything is planned.
+        _ = try graph.work.makeRangeWork(schemaText: schemaText, chunkRecords: settings.chunkRecords)
         lookups = try kept ?? LookupFiles(graph.lookups, job: record.name) { try catalog.putLookup(digest: $0, bytes: $1) }.digests
         spec = JobSpec(
             name: record.name, jobID: record.jobID, definition: record.definition, settings: record.settings,
@@ -62,17 +61,6 @@ package struct RunningJob: Sendable {
         spec = JobSpec(
             name: record.name, jobID: record.jobID, definition: record.definition, settings: record.settings,
             planDigest: graph.digest, buildDigest: buildDigest, schemaText: nil, lane: record.kind.rawValue)
-    }
-
-    private static func schemaText(_ settings: [String: String]) throws -> String? {
-        let id = settings["schema_id"].flatMap { UInt32($0) }
-        let sources = try WriterSchemas.sources(settings["schema"] ?? "", id: id)
-        for source in sources where !FileManager.default.isReadableFile(atPath: source.path) {
-            throw Failure(
-                .fileMissing, "schema file \(source.path) is not there", why: "the setting `schema` names it",
-                now: "correct --schema, or leave it out for the built-in schema of ad events")
-        }
-        return try WriterSchemas(sources, builtInID: id).text
     }
 }
 

@@ -389,7 +389,7 @@ extension RunningJob {
         again.schemaDigest = schemaDigest
         again.lookups = lookups
         // The number of key groups stays the plan's, whatever the settings say by now: it is that of the state before it.
-        let parts = min(fixedParts ?? plan.taskCounts.last ?? 1, plan.kind == .rehash ? settings.keyGroups : plan.keyGroups)
+        let parts = graph.parts(fixedParts ?? plan.taskCounts.last ?? 1, keyGroups: plan.kind == .rehash ? settings.keyGroups : plan.keyGroups)
         if plan.kind == .rehash { again.keyGroups = settings.keyGroups }
         again.taskCounts = graph.hasExchange ? [plan.ranges.count, parts] : [plan.ranges.count]
         again.predecessors = predecessors(of: again, seals)

@@ -42,8 +42,17 @@ package enum ChunkCodec {
     }
 
     package static func encode(_ chunk: Chunk, for purpose: Purpose = .block, compressing: Bool = true) -> [UInt8] {
-        let body = chunk.withSelectedRows { encodeBody(chunk, $0) }
-        var flags: UInt8 = chunk.isDelete ? deleteFlag : 0
+        framed(
+            chunk.withSelectedRows { encodeBody(chunk, $0) }, flags: chunk.isDelete ? deleteFlag : 0, for: purpose, compressing: compressing)
+    }
+
+    /// The frame alone, around bytes of somebody else's form.
+    package static func framed(_ body: [UInt8], for purpose: Purpose = .block, compressing: Bool = true) -> [UInt8] {
+        framed(body, flags: 0, for: purpose, compressing: compressing)
+    }
+
+    private static func framed(_ body: [UInt8], flags own: UInt8, for purpose: Purpose, compressing: Bool) -> [UInt8] {
+        var flags = own
         var stored = body
         if compressing, body.count > compressFromBytes, body.count <= purpose.inflatedBytes, let smaller = compressed(body) {
             stored = smaller
@@ -62,6 +71,16 @@ package enum ChunkCodec {
 
     /// - Throws: `blockLost` when the bytes are not what `encode` wrote.
     package static func decode(_ bytes: [UInt8], for purpose: Purpose = .block) throws -> Chunk {
+        let (body, isDelete) = try opened(bytes, for: purpose)
+        return try decodeBody(body, isDelete: isDelete)
+    }
+
+    /// - Throws: `blockLost` when the bytes are not what `framed` wrote.
+    package static func unframed(_ bytes: [UInt8], for purpose: Purpose = .block) throws -> ArraySlice<UInt8> {
+        try opened(bytes, for: purpose).body
+    }
+
+    private static func opened(_ bytes: [UInt8], for purpose: Purpose) throws -> (body: ArraySlice<UInt8>, isDelete: Bool) {
         guard bytes.count >= headerBytes, Array(bytes[0..<4]) == magic else { throw broken("it does not start as one") }
         guard bytes[4] == version else { throw broken("its format version is \(bytes[4]), this build reads \(version)") }
         var header = ByteReader(bytes[8..<headerBytes])
@@ -76,10 +95,10 @@ package enum ChunkCodec {
         let isDelete = flags & deleteFlag != 0
         if flags & compressedFlag == 0 {
             guard stored.count == Int(bodyBytes) else { throw broken("its length is another than it says") }
-            return try decodeBody(stored, isDelete: isDelete)
+            return (stored, isDelete)
         }
         guard bodyBytes <= purpose.inflatedBytes else { throw broken("it claims to unpack to \(bodyBytes) bytes") }
-        return try decodeBody(decompressed(stored, to: Int(bodyBytes))[...], isDelete: isDelete)
+        return (try decompressed(stored, to: Int(bodyBytes))[...], isDelete)
     }
 
     static func broken(_ why: String) -> Failure {

@@ -20,7 +20,7 @@ package func maskedAddress(_ address: String) -> String {
 }
 
 /// The file of `sqlite:FILE`; nil for other addresses and for an empty file name.
-func sqlitePath(_ address: String) -> String? {
+package func sqlitePath(_ address: String) -> String? {
     guard address.hasPrefix("sqlite:"), address.utf8.count > 7, !address.utf8.contains(0) else { return nil }
     return String(address.dropFirst(7))
 }

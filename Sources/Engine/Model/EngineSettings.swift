@@ -90,8 +90,9 @@ package struct EngineSettings: Sendable {
         return try ReaderChoice.of(wish, properties: properties)
     }
 
-    /// - Parameter source: of the job's compiled plan.
-    package init(_ values: [String: String], source: StageGraph.Source) throws {
+    /// - Parameter graph: the job's compiled plan.
+    package init(_ values: [String: String], graph: StageGraph) throws {
+        let source = graph.source
         self.values = values
         func text(_ key: String) throws -> String {
             guard let value = values[key] else {
@@ -131,7 +132,7 @@ package struct EngineSettings: Sendable {
         kafka = try KafkaConfiguration(
             bootstrap: try text("bootstrap"), properties: KafkaSecrets.resolved(properties)
         ).with(isolation: level)
-        sink = try text("sink")
+        sink = try graph.sinkAddress ?? text("sink")
         guard let format = Self.sinkFormat(values, source: source) else {
             throw wrong("sink_format", values["sink_format"] ?? "", "avro or json")
         }

@@ -10,6 +10,10 @@ public enum RejectReason: String, Sendable, Codable, CaseIterable {
     case timeOutOfRange
     /// A part of the key is NULL, or not a finite number: no row of a table could be found by it.
     case nullKey, notFiniteKey
+    /// Of a table whose rows are replaced by key: the record's key cannot be read, or is not the one that its value has.
+    case undecodableKey, otherKey
+    /// An expression of the query failed for it.
+    case expression
     /// The process that reads it ends. It is left out of the batch, by the plan (protocol 3).
     case crash
 }

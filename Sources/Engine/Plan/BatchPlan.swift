@@ -367,6 +367,8 @@ public struct BatchOutcome: Sendable, Codable, Equatable {
     public var tombstones: Int64?
     /// Rows that sinks refused and keep in `sluice_refused`; nil for none.
     public var refused: Int64?
+    /// Rows that failed in an expression and are left out, or values that are NULL for it, without a record to name; nil for none.
+    public var failed: Int64?
     /// Event time at which something falls due without a record, in milliseconds since 1970; nil for nothing.
     public var nextDueMillis: Int64?
     public init() {}

@@ -13,6 +13,15 @@ public protocol StreamingJob: Sendable {
     func define(in job: JobContext) throws
 }
 
+/// A job whose plan is made elsewhere than by `define`.
+package protocol CompiledJob: StreamingJob {
+    func graph(_ settings: [String: String]) throws -> StageGraph
+}
+
+extension CompiledJob {
+    package func define(in job: JobContext) throws { preconditionFailure("\(name) is compiled elsewhere") }
+}
+
 extension StreamingJob {
     public var defaults: [String: String] { [:] }
 }

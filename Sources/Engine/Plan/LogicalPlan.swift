@@ -93,9 +93,12 @@ enum LogicalOperator: Sendable {
 }
 
 /// A lookup table as the plan knows it.
-package struct LookupSpec: Sendable, Hashable {
+package struct LookupSpec: Sendable {
     package var name: String
+    /// The file, or for people the place of what `read` reads.
     package var path: String
+    /// For a table that is no file: all of its content, in an order of its own.
+    package var read: (@Sendable () throws -> [UInt8])?
     /// The column that rows are looked up by.
     package var keyColumn: String
     /// All columns, in the order in which the job declares them.
@@ -108,6 +111,12 @@ package struct LookupSpec: Sendable, Hashable {
         self.path = path
         self.keyColumn = keyColumn
         self.columns = columns
+    }
+
+    /// One that is no file.
+    package init(name: String, place: String, read: @escaping @Sendable () throws -> [UInt8]) {
+        self.init(name: name, path: place, keyColumn: "", columns: [])
+        self.read = read
     }
 }
 

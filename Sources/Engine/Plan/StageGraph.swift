@@ -10,6 +10,9 @@
 // that decides a row: equal digests mean equal rows from equal ranges. Paths of lookup files are left out, since every
 // plan names lookups by the digest of their bytes; so is the job's name.
 //
+// A job that is written in SQL has the outside of a graph, by which everybody schedules it, and computes with `query`, the work of another
+// module; what only the pipelines read is empty then.
+//
 // When changing this: whatever changes rows must change `PlanText.canonical`, or old and new builds
 // will call different plans the same. The build's own digest is checked too, but backfills compare plans across builds.
 
@@ -22,6 +25,14 @@ package struct StageGraph: Sendable {
         /// The column of `neededSchema` that holds the event time.
         package var eventTimeColumn: String?
         package var latenessMillis: Int64
+
+        package init(topic: String, format: RecordFormat, neededSchema: Schema, eventTimeColumn: String?, latenessMillis: Int64) {
+            self.topic = topic
+            self.format = format
+            self.neededSchema = neededSchema
+            self.eventTimeColumn = eventTimeColumn
+            self.latenessMillis = latenessMillis
+        }
     }
 
     package struct Window: Sendable, Hashable {
@@ -39,10 +50,21 @@ package struct StageGraph: Sendable {
     package let accumulatorSchema: Schema
     package let window: Window?
     package let sink: SinkTable
+    /// Where the table lies, when the job itself says so; nil for the setting `sink`.
+    package let sinkAddress: String?
     package let digest: String
+    /// The shortest step in which the watermark closes something; nil where it closes nothing.
+    package let closingMillis: Int64?
+    /// For `explain`, of a job that is written in SQL.
+    package let text: String?
+    private let query: (any StageWork)?
 
-    package var hasExchange: Bool { grouping != nil }
+    package var work: any StageWork { query ?? RowWork(self) }
+    package var hasExchange: Bool { work.hasExchange }
     package var stageCount: Int { hasExchange ? 2 : 1 }
+
+    /// The number of parts of a batch that may have so many.
+    package func parts(_ parts: Int, keyGroups: Int) -> Int { min(parts, work.mostParts ?? keyGroups, keyGroups) }
 
     // What only the pipelines read.
     let slotCount: Int
@@ -58,6 +80,10 @@ package struct StageGraph: Sendable {
 
     /// Compiles the definition of `job`, with `settings` over the job's defaults.
     package init(job: any StreamingJob, settings: [String: String]) throws {
+        if let compiled = job as? any CompiledJob {
+            self = try compiled.graph(settings)
+            return
+        }
         let merged = job.defaults.merging(settings) { _, given in given }
         let name = merged["name"] ?? job.name
         let context = JobContext(job: name, settings: merged)
@@ -80,6 +106,25 @@ package struct StageGraph: Sendable {
         return setting.replacing("{job}", with: String(fitting))
     }
 
+    /// A job that computes with `query`.
+    package init(
+        job: String, source: Source, lookups: [LookupSpec], sink: SinkTable, sinkAddress: String?, digest: String, closingMillis: Int64?, text: String,
+        query: any StageWork
+    ) {
+        self.job = job
+        self.source = source
+        self.lookups = lookups
+        self.sink = sink
+        self.sinkAddress = sinkAddress
+        self.digest = digest
+        self.closingMillis = closingMillis
+        self.text = text
+        self.query = query
+        (keySchema, accumulatorSchema, window) = (Schema([]), Schema([]), nil)
+        (slotCount, eventTimeSlot, decoderSlots, coordinates, steps, grouping, doubtfulKeySlots) = (0, nil, [], [], [], nil, [])
+        projection = Projection(slotCount: 0, steps: [], outputSlots: [], texts: [])
+    }
+
     init(
         plan: LogicalPlan, source: Source, lookups: [LookupSpec], window: Window?, sink: SinkTable, slotCount: Int,
         eventTimeSlot: Int?, decoderSlots: [Int], coordinates: [(coordinate: SourceCoordinate, slot: Int)],
@@ -92,6 +137,7 @@ package struct StageGraph: Sendable {
         accumulatorSchema = Schema(keySchema.fields + (grouping?.layout.fields ?? []))
         self.window = window
         self.sink = sink
+        (sinkAddress, text, query, closingMillis) = (nil, nil, nil, window?.lengthMillis)
         self.slotCount = slotCount
         self.eventTimeSlot = eventTimeSlot
         self.decoderSlots = decoderSlots

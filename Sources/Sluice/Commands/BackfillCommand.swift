@@ -78,7 +78,7 @@ enum BackfillCommand {
         }
         let writesLiveSink = values["sink"] == live.settings["sink"]
         let graph = try jobs.graph(definition: live.definition, settings: values)
-        let engine = try EngineSettings(values, source: graph.source)
+        let engine = try EngineSettings(values, graph: graph)
         if writesLiveSink && !sinkReplacesRows(address: engine.sink, table: graph.sink) {
             throw Failure(
                 .notPossible, "job \(live.name) cannot be backfilled into its own table",
@@ -86,7 +86,7 @@ enum BackfillCommand {
         }
         var plan = try BackfillPlan.bounds(
             fromMillis: time(parsed.text("from"), "--from"), untilMillis: time(parsed.text("to"), "--to"),
-            windowMillis: graph.window?.lengthMillis, latenessMillis: engine.latenessMillis,
+            windowMillis: graph.closingMillis, latenessMillis: engine.latenessMillis,
             slackMillis: parsed.millis("slack") ?? 60_000,
             liveWatermarkMillis: try catalog.lastDone(live.jobID)?.outcome?.watermarkAfterMillis,
             writesLiveSink: writesLiveSink)
@@ -131,7 +131,7 @@ enum BackfillCommand {
 
     private static func end(_ record: JobRecord, _ catalog: Catalog, _ jobs: JobDefinitions) throws {
         let graph = try jobs.graph(definition: record.definition, settings: record.settings)
-        let settings = try EngineSettings(record.settings, source: graph.source)
+        let settings = try EngineSettings(record.settings, graph: graph)
         try JobsForgetting.holding(record.name, catalog) { epoch in
             try StateStore(address: settings.state).removeState(record.jobID)
             let sink = try openSink(settings, table: graph.sink)
@@ -203,7 +203,7 @@ enum BackfillCommand {
         options.targets = Dictionary(uniqueKeysWithValues: plan.ranges.map { ($0.topicPartition, $0.until) })
         let isAllowed = parsed.flag("allow-shrink")
         let truncated = plan.truncated
-        let settings = try EngineSettings(values, source: graph.source)
+        let settings = try EngineSettings(values, graph: graph)
         let table = graph.sink
         let found = Mutex<[ShrinkCheck.Shrunk]>([])
         if checksShrink {

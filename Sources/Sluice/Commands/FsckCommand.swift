@@ -143,7 +143,7 @@ private struct JobCheck {
         checked("state") { try $0.state() }
         do {
             let graph = try jobs.graph(definition: record.definition, settings: record.settings)
-            let settings = try EngineSettings(record.settings, source: graph.source)
+            let settings = try EngineSettings(record.settings, graph: graph)
             let queries = try OffsetQueries(settings.kafka)
             checked("topic") { try $0.topic(settings, queries) }
             checked("group") { try $0.group(settings, queries) }
@@ -158,7 +158,7 @@ private struct JobCheck {
 
     private mutating func sink() throws -> String {
         let graph = try jobs.graph(definition: record.definition, settings: record.settings)
-        let settings = try EngineSettings(record.settings, source: graph.source)
+        let settings = try EngineSettings(record.settings, graph: graph)
         let marks = try catalog.sealsSoFar(record.jobID)
         let last = try catalog.lastDone(record.jobID)?.plan.batch ?? 0
         if let path = settings.sink.hasPrefix("sqlite:") ? String(settings.sink.dropFirst("sqlite:".count)) : nil,

@@ -71,7 +71,7 @@ enum RedriveCommand {
         let basis = try planned?.batch ?? catalog.lastDone(record.jobID)?.plan.batch ?? 0
         let log = try catalog.rejecting(record.jobID)
         let graph = try jobs.graph(definition: record.definition, settings: record.settings)
-        let settings = try EngineSettings(record.settings, source: graph.source)
+        let settings = try EngineSettings(record.settings, graph: graph)
         let store = try StateStore(address: settings.state)
         var open = try RedrivePlan.open(log, only: batch) { try $0.read(record.jobID, from: store) }
         var unknown = Int64(0)

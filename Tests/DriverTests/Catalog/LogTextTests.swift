@@ -86,6 +86,7 @@ struct LogTextTests {
         outcome.workers = 7
         outcome.tombstones = 8
         outcome.refused = 9
+        outcome.failed = 10
         outcome.offsetFiles = [OffsetFile(content: .late, topic: hostile, partition: 3, name: hostile, offsets: .max, ranges: 4, digest: "d")]
         outcome.newestEventMillis = .max
         outcome.rejectedUnlisted = 10

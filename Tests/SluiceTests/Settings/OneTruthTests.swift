@@ -32,7 +32,7 @@ private struct Fed: StreamingJob {
                 Settings.Flag(name: $0.0, text: $0.1, spelled: "--" + $0.0)
             }, jobDefaults: job.defaults)
         let graph = try StageGraph(job: job, settings: settings.jobValues)
-        return (try EngineSettings(settings.jobValues, source: graph.source), graph)
+        return (try EngineSettings(settings.jobValues, graph: graph), graph)
     }
 
     @Test func `a lateness, topic and format that a job has written down are what runs, as explain says`() throws {

@@ -1,42 +1,9 @@
-// The scratch memory of a source task: decoded columns and the records that did not decode.
+// The records of a range that did not become rows.
 //
-// Both are made once per task and reused for every chunk. Rejected records are all counted and their offsets kept as
-// ranges; raw bytes only of the first few, within the limits of protocol 11, because the rest can be read again by
-// offset while Kafka has it.
+// They are all counted and their offsets kept as ranges; raw bytes only of the first few, within the limits of protocol 11, because
+// the rest can be read again by offset while Kafka has it.
 
 import Engine
-
-/// Columns that the decoder fills again and again, and what it says about the rows.
-struct DecodingBuffers: ~Copyable {
-    let columns: [Column]
-    let kept: UnsafeMutablePointer<Int32>
-    let offsets: UnsafeMutablePointer<Int64>
-    var rejected: [RejectedRecord] = []
-    private let capacity: Int
-
-    init(schema: Schema, capacity: Int) {
-        columns = schema.fields.map { Column($0.type, capacity: capacity) }
-        self.capacity = capacity
-        kept = .allocate(capacity: max(capacity, 1))
-        offsets = .allocate(capacity: max(capacity, 1))
-    }
-
-    deinit {
-        kept.deallocate()
-        offsets.deallocate()
-    }
-
-    mutating func clear() {
-        for column in columns { column.removeAll() }
-        rejected.removeAll(keepingCapacity: true)
-    }
-
-    /// Notes the offset of each row that decoded.
-    func setOffsets(_ records: UnsafeBufferPointer<RawRecord>, rows: Int) {
-        precondition(records.count <= capacity && rows <= records.count)
-        for row in 0..<rows { offsets[row] = records[Int(kept[row])].offset }
-    }
-}
 
 /// Counts rejected records of one range and keeps what the quarantine table may hold.
 package struct RejectCollector {
@@ -59,10 +26,6 @@ package struct RejectCollector {
         self.limits = limits
         self.bytesLeft = bytesLeft
         offsets = OffsetRanges(of: range, limit: listed)
-    }
-
-    mutating func add(_ rejected: [RejectedRecord], of records: UnsafeBufferPointer<RawRecord>) {
-        for reject in rejected { add(records[reject.index], reason: reject.reason, timeMillis: reject.timeMillis) }
     }
 
     package mutating func add(_ record: RawRecord, reason: RejectReason, timeMillis: Int64? = nil) {
