@@ -29,7 +29,7 @@ package struct Chunk: Sendable {
     package func weight(_ row: Int) -> Int64 { weightWords?[row] ?? 1 }
 
     /// The same rows with some of the columns.
-    func picking(_ numbers: [Int]) -> Chunk { Chunk(columns: numbers.map { columns[$0] }, count: count, weights: weights) }
+    package func picking(_ numbers: [Int]) -> Chunk { Chunk(columns: numbers.map { columns[$0] }, count: count, weights: weights) }
 
     /// The rows of a list, copied.
     package func rows(_ rows: UnsafePointer<Int32>, count: Int, pool: BufferPool) -> Chunk {

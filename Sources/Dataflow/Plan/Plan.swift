@@ -76,6 +76,16 @@ package enum PlanOperation: Sendable, Hashable {
 }
 
 extension PlanOperation {
+    /// It knows something from one batch to the next.
+    package var keepsState: Bool {
+        switch self {
+        case .read, .map, .union, .window: false
+        case .values, .latest, .aggregate, .rank, .session, .hold: true
+        // Rows that are looked up are those of the batch.
+        case .join(let plan): !plan.isLookup
+        }
+    }
+
     /// Its changes leave added up, each key's out of one part.
     package var consolidates: Bool {
         switch self {
@@ -127,6 +137,57 @@ package struct Plan: Sendable, Hashable {
     package let sources: [PlanSource]
     package let nodes: [PlanNode]
     package let outputs: [PlanOutput]
+
+    /// Some query goes by event times: rows without one have no place in it.
+    package var goesByTime: Bool {
+        nodes.contains {
+            switch $0.operation {
+            case .window, .session, .hold: true
+            case .read, .values, .map, .latest, .aggregate, .join, .union, .rank: false
+            }
+        }
+    }
+
+    /// The shortest step in which the watermark closes something, in milliseconds; nil where it closes nothing.
+    package var closingMillis: Int64? {
+        let steps = nodes.compactMap { node -> Int64? in
+            switch node.operation {
+            case .window(let plan):
+                switch plan.window.shape {
+                case .tumble(let size): size
+                case .hop(let slide, _): slide
+                case .cumulate(let step, _): step
+                case .session(let gap, _): gap
+                }
+            case .session(let plan): plan.gap
+            case .hold: 1_000_000
+            case .read, .values, .map, .latest, .aggregate, .join, .union, .rank: nil
+            }
+        }
+        return steps.min().map { max($0 / 1000, 1) }
+    }
+
+    /// There are rows before the first record comes.
+    package var givesAtStart: Bool {
+        nodes.contains {
+            switch $0.operation {
+            case .aggregate(let plan, _): plan.isGlobal
+            case .values: true
+            case .read, .map, .hold, .latest, .join, .union, .rank, .window, .session: false
+            }
+        }
+    }
+
+    /// Some rows leave when the watermark passes them, and no sooner.
+    package var givesWhenClosed: Bool {
+        nodes.contains {
+            switch $0.operation {
+            case .aggregate(let plan, _): plan.emission == .final
+            case .hold: true
+            case .read, .values, .map, .latest, .join, .union, .rank, .window, .session: false
+            }
+        }
+    }
 }
 
 // MARK: what operators are asked for

@@ -36,12 +36,13 @@ package enum KeyGroup {
     package static func of(_ hash: UInt64) -> Int { Int(truncatingIfNeeded: hash % UInt64(count)) }
 
     /// The part that owns a group, of `parts`.
-    package static func part(of group: Int, parts: Int) -> Int { group * parts / count }
+    package static func part(of group: Int, parts: Int) -> Int { ((group + 1) * parts - 1) / count }
 
     /// The groups that a part owns.
     package static func groups(of part: Int, parts: Int) -> Range<Int> { first(of: part, parts)..<first(of: part + 1, parts) }
 
-    private static func first(of part: Int, _ parts: Int) -> Int { (part * count + parts - 1) / parts }
+    /// As plans of batches cut them.
+    private static func first(of part: Int, _ parts: Int) -> Int { part * count / parts }
 
     /// Of the empty key: whose owner makes what there is once.
     package static let ofNothing: Int = {
