@@ -56,9 +56,13 @@ let package = Package(
         .target(name: "Driver", dependencies: ["Engine", "Wire"], swiftSettings: settings),
         .target(name: "Worker", dependencies: ["Engine", "Wire"], swiftSettings: settings),
         .target(name: "Jobs", dependencies: ["Engine"], swiftSettings: settings),
+        // Texts of SQL as jobs that driver and workers run: where plans meet topics, blocks, state files and sinks.
+        .target(
+            name: "SQLJobs", dependencies: ["Engine", "Dataflow", "Decoding", "SQLBinding", "SQLSyntax", "Values"], swiftSettings: settings),
         .target(
             name: "Sluice",
-            dependencies: ["Engine", "Wire", "Driver", "Worker", "SQLBinding", "SQLSyntax", "Values", "Dataflow", "Decoding", "Wording", "CYaml"], swiftSettings: settings),
+            dependencies: ["Engine", "Wire", "Driver", "Worker", "SQLBinding", "SQLSyntax", "Values", "Dataflow", "Decoding", "SQLJobs", "Wording", "CYaml"],
+            swiftSettings: settings),
         .executableTarget(name: "CLI", dependencies: ["Sluice", "Jobs"], swiftSettings: settings),
 
         .target(

@@ -8,11 +8,12 @@
 
 @_exported import Engine
 import Foundation
+import SQLJobs
 
 public enum SluiceProgram {
     /// Runs what the command line asks for, with these jobs, and ends the process with its exit status.
     public static func main(jobs: [any StreamingJob]) -> Never {
-        let definitions = JobDefinitions(jobs, inner: BenchJobs.all)
+        let definitions = JobDefinitions(jobs, inner: BenchJobs.all + [SQLJob(settings: JobArgument.settingNames)])
         let program = Program(commands: commands(definitions), inner: BenchInnerCommands.all(definitions) + [SealPartCommand.command])
         let status = program.main(Array(CommandLine.arguments.dropFirst()))
         // Not `exit`: it would take down OpenSSL's state under the client's threads that are still closing their connections

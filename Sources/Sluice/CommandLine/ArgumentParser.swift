@@ -150,7 +150,7 @@ package struct ArgumentParser: Sendable {
                     .wrongUsage, "\(positional.name) is missing", why: "\(command.name) needs \(positional.help)",
                     now: "usage: \(HelpText.usage(command))")
             }
-            if !positional.choices.isEmpty, let wrong = taken.first(where: { !positional.choices.contains($0) }) {
+            if !positional.choices.isEmpty, let wrong = taken.first(where: { !positional.choices.contains($0) && positional.orFile?($0) != true }) {
                 throw Failure(
                     .wrongUsage, "\(positional.name) cannot be '\(wrong)'",
                     why: "it must be one of " + positional.choices.joined(separator: ", "),

@@ -140,11 +140,14 @@ package struct Positional: Sendable {
     package var isRepeated: Bool
     /// What completion offers and, unless empty, the only words allowed.
     package var choices: [String]
+    /// Words that are allowed beside the choices.
+    package var orFile: (@Sendable (String) -> Bool)?
     package var help: String
 
     package init(
-        _ name: String, isRequired: Bool = true, isRepeated: Bool = false, choices: [String] = [], help: String
+        _ name: String, isRequired: Bool = true, isRepeated: Bool = false, choices: [String] = [], orFile: (@Sendable (String) -> Bool)? = nil, help: String
     ) {
+        self.orFile = orFile
         self.name = name
         self.isRequired = isRequired
         self.isRepeated = isRepeated

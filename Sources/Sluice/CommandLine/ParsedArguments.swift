@@ -88,10 +88,3 @@ package struct ParsedArguments: Sendable {
         return option
     }
 }
-
-extension JobDefinitions {
-    /// The defaults of the job that the argument JOB names; without one only the engine's own hold.
-    func settingDefaults(_ parsed: ParsedArguments) throws -> [String: String] {
-        try parsed.positional("JOB").map { try job($0).defaults } ?? [:]
-    }
-}

@@ -5,6 +5,7 @@
 
 import Engine
 import Foundation
+import SQLSyntax
 
 package struct Program: Sendable {
     package let version: String
@@ -33,6 +34,9 @@ package struct Program: Sendable {
         } catch let failure as Failure {
             terminal.failure(failure)
             return Self.status(of: failure)
+        } catch let error as SQLError {
+            terminal.note(error.description)
+            return 1
         } catch {
             terminal.failure(
                 Failure(

@@ -4,6 +4,7 @@ import Dispatch
 import Driver
 import Engine
 import Foundation
+import SQLJobs
 import Wire
 
 enum DriverCommand {
@@ -47,8 +48,9 @@ enum DriverCommand {
                     Settings.Flag(name: $0.key, text: $0.value, spelled: "--set \($0.key)")
                 }
                 let own = flags.filter { ["catalog", "state"].contains($0.name) }
-                let resolved = try SettingsSource.load(
-                    flags: own + submitted, confPath: conf, jobDefaults: jobs.job(definition).defaults)
+                var defaults = try jobs.job(definition).defaults
+                if definition == SQLJob.definition { defaults[SQLJob.Carrier.directory.key] = FileManager.default.currentDirectoryPath }
+                let resolved = try SettingsSource.load(flags: own + submitted, confPath: conf, jobDefaults: defaults)
                 _ = try resolved.required(.bootstrap)
                 return (resolved.jobValues, resolved.digest)
             },

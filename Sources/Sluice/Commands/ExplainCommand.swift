@@ -16,8 +16,8 @@ enum ExplainCommand {
                 Shows the stages of a job under the given settings: their operators, how many tasks they have, and the exchange \
                 between them. With --bootstrap the number of partitions is asked; nothing is run or written.
                 """,
-            positionals: [Positional("JOB", choices: jobs.names, help: "the job to explain")],
-            options: [.json], settingFlags: .all, settingDefaults: jobs.settingDefaults,
+            positionals: [Positional(JobArgument.positional, choices: jobs.names, orFile: JobArgument.isFile, help: JobArgument.help)],
+            options: [JobArgument.value, .json], settingFlags: .all, settingDefaults: jobs.settingDefaults,
             examples: [
                 Command.Example("sluice explain campaign-views", "its stages and operators"),
                 Command.Example(
@@ -41,7 +41,7 @@ enum ExplainCommand {
     }
 
     private static func run(_ parsed: ParsedArguments, _ terminal: Terminal, _ jobs: JobDefinitions) throws -> Int32 {
-        let definition = parsed.required("JOB")
+        let definition = JobArgument.definition(parsed)
         let settings = try parsed.settings()
         let graph = try jobs.graph(definition: definition, settings: settings.jobValues)
         let keyGroups = settings.integer(.keyGroups)
@@ -52,7 +52,7 @@ enum ExplainCommand {
                 tasks = [try partitions(of: graph.source.topic, settings)]
                 if graph.hasExchange {
                     let parts = try sinkTopic(settings.text(.sink)).map { try partitions(of: $0, settings) } ?? slots
-                    tasks.append(Swift.min(parts, keyGroups))
+                    tasks.append(graph.parts(parts, keyGroups: keyGroups))
                 }
             } catch {
                 let failure = failure(error)
@@ -60,19 +60,19 @@ enum ExplainCommand {
             }
         }
         let reader = try EngineSettings.reader(settings.jobValues).text
-        let text = PlanText.explain(graph, parallelism: tasks, keyGroups: keyGroups)
+        let text = graph.text ?? PlanText.explain(graph, parallelism: tasks, keyGroups: keyGroups)
         if parsed.flag("json") {
             try terminal.json(
                 Line(
                     job: definition, plan: graph.digest, topic: graph.source.topic, stages: graph.stageCount, tasks: tasks,
-                    keyGroups: keyGroups, sink: AddressPassword.masked(settings.text(.sink)), reader: reader, text: text))
+                    keyGroups: keyGroups, sink: AddressPassword.masked(graph.sinkAddress ?? settings.text(.sink)), reader: reader, text: text))
             return 0
         }
         try terminal.text(text)
         let workers = settings.integer(.workers)
         try terminal.line(
             (workers == 0 ? "in this process" : "\(workers) worker process\(workers == 1 ? "" : "es")")
-                + ", up to \(slots) task\(slots == 1 ? "" : "s") at a time; sink \(AddressPassword.masked(settings.text(.sink))); read by \(reader)")
+                + ", up to \(slots) task\(slots == 1 ? "" : "s") at a time; sink \(AddressPassword.masked(graph.sinkAddress ?? settings.text(.sink))); read by \(reader)")
         if sinkTopic(settings.text(.sink)) != nil, EngineSettings.sinkFormat(settings.jobValues, source: graph.source) == .avro {
             try terminal.line("schema of its values \(AvroSchema.text(name: graph.sink.name, columns: graph.sink.schema))")
         }

@@ -20,16 +20,18 @@ enum RunCommand {
                 (SIGTERM or Ctrl-C drain: the batch in flight is finished), or with --until-caught-up until everything that was \
                 there at the start is done. The same command again goes on where the log stands.
                 """,
-            positionals: [Positional("JOB", choices: jobs.names, help: "the job to run")],
+            positionals: [Positional(JobArgument.positional, choices: jobs.names, orFile: JobArgument.isFile, help: JobArgument.help)],
             options: [
                 Option(flag: "until-caught-up", help: "stop when everything that is there now is done"),
-                .json,
+                JobArgument.value, .json,
             ] + startOptions,
             settingFlags: .all, settingDefaults: jobs.settingDefaults,
             examples: [
                 Command.Example(
                     "sluice run campaign-views --bootstrap 127.0.0.1:9092 --workers 2 --until-caught-up",
                     "counts views per campaign and window, with two worker processes"),
+                Command.Example(
+                    "sluice run report.sql --bootstrap 127.0.0.1:9092 --sink postgres://me@db/shop", "runs a file of SQL; its views are tables there"),
                 Command.Example(
                     "sluice run purchases --bootstrap 127.0.0.1:9092 --format json --sink postgres://me@db/shop",
                     "appends every purchase exactly once, until SIGTERM"),
@@ -59,7 +61,7 @@ enum RunCommand {
     }
 
     private static func run(_ parsed: ParsedArguments, _ terminal: Terminal, _ jobs: JobDefinitions) throws -> Int32 {
-        let definition = parsed.required("JOB")
+        let definition = JobArgument.definition(parsed)
         let settings = try parsed.settings()
         try Logging.begin(settings)
         _ = try settings.required(.bootstrap)

@@ -3,6 +3,7 @@
 import Driver
 import Engine
 import Foundation
+import SQLJobs
 
 enum SubmitCommand {
     static func command(_ jobs: JobDefinitions) -> Command {
@@ -13,8 +14,8 @@ enum SubmitCommand {
                 from where the driver runs unless they begin with a slash. With --replace a running job is drained, its state is \
                 checked to fit, and it goes on in the same log with the new settings.
                 """,
-            positionals: [Positional("JOB", choices: jobs.names, help: "the job to run")],
-            options: [Option(flag: "replace", help: "change the job that is there"), .json] + RunCommand.startOptions,
+            positionals: [Positional(JobArgument.positional, choices: jobs.names, orFile: JobArgument.isFile, help: JobArgument.help)],
+            options: [Option(flag: "replace", help: "change the job that is there"), JobArgument.value, .json] + RunCommand.startOptions,
             settingFlags: .all, settingDefaults: jobs.settingDefaults,
             examples: [
                 Command.Example(
@@ -30,11 +31,13 @@ enum SubmitCommand {
     private static let own: Set<String> = ["driver", "secret_file", "log_format", "log_level", "listen", "tls_cert", "tls_key", "tls_ca"]
 
     private static func run(_ parsed: ParsedArguments, _ terminal: Terminal, _ jobs: JobDefinitions) throws -> Int32 {
-        let definition = parsed.required("JOB")
+        let definition = JobArgument.definition(parsed)
         let settings = try parsed.settings()
         let driver = try DriverClient(settings)
         let options = RunCommand.startOptions(parsed)
-        var explicit: [String: String] = [:]
+        // Relative paths of a text are the driver's, as those of settings are.
+        var explicit = definition == SQLJob.definition ? try JobArgument.defaults(parsed, jobs) : [:]
+        explicit[SQLJob.Carrier.directory.key] = nil
         for flag in parsed.settingFlags where !own.contains(flag.name) { explicit[flag.name] = flag.text }
         let view: JobView = try driver.post(
             "/v1/jobs",

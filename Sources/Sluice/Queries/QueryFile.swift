@@ -24,10 +24,10 @@ enum QueryFile {
     /// - Throws: `SQLError` where the text is wrong.
     static func job(_ text: SourceText, _ parsed: ParsedArguments) throws -> BoundJob {
         let script = try Script(parsing: text, values: StartValues(values(parsed)))
-        return try BoundJob(binding: script, settings: Set(SettingTable.engine.keys.filter { $0 != .kafka }.map(\.name)))
+        return try BoundJob(binding: script, settings: JobArgument.settingNames)
     }
 
-    private static func values(_ parsed: ParsedArguments) throws -> [String: String] {
+    static func values(_ parsed: ParsedArguments) throws -> [String: String] {
         var values: [String: String] = [:]
         for pair in parsed.text("value")?.split(separator: ",") ?? [] {
             let words = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)

@@ -9,6 +9,7 @@ import Dataflow
 import Decoding
 import Engine
 import SQLBinding
+import SQLJobs
 import Values
 
 /// Which records are read, by the times that they were stamped with.
@@ -53,8 +54,7 @@ final class QueryRun {
             BoundJob(text: job.text, tables: job.tables, outputs: [], question: job.question, order: job.order, settings: job.settings, notes: job.notes))
         run = try LocalRun(plan, context: context)
         for source in plan.sources where source.table.connector == .kafka {
-            let usesTime = plan.nodes.contains { $0.operation.goesByTime }
-            let scan = try TopicScan(source, job: job, span: span, usesEventTime: usesTime, kafka: kafka, context: context)
+            let scan = try TopicScan(source, job: job, span: span, usesEventTime: plan.goesByTime, kafka: kafka, context: context)
             progress.all += scan.offsets
             progress.partitions += scan.ranges.count
             scans.append(scan)
@@ -94,15 +94,5 @@ final class QueryRun {
         waitingRows = 0
         for chunk in try run.run(batch)[0] { try take(chunk) }
         for counted in run.counts { counts.add(counted) }
-    }
-}
-
-extension PlanOperation {
-    /// It reads event times: rows without one have no place in it.
-    fileprivate var goesByTime: Bool {
-        switch self {
-        case .window, .session, .hold: true
-        case .read, .values, .map, .latest, .aggregate, .join, .union, .rank: false
-        }
     }
 }

@@ -1,0 +1,182 @@
+// The work of a job that is written in SQL: a plan, where it is cut, and what both halves are made from.
+
+import Dataflow
+import Decoding
+import Engine
+import Foundation
+import SQLBinding
+import SQLSyntax
+import Values
+
+struct SQLWork: StageWork {
+    let plan: Plan
+    let cut: StageCut
+    let columns: [SinkColumn]
+    /// Numbers of the query's columns; nil for a table to which rows are only added.
+    let key: [Int]?
+    let table: SinkTable
+    let source: PlanSource
+    let context: EvaluationContext
+    let onError: FaultPolicy
+    let maxFutureMicros: Int64?
+    let directory: String
+
+    var hasExchange: Bool { cut.hasExchange }
+    var mostParts: Int? { cut.mostParts }
+    var givesComplete: Bool { false }
+    var givesWhenClosed: Bool { plan.givesWhenClosed }
+    var givesAtStart: Bool { plan.givesAtStart }
+
+    /// The node whose rows are written.
+    var output: Int { plan.outputs[0].node }
+
+    // MARK: schemas
+
+    /// What records are written with, as the job's start read it.
+    private struct Writers: Codable {
+        struct Writer: Codable {
+            var id: UInt32?
+            var text: String
+        }
+        var writers: [Writer]
+    }
+
+    func schemaText(_ settings: [String: String]) throws -> String? {
+        guard source.table.options[.format] == "avro" else { return nil }
+        let setting = source.table.options[.schema] ?? settings["schema"] ?? ""
+        guard !setting.isEmpty else {
+            throw Failure(
+                .invalidSetting, "table \(source.table.name) has no schema", why: "Avro records cannot be read without the schema that they were written with",
+                now: "add schema = 'FILE' to its WITH, or give --schema FILE")
+        }
+        let writers = try WriterSchemas.sources(setting, id: nil).map { entry in
+            let path = entry.path.hasPrefix("/") || directory.isEmpty ? entry.path : directory + "/" + entry.path
+            guard let data = FileManager.default.contents(atPath: path), let text = String(validating: data, as: UTF8.self) else {
+                throw Failure(
+                    .fileMissing, "schema file \(path) cannot be read", why: "table \(source.table.name) is declared with it", now: "correct the path, or save the file as UTF-8")
+            }
+            return Writers.Writer(id: entry.id, text: text)
+        }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        return String(decoding: try encoder.encode(Writers(writers: writers)), as: UTF8.self)
+    }
+
+    private func schemas(_ text: String?) throws -> [AvroWriterSchema] {
+        guard let text else { return [] }
+        return try JSONDecoder().decode(Writers.self, from: Data(text.utf8)).writers.map { AvroWriterSchema(id: $0.id, text: $0.text) }
+    }
+
+    // MARK: what runs
+
+    func makeRangeWork(schemaText: String?, chunkRecords: Int) throws -> any RangeWork {
+        if source.columns.contains(where: { source.table.readable[$0].name == "record_headers" }) {
+            throw Failure(
+                .notPossible, "record_headers is not there yet", why: "\(source.table.name) is read without the headers of its records",
+                now: "leave the column out of the query")
+        }
+        let pool = BufferPool()
+        do {
+            let decoder = try TopicDecoder(
+                source.table, columns: source.columns, usesEventTime: plan.goesByTime && source.table.options[.eventTime] != nil, onError: onError,
+                maxFutureMicros: maxFutureMicros, schemas: try schemas(schemaText), context: context, chunkRows: chunkRecords, pool: pool)
+            return SQLRangeWork(self, decoder, pool)
+        } catch let error as DecodingError {
+            throw Failure(.invalidSetting, error.what, why: error.why, now: error.now)
+        }
+    }
+
+    func makePartWork(keyGroups: Int, groups: Range<Int>) throws -> any PartWork {
+        guard keyGroups == KeyGroup.count else {
+            throw Failure(
+                .invalidSetting, "setting key_groups cannot be \(keyGroups) here", why: "the state of a job written in SQL is kept in \(KeyGroup.count) key groups",
+                now: "leave key_groups out")
+        }
+        return SQLPartWork(self, groups)
+    }
+
+    func makeLookup(_ spec: LookupSpec, from bytes: [UInt8]) throws -> any LookupContent {
+        guard let source = plan.sources.first(where: { $0.table.name == spec.name }) else { preconditionFailure("a lookup of another job") }
+        do {
+            return SQLLookup(chunks: try LookupScan.chunks(bytes, source.columns.map { source.table.columns[$0].type }))
+        } catch {
+            throw Failure(.fileInvalid, "the kept content of lookup \(spec.name) cannot be read", why: error.what, now: "check the catalog's disk")
+        }
+    }
+
+    /// An operator of one part, or of a range.
+    func makeOperator(_ node: Int, part: Int, parts: Int, pool: BufferPool) -> any Dataflow.Operator {
+        let inputs = plan.nodes[node].inputs.map { plan.nodes[$0.node].columns }
+        return OperatorMaker.make(plan.nodes[node], columnsOf: inputs, part: part, parts: parts, savesState: true, context: context, pool: pool)
+    }
+
+    /// What operators of a batch are told.
+    func moment(_ task: TaskContext) -> BatchMoment {
+        var watermarks: [String: Int64] = [:]
+        if let millis = task.watermarkBeforeMillis { watermarks[source.table.name] = millis.times(1000) }
+        return BatchMoment(number: 1, watermarks: watermarks, time: task.batchTimeMillis.times(1000), context: context)
+    }
+
+    // MARK: state
+
+    /// Operators that keep something, by what they are.
+    private var stateful: [OperatorID: StateBound] {
+        var found: [OperatorID: StateBound] = [:]
+        for number in cut.behind where plan.nodes[number].operation.keepsState { found[plan.nodes[number].id] = plan.nodes[number].bound }
+        return found
+    }
+
+    func checkState(goesOnAs next: any StageWork, job: String) throws {
+        let kept = stateful
+        let others = (next as? SQLWork)?.stateful ?? [:]
+        let lost = kept.keys.filter { others[$0] == nil }
+        guard !lost.isEmpty else { return }
+        throw Failure(
+            .notPossible, "job \(job) cannot be replaced: \(lost.count) of the \(kept.count) states that it keeps would be lost",
+            why: "a query that groups, joins or filters otherwise keeps other state",
+            now: "submit it under another --name; it starts with empty state there")
+    }
+
+    // MARK: for people
+
+    var text: String {
+        var lines = ["stage 0, a task for each range: nodes \(cut.beside.map { "\($0)" }.joined(separator: ", "))"]
+        if !cut.still.isEmpty { lines.append("looked up: nodes \(cut.still.map { "\($0)" }.joined(separator: ", "))") }
+        if hasExchange {
+            for (number, edge) in cut.edges.enumerated() {
+                let way: String =
+                    switch edge.exchange {
+                    case .none, .broadcast: "to all parts"
+                    case .single: "to the part of the empty key"
+                    case .hash(let columns): "by hash of columns \(columns.map { "\($0)" }.joined(separator: ", "))"
+                    }
+                lines.append("exchange \(number): rows of node \(edge.from) \(way)")
+            }
+            lines.append("stage 1, \(mostParts == 1 ? "one task" : "a task for each range of key groups"): nodes \(cut.behind.map { "\($0)" }.joined(separator: ", "))")
+        }
+        let fields = columns.map { "\($0.field.name) \($0.field.sqlType ?? $0.field.type.rawValue)" }.joined(separator: ", ")
+        let manner =
+            switch table.mode {
+            case .keyedUpsert where table.key.isEmpty: "its one row replaced"
+            case .keyedUpsert: "rows replaced and deleted by (\(table.key.joined(separator: ", ")))"
+            case .append where table.key.isEmpty: "rows added once"
+            case .append: "rows added once, unique by (\(table.key.joined(separator: ", ")))"
+            }
+        lines.append("write table \(table.name) (\(fields)), \(manner)")
+        return lines.map { $0 + "\n" }.joined()
+    }
+}
+
+/// A lookup table's rows.
+final class SQLLookup: LookupContent {
+    let chunks: [Dataflow.Chunk]
+    init(chunks: [Dataflow.Chunk]) { self.chunks = chunks }
+}
+
+extension Int64 {
+    /// The product, or the nearest number that there is.
+    fileprivate func times(_ other: Int64) -> Int64 {
+        let (product, isOver) = multipliedReportingOverflow(by: other)
+        return isOver ? ((self < 0) == (other < 0) ? .max : .min) : product
+    }
+}
