@@ -145,11 +145,6 @@ import Testing
         return text.split(separator: "\n").count { $0.contains("\"event_type\":\"purchase\"") }
     }
 
-    private func children(of pid: Int32) -> [Int32] {
-        let text = (try? String(contentsOfFile: "/proc/\(pid)/task/\(pid)/children", encoding: .utf8)) ?? ""
-        return text.split(separator: " ").compactMap { Int32($0) }
-    }
-
     @Test func `workers end with their parent, however it ends`() throws {
         let harness = try JobHarness()
         try harness.generate(events: 1000)

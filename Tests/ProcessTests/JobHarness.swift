@@ -214,5 +214,11 @@ enum TestBroker {
     }
 }
 
+/// The processes that a process started.
+func children(of pid: Int32) -> [Int32] {
+    let text = (try? String(contentsOfFile: "/proc/\(pid)/task/\(pid)/children", encoding: .utf8)) ?? ""
+    return text.split(separator: " ").compactMap { Int32($0) }
+}
+
 /// PostgreSQL databases for tests, when a server is there.
 func postgresSink() throws -> String { try PostgresFixture.shared().newDatabase() }
