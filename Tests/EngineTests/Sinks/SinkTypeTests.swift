@@ -32,6 +32,8 @@ import Testing
         ("integer[]", .text, [.text("{}"), .text("{1,NULL,-3}"), .text("{{1,2},{3,4}}")]),
         ("text[]", .text, [.text("{}"), .text(#"{a,"b c",NULL,"NULL"}"#), .text(#"{"\"",""}"#)]),
         ("numeric(4,1)[]", .text, [.text("{}"), .text("{1.5,NULL}"), .text("{-999.9}")]),
+        ("character varying(3)[]", .text, [.text("{}"), .text("{abc,NULL}"), .text(#"{"a b"}"#)]),
+        ("bit(3)", .text, [.text("000"), .text("101"), .text("111")]),
     ]
 
     static let wide = SinkTable(
@@ -102,10 +104,11 @@ import Testing
         let place = try SinkPlace(.postgres)
         let table = Self.wide
         let sink = try place.claimed(table, table.identity())
-        var all = (0..<20).map { wideRow(Int64($0), 1) }
+        var all = (0..<30).map { wideRow(Int64($0), 1) }
         let wrong: [(type: String, value: Value)] = [
             ("numeric", .text("abc")), ("smallint", .int64(32768)), ("character varying(5)", .text("abcdef")), ("character(3)", .text("abcd")),
             ("date", .text("2026-02-30")), ("uuid", .text("")), ("jsonb", .text("{")), ("numeric(12,2)", .text("1e10")), ("real", .float64(1e300)),
+            ("character varying(3)[]", .text("{abcd}")), ("bit(3)", .text("10")),
         ]
         for (number, wrong) in wrong.enumerated() {
             all[number * 2][1 + Self.types.firstIndex { $0.type == wrong.type }!] = wrong.value
@@ -113,7 +116,7 @@ import Testing
         let sealed = try sink.seal(table.identity(), part: 0, batch: 2, digest: "d", rows: [rows(table, all)])
         #expect(sealed == Sealed(.written, refused: Int64(wrong.count)))
         #expect(try place.ask("SELECT number FROM sluice_refused ORDER BY number") == wrong.indices.map { [.int(Int64($0) * 2)] })
-        #expect(try place.ask("SELECT count(*) FROM wide") == [[.int(Int64(20 - wrong.count))]])
+        #expect(try place.ask("SELECT count(*) FROM wide") == [[.int(Int64(30 - wrong.count))]])
     }
 
     @Test func `a table that is there has the types of the job, or is refused with both`() throws {
