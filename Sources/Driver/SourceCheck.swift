@@ -94,7 +94,7 @@ extension JobMachine {
         reached: [TopicPartition: Int64], isDoubtful: Bool, nowMillis: Int64
     ) -> SourceCheck.Step {
         sourceCheck.begin(
-            topic: job?.settings.topic ?? "", topicID: topicID, lastDone: lastBatch, reached: reached, isDoubtful: isDoubtful,
+            topic: job?.settings.topics.joined(separator: ", ") ?? "", topicID: topicID, lastDone: lastBatch, reached: reached, isDoubtful: isDoubtful,
             nowMillis: nowMillis)
     }
 

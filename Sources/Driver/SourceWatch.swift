@@ -20,13 +20,13 @@ final class SourceWatch: Sendable {
     private let state = Mutex(State())
     private let queries: OffsetQueries
     private let job: String
-    private let topic: String
+    private let topics: [String]
     private let control: JobControl
 
-    init(queries: OffsetQueries, job: String, topic: String, control: JobControl) {
+    init(queries: OffsetQueries, job: String, topics: [String], control: JobControl) {
         self.queries = queries
         self.job = job
-        self.topic = topic
+        self.topics = topics
         self.control = control
     }
 
@@ -41,8 +41,14 @@ final class SourceWatch: Sendable {
         guard isDue else { return }
         Self.looks.run { [self] in
             do {
-                let health = try SourceHealth.look(
-                    queries, topic: topic, positions: positions, bytesPerOffset: bytesPerOffset, nowMillis: wallMillis())
+                let nowMillis = wallMillis()
+                let health = SourceHealth(
+                    atMillis: nowMillis,
+                    partitions: try topics.flatMap { topic in
+                        try SourceHealth.look(
+                            queries, topic: topic, positions: positions.filter { $0.key.topic == topic }, bytesPerOffset: bytesPerOffset, nowMillis: nowMillis
+                        ).partitions
+                    })
                 control.show { $0.health = health }
                 say(health, now: now)
             } catch {

@@ -1,6 +1,6 @@
 // The watermark of a job: the promise that nothing older is still expected. And which of it the next batch may act upon.
 //
-// After a batch it is the minimum over partitions of (largest event time seen - lateness), and it never goes back
+// After a batch it is the minimum over partitions, of all topics, of (largest event time seen - lateness), and it never goes back
 // (protocol 7). Lateness in batch N is judged by the watermark in N's plan, so an answer does not depend on how fast a
 // partition drains. What holds it where it is:
 //
@@ -17,11 +17,14 @@ import Engine
 
 package struct WatermarkTracker: Sendable {
     package var latenessMillis: Int64
+    /// The same where a job reads several topics, of those whose rows have an event time; the others hold nothing. Nil for one topic.
+    package var byTopic: [String: Int64]?
     /// How long an empty partition that was found holds the watermark, in batch time.
     package var partitionWaitMillis: Int64
 
-    package init(latenessMillis: Int64, partitionWaitMillis: Int64 = 60_000) {
+    package init(latenessMillis: Int64, byTopic: [String: Int64]? = nil, partitionWaitMillis: Int64 = 60_000) {
         self.latenessMillis = latenessMillis
+        self.byTopic = byTopic
         self.partitionWaitMillis = partitionWaitMillis
     }
 
@@ -34,7 +37,9 @@ package struct WatermarkTracker: Sendable {
     ) -> Int64? {
         var slowest: Int64?
         for position in positions {
-            guard let time = position.maxEventTimeMillis else {
+            let lateness = byTopic.map { $0[position.topic] } ?? latenessMillis
+            guard let lateness else { continue }
+            guard let time = position.maxEventTimeMillis?.minus(lateness) else {
                 let isUnread =
                     !unread.isEmpty
                     && unread.contains(TopicPartition(topic: position.topic, partition: position.partition))
@@ -44,13 +49,12 @@ package struct WatermarkTracker: Sendable {
             slowest = min(slowest ?? time, time)
         }
         guard let slowest else { return before }
-        let candidate = slowest.minus(latenessMillis)
-        return max(before ?? candidate, candidate)
+        return max(before ?? slowest, slowest)
     }
 
     /// A partition that was found while the job runs and has told no event time yet.
     package func isHolding(_ position: PartitionPosition, batchTimeMillis: Int64) -> Bool {
-        guard position.maxEventTimeMillis == nil, let found = position.foundMillis else { return false }
+        guard position.maxEventTimeMillis == nil, byTopic.map({ $0[position.topic] != nil }) ?? true, let found = position.foundMillis else { return false }
         return batchTimeMillis.minus(found) < partitionWaitMillis
     }
 

@@ -3,7 +3,7 @@
 // The text travels as a setting, like everything else that decides rows, so the log names it, a replay has it, and every worker compiles it
 // for itself and compares digests. Paths in it are those of the directory where it was handed in.
 //
-// One topic is read, and one output is written; what needs more is refused by name, with its place in the text.
+// One output is written; what needs more is refused by name, with its place in the text.
 
 import Dataflow
 import Engine

@@ -1,4 +1,4 @@
-// A bound text becomes a job that driver and workers can run: one topic, lookup tables beside it, one table that is written.
+// A bound text becomes a job that driver and workers can run: topics, lookup tables beside them, one table that is written.
 //
 // What is decided here: which table is written, with which key; where the plan is cut; what the job's digest covers. The digest of the
 // output's node covers all that decides its rows, tables and their options among it; the table's columns and key come on top.
@@ -28,12 +28,17 @@ struct SQLPlan {
         }
         let plan = try Planner.plan(BoundJob(text: job.text, tables: job.tables, outputs: job.outputs, settings: job.settings))
         let topics = plan.sources.filter { $0.table.connector == .kafka }
-        guard let source = topics.first else {
+        guard !topics.isEmpty else {
             throw SQLFault(
                 "no topic is read", at: output.place, why: "a job runs over the records of a topic", hint: "read a table with connector = 'kafka'"
             ).error(in: job.text)
         }
-        if topics.count > 1 { throw refused("a second topic", at: topics[1].table.place, why: "a job reads one topic so far", now: "ask it with `sluice query`") }
+        for (number, topic) in topics.enumerated() {
+            guard let other = topics[..<number].first(where: { $0.topic == topic.topic }) else { continue }
+            throw refused(
+                "topic \(topic.topic) in two tables", at: topic.table.place, why: "a topic is read once, and \(other.table.name) declares it",
+                now: "declare it once, and make views of it")
+        }
 
         let target = try Self.target(output, plan.outputs[0], plan, job, name, settings)
         let columns = target.columns
@@ -45,7 +50,8 @@ struct SQLPlan {
             }
         }
         let cut: StageCut
-        do { cut = try StageCut(plan, key: key) } catch {
+        // A part of a table that is written without an exchange is a partition, of which several topics have equal numbers.
+        do { cut = try StageCut(plan, key: key, needsExchange: topics.count > 1) } catch {
             let table = job.tables.first { $0.name == error.table }
             throw refused(
                 "lookup table \"\(error.table)\" on its own", at: table?.place ?? output.place,
@@ -53,10 +59,14 @@ struct SQLPlan {
                 now: "write FROM stream JOIN \(error.table)")
         }
         let zone = try job.settings["timezone"].map { try Zone.named($0) } ?? .utc
-        let table = source.table
-        let lateness = try table.options[.lateness].flatMap { durationMicros($0) }.map { $0 / 1000 } ?? Self.lateness(settings)
+        let sources = try topics.map { source in
+            let lateness = try source.table.options[.lateness].flatMap { durationMicros($0) }.map { $0 / 1000 } ?? Self.lateness(settings)
+            return StageGraph.Source(
+                topic: source.topic, format: source.table.options[.format] == "avro" ? .avro : .json, neededSchema: Schema([]),
+                eventTimeColumn: source.table.options[.eventTime], latenessMillis: lateness)
+        }
         let work = SQLWork(
-            plan: plan, cut: cut, columns: columns, key: key, table: target.table, source: source, context: EvaluationContext(zone: zone),
+            plan: plan, cut: cut, columns: columns, key: key, table: target.table, topics: topics, context: EvaluationContext(zone: zone),
             onError: job.settings["on_error"].flatMap { FaultPolicy(rawValue: $0) } ?? .quarantine,
             maxFutureMicros: settings["max_future"].flatMap { parseDuration($0) }.map { $0 * 1000 }, directory: directory)
         let lookups = plan.sources.filter { $0.table.connector != .kafka }.map { source in
@@ -65,12 +75,11 @@ struct SQLPlan {
             }
         }
         let digest = Engine.digest(
-            of: "query 1\n\(plan.nodes[plan.outputs[0].node].id)\n\(target.text)\nlateness \(lateness)\nparts \(cut.mostParts.map { "\($0)" } ?? "any")\n")
+            of:
+                "query 1\n\(plan.nodes[plan.outputs[0].node].id)\n\(target.text)\n\(sources.map { "lateness of \($0.topic) \($0.latenessMillis)" }.joined(separator: "\n"))\nparts \(cut.mostParts.map { "\($0)" } ?? "any")\n"
+        )
         graph = StageGraph(
-            job: name,
-            source: StageGraph.Source(
-                topic: table.options[.topic] ?? table.name, format: table.options[.format] == "avro" ? .avro : .json, neededSchema: Schema([]),
-                eventTimeColumn: table.options[.eventTime], latenessMillis: lateness),
+            job: name, sources: sources,
             lookups: lookups, sink: target.table, sinkAddress: target.address.map { Self.absolute($0, directory) }, digest: digest, closingMillis: plan.closingMillis,
             text: "job \(name), plan \(digest)\n" + plan.text + work.text, query: work)
     }
@@ -179,4 +188,9 @@ struct SQLPlan {
         }
         return results[0].datum(0)
     }
+}
+
+extension PlanSource {
+    /// Of a table of kafka.
+    var topic: String { table.options[.topic] ?? table.name }
 }

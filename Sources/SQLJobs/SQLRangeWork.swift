@@ -11,34 +11,46 @@ import Values
 
 final class SQLRangeWork: RangeWork {
     private let work: SQLWork
-    private let decoder: TopicDecoder
+    /// Of each topic.
+    private let decoders: [TopicDecoder]
     private let pool: BufferPool
     private let lookups: LookupNodes
     private var operators: [Int: any Dataflow.Operator] = [:]
-    private let places: [Int: [Int]]
+    /// Of nodes that read: which topic, and the columns out of what its decoder gives.
+    private let reads: [Int: (topic: Int, places: [Int])]
     private let given: [ChunkList]
     private let sink: SinkRows
+    /// A record goes one way through the nodes: where it fails it is not also counted elsewhere, and it may be run again as a whole.
+    private let isLine: Bool
     private var records: [SourceRecord] = []
 
     // Of the range.
     private var task: WorkTask?
+    private var topic = 0
     private var routers: (parts: Int, list: [ExchangeRouter]) = (0, [])
     private var blocks: [[UInt8]] = []
     private var newestMicros: Int64?
+    /// By node, how many of the rows that failed were told.
+    private var toldFailed: [Int: Int] = [:]
     private var counts = DecodeCounts()
 
-    init(_ work: SQLWork, _ decoder: TopicDecoder, _ pool: BufferPool) {
+    init(_ work: SQLWork, _ decoders: [TopicDecoder], _ pool: BufferPool) {
         self.work = work
-        self.decoder = decoder
+        self.decoders = decoders
         self.pool = pool
         lookups = LookupNodes(work)
         given = work.plan.nodes.map { _ in ChunkList() }
         sink = SinkRows(work, pool: pool)
-        var places: [Int: [Int]] = [:]
+        var reads: [Int: (topic: Int, places: [Int])] = [:]
         for number in work.cut.beside {
-            if case .read(_, let columns) = work.plan.nodes[number].operation { places[number] = columns.map { work.source.columns.firstIndex(of: $0)! } }
+            guard case .read(let table, let columns) = work.plan.nodes[number].operation else { continue }
+            let source = work.plan.sources[table]
+            let topic = work.topics.firstIndex { $0.table.name == source.table.name }!
+            reads[number] = (topic, columns.map { source.columns.firstIndex(of: $0)! })
         }
-        self.places = places
+        self.reads = reads
+        let readers = work.plan.nodes.flatMap { $0.inputs.map(\.node) } + [work.output]
+        isLine = Set(readers).count == readers.count && !work.decodesUpserts
     }
 
     func begin(_ task: WorkTask) throws {
@@ -47,14 +59,17 @@ final class SQLRangeWork: RangeWork {
                 .notPossible, "a backfill of a job written in SQL is not there yet", why: "its rows are not chosen by event time", now: "run it under another --name with --from")
         }
         self.task = task
+        guard let topic = work.topics.firstIndex(where: { $0.topic == task.context.topic }) else { preconditionFailure("a range of another topic") }
+        self.topic = topic
         if routers.parts != task.parts { routers = (task.parts, work.cut.edges.map { ExchangeRouter($0.exchange, parts: task.parts) }) }
         blocks = Array(repeating: [], count: work.hasExchange ? task.parts : 0)
         newestMicros = nil
+        toldFailed = [:]
         counts = DecodeCounts()
         for list in given { _ = list.removeAll() }
         let moment = work.moment(task.context)
         let joins = try lookups.take(task.lookups, among: work.cut.beside, pool: pool, at: moment)
-        for number in work.cut.beside where places[number] == nil {
+        for number in work.cut.beside where reads[number] == nil {
             if let join = joins[number] {
                 operators[number] = join
             } else if operators[number] == nil {
@@ -77,12 +92,13 @@ final class SQLRangeWork: RangeWork {
         do {
             outcome = try records.withUnsafeBufferPointer { records in
                 let run = SourceRun(topic: task.context.topic, partition: task.context.partition, records: records)
-                return try decoder.decode(run, batchTime: task.context.batchTimeMillis * 1000) { try process($0.chunk) }
+                return try decoders[topic].decode(run, batchTime: task.context.batchTimeMillis * 1000) { try process(isLine ? $0.chunk.with(origins: $0.records) : $0.chunk) }
             }
         } catch let stop as DecodeStop {
             throw Failure(.rowRefused, "a record is no row", why: stop.description, now: "mend the record, or set on_error = 'quarantine'")
         }
         for row in outcome.rejected { reject(raw[row.record], Self.reason(row), nil) }
+        for record in takeFailed() { reject(raw[Int(record)], .expression, nil) }
         if let newest = outcome.newestEventMicros { newestMicros = max(newestMicros ?? newest, newest) }
         counts.add(outcome.counts)
     }
@@ -102,8 +118,8 @@ final class SQLRangeWork: RangeWork {
     /// A decoded chunk through all nodes, and out.
     private func process(_ chunk: Dataflow.Chunk) throws {
         for number in work.cut.beside {
-            if let places = places[number] {
-                given[number].emit(chunk.picking(places))
+            if let read = reads[number] {
+                if read.topic == topic { given[number].emit(chunk.picking(read.places)) }
                 continue
             }
             for (input, from) in work.plan.nodes[number].inputs.enumerated() where !work.cut.still.contains(from.node) {
@@ -111,6 +127,17 @@ final class SQLRangeWork: RangeWork {
             }
         }
         try leave()
+    }
+
+    /// Records of which a row failed since the last call, each once.
+    private func takeFailed() -> [Int32] {
+        var found: Set<Int32> = []
+        for (number, part) in operators {
+            let origins = part.counts.failedOrigins
+            found.formUnion(origins.dropFirst(toldFailed[number] ?? 0))
+            toldFailed[number] = origins.count
+        }
+        return found.sorted()
     }
 
     private func run(_ body: () throws -> Void) throws {
@@ -143,7 +170,7 @@ final class SQLRangeWork: RangeWork {
 
     func finish(compressing: Bool) throws -> MadeOfRange {
         var result = MadeOfRange()
-        for number in work.cut.beside where places[number] == nil {
+        for number in work.cut.beside where reads[number] == nil {
             for (input, from) in work.plan.nodes[number].inputs.enumerated() where !work.cut.still.contains(from.node) {
                 for chunk in given[from.node].chunks { try run { try operators[number]!.take(chunk, input: input, into: given[number]) } }
             }

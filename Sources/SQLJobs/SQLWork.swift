@@ -15,7 +15,8 @@ struct SQLWork: StageWork {
     /// Numbers of the query's columns; nil for a table to which rows are only added.
     let key: [Int]?
     let table: SinkTable
-    let source: PlanSource
+    /// A table for each topic.
+    let topics: [PlanSource]
     let context: EvaluationContext
     let onError: FaultPolicy
     let maxFutureMicros: Int64?
@@ -27,6 +28,9 @@ struct SQLWork: StageWork {
     var givesWhenClosed: Bool { plan.givesWhenClosed }
     var givesAtStart: Bool { plan.givesAtStart }
 
+    /// Rows of a topic are replaced by key: one that fails takes its old version back, and is no record to leave out.
+    var decodesUpserts: Bool { topics.contains { $0.table.options[.mode] == "upsert" } }
+
     /// The node whose rows are written.
     var output: Int { plan.outputs[0].node }
 
@@ -35,6 +39,7 @@ struct SQLWork: StageWork {
     /// What records are written with, as the job's start read it.
     private struct Writers: Codable {
         struct Writer: Codable {
+            var table: String
             var id: UInt32?
             var text: String
         }
@@ -42,45 +47,56 @@ struct SQLWork: StageWork {
     }
 
     func schemaText(_ settings: [String: String]) throws -> String? {
-        guard source.table.options[.format] == "avro" else { return nil }
+        let all = try topics.flatMap { try writers(of: $0, settings) }
+        if all.isEmpty { return nil }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        return String(decoding: try encoder.encode(Writers(writers: all)), as: UTF8.self)
+    }
+
+    private func writers(of source: PlanSource, _ settings: [String: String]) throws -> [Writers.Writer] {
+        guard source.table.options[.format] == "avro" else { return [] }
         let setting = source.table.options[.schema] ?? settings["schema"] ?? ""
         guard !setting.isEmpty else {
             throw Failure(
                 .invalidSetting, "table \(source.table.name) has no schema", why: "Avro records cannot be read without the schema that they were written with",
                 now: "add schema = 'FILE' to its WITH, or give --schema FILE")
         }
-        let writers = try WriterSchemas.sources(setting, id: nil).map { entry in
+        return try WriterSchemas.sources(setting, id: nil).map { entry in
             let path = entry.path.hasPrefix("/") || directory.isEmpty ? entry.path : directory + "/" + entry.path
             guard let data = FileManager.default.contents(atPath: path), let text = String(validating: data, as: UTF8.self) else {
                 throw Failure(
                     .fileMissing, "schema file \(path) cannot be read", why: "table \(source.table.name) is declared with it", now: "correct the path, or save the file as UTF-8")
             }
-            return Writers.Writer(id: entry.id, text: text)
+            return Writers.Writer(table: source.table.name, id: entry.id, text: text)
         }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys]
-        return String(decoding: try encoder.encode(Writers(writers: writers)), as: UTF8.self)
     }
 
-    private func schemas(_ text: String?) throws -> [AvroWriterSchema] {
+    private func schemas(of source: PlanSource, _ text: String?) throws -> [AvroWriterSchema] {
         guard let text else { return [] }
-        return try JSONDecoder().decode(Writers.self, from: Data(text.utf8)).writers.map { AvroWriterSchema(id: $0.id, text: $0.text) }
+        return try JSONDecoder().decode(Writers.self, from: Data(text.utf8)).writers.filter { $0.table == source.table.name }.map {
+            AvroWriterSchema(id: $0.id, text: $0.text)
+        }
     }
 
     // MARK: what runs
 
     func makeRangeWork(schemaText: String?, chunkRecords: Int) throws -> any RangeWork {
+        let pool = BufferPool()
+        let decoders = try topics.map { try decoder(of: $0, schemaText, chunkRecords, pool) }
+        return SQLRangeWork(self, decoders, pool)
+    }
+
+    private func decoder(of source: PlanSource, _ schemaText: String?, _ chunkRecords: Int, _ pool: BufferPool) throws -> TopicDecoder {
         if source.columns.contains(where: { source.table.readable[$0].name == "record_headers" }) {
             throw Failure(
                 .notPossible, "record_headers is not there yet", why: "\(source.table.name) is read without the headers of its records",
                 now: "leave the column out of the query")
         }
-        let pool = BufferPool()
         do {
-            let decoder = try TopicDecoder(
+            return try TopicDecoder(
                 source.table, columns: source.columns, usesEventTime: plan.goesByTime && source.table.options[.eventTime] != nil, onError: onError,
-                maxFutureMicros: maxFutureMicros, schemas: try schemas(schemaText), context: context, chunkRows: chunkRecords, pool: pool)
-            return SQLRangeWork(self, decoder, pool)
+                maxFutureMicros: maxFutureMicros, schemas: try schemas(of: source, schemaText), context: context, chunkRows: chunkRecords, pool: pool)
         } catch let error as DecodingError {
             throw Failure(.invalidSetting, error.what, why: error.why, now: error.now)
         }
@@ -113,7 +129,9 @@ struct SQLWork: StageWork {
     /// What operators of a batch are told.
     func moment(_ task: TaskContext) -> BatchMoment {
         var watermarks: [String: Int64] = [:]
-        if let millis = task.watermarkBeforeMillis { watermarks[source.table.name] = millis.times(1000) }
+        if let millis = task.watermarkBeforeMillis {
+            for source in topics where source.table.options[.eventTime] != nil { watermarks[source.table.name] = millis.times(1000) }
+        }
         return BatchMoment(number: 1, watermarks: watermarks, time: task.batchTimeMillis.times(1000), context: context)
     }
 

@@ -15,12 +15,22 @@ package struct Chunk: Sendable {
     package let count: Int
     /// One `Int64` a row; nil where each row weighs 1.
     package let weights: Buffer?
+    /// One `Int32` a row, whoever made the first chunk knows of what: what a row came of, so that one that fails can be named. Nil where
+    /// rows are not of one origin each, or nobody asks. It goes as far as maps and windows.
+    package let origins: Buffer?
 
-    package init(columns: [Vector], count: Int, weights: Buffer? = nil) {
+    package init(columns: [Vector], count: Int, weights: Buffer? = nil, origins: Buffer? = nil) {
         self.columns = columns
         self.count = count
         self.weights = weights
+        self.origins = origins
     }
+
+    /// What a row came of: for rows that fail.
+    func origin(_ row: Int) -> Int32? { origins.map { $0.base.assumingMemoryBound(to: Int32.self)[row] } }
+
+    /// The same rows with what each came of.
+    package func with(origins: Buffer) -> Chunk { Chunk(columns: columns, count: count, weights: weights, origins: origins) }
 
     /// Valid while the chunk lives.
     var weightWords: UnsafePointer<Int64>? { weights.map { UnsafePointer($0.base.assumingMemoryBound(to: Int64.self)) } }
@@ -29,16 +39,22 @@ package struct Chunk: Sendable {
     package func weight(_ row: Int) -> Int64 { weightWords?[row] ?? 1 }
 
     /// The same rows with some of the columns.
-    package func picking(_ numbers: [Int]) -> Chunk { Chunk(columns: numbers.map { columns[$0] }, count: count, weights: weights) }
+    package func picking(_ numbers: [Int]) -> Chunk { Chunk(columns: numbers.map { columns[$0] }, count: count, weights: weights, origins: origins) }
 
     /// The rows of a list, copied.
     package func rows(_ rows: UnsafePointer<Int32>, count: Int, pool: BufferPool) -> Chunk {
         let columns = columns.map { Gathering.rows(of: $0, rows, count: count, pool: pool) }
-        guard let words = weightWords else { return Chunk(columns: columns, count: count) }
+        var origins: Buffer?
+        if let from = self.origins?.base.assumingMemoryBound(to: Int32.self) {
+            origins = pool.take(max(count, 1) * 4)
+            let out = origins!.base.assumingMemoryBound(to: Int32.self)
+            for place in 0..<count { out[place] = from[Int(rows[place])] }
+        }
+        guard let words = weightWords else { return Chunk(columns: columns, count: count, origins: origins) }
         let weights = pool.take(max(count, 1) * 8)
         let out = weights.base.assumingMemoryBound(to: Int64.self)
         for place in 0..<count { out[place] = words[Int(rows[place])] }
-        return Chunk(columns: columns, count: count, weights: weights)
+        return Chunk(columns: columns, count: count, weights: weights, origins: origins)
     }
 }
 

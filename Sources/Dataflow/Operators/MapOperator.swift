@@ -60,9 +60,11 @@ final class MapOperator: Operator {
         }
         withExtendedLifetime((kept, memory)) {
             if let rows = selection.rows, selection.count < chunk.count {
-                if selection.count > 0 { output.emit(Chunk(columns: columns, count: chunk.count, weights: chunk.weights).rows(rows, count: selection.count, pool: pool)) }
+                if selection.count > 0 {
+                    output.emit(Chunk(columns: columns, count: chunk.count, weights: chunk.weights, origins: chunk.origins).rows(rows, count: selection.count, pool: pool))
+                }
             } else {
-                output.emit(Chunk(columns: columns, count: chunk.count, weights: chunk.weights))
+                output.emit(Chunk(columns: columns, count: chunk.count, weights: chunk.weights, origins: chunk.origins))
             }
         }
         results.removeAll(keepingCapacity: true)
@@ -77,7 +79,7 @@ final class MapOperator: Operator {
         }
         let failed = errors.firstOfEachRow
         if policy == .stop, let error = failed.first(where: { chunk.weight($0.row) > 0 }) { throw RowStop(error: error) }
-        for error in failed where chunk.weight(error.row) > 0 { counts.note(error, times: Int(chunk.weight(error.row))) }
+        for error in failed where chunk.weight(error.row) > 0 { counts.note(error, times: Int(chunk.weight(error.row)), origin: chunk.origin(error.row)) }
         let buffer = pool.take(max(selection.count, 1) * 4)
         let rows = buffer.base.assumingMemoryBound(to: Int32.self)
         var (count, next) = (0, 0)

@@ -43,13 +43,15 @@ package struct OperatorCounts: Sendable, Hashable {
     package var failed = 0
     /// The first ones of them.
     package var faults: [RowError] = []
+    /// What rows came of that failed and are left out, where that is known: those are not in `failed`.
+    package var failedOrigins: [Int32] = []
 
     package init() {}
 
     static let faultsKept = 100
 
-    mutating func note(_ error: RowError, times: Int) {
-        failed += times
+    mutating func note(_ error: RowError, times: Int, origin: Int32? = nil) {
+        if let origin { failedOrigins.append(origin) } else { failed += times }
         if faults.count < Self.faultsKept { faults.append(error) }
     }
 
@@ -57,6 +59,7 @@ package struct OperatorCounts: Sendable, Hashable {
         late += other.late
         expired += other.expired
         failed += other.failed
+        failedOrigins += other.failedOrigins
         faults += other.faults.prefix(max(Self.faultsKept - faults.count, 0))
     }
 }

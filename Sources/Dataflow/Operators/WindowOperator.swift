@@ -79,7 +79,7 @@ final class WindowOperator: Operator {
         let isWhole: Bool = if case .tumble = plan.window.shape { count == chunk.count } else { false }
         let below = isWhole ? chunk : chunk.rows(rows, count: count, pool: pool)
         let bounds = [Vector(type, count: count, values: startMemory), Vector(type, count: count, values: endMemory)]
-        output.emit(Chunk(columns: below.columns + bounds, count: count, weights: below.weights))
+        output.emit(Chunk(columns: below.columns + bounds, count: count, weights: below.weights, origins: below.origins))
         withExtendedLifetime((cells, rowMemory)) {}
     }
 
@@ -88,6 +88,6 @@ final class WindowOperator: Operator {
         guard chunk.weight(row) > 0 else { return }
         let error = RowError(row: row, position: 0, fault: isNull ? withoutTime : tooFar)
         if policy == .stop { throw RowStop(error: error) }
-        counts.note(error, times: Int(chunk.weight(row)))
+        counts.note(error, times: Int(chunk.weight(row)), origin: policy == .null ? nil : chunk.origin(row))
     }
 }

@@ -32,11 +32,14 @@ package struct StageCut: Sendable, Hashable {
 
     package var hasExchange: Bool { !behind.isEmpty }
 
-    /// - Parameter key: numbers of the output's columns that are the key of its table; nil for a table to which rows are only added.
-    package init(_ plan: Plan, key: [Int]?) throws(StageCutFault) {
+    /// - Parameters:
+    ///   - key: numbers of the output's columns that are the key of its table; nil for a table to which rows are only added.
+    ///   - needsExchange: rows of different ranges must not be written by one part each.
+    package init(_ plan: Plan, key: [Int]?, needsExchange: Bool = false) throws(StageCutFault) {
         var half = [Half](repeating: .beside, count: plan.nodes.count)
         for (number, node) in plan.nodes.enumerated() {
             half[number] = try Self.half(node, half, plan)
+            if needsExchange, half[number] == .beside, plan.outputs.contains(where: { $0.node == number }) { half[number] = .behind }
             switch half[number] {
             case .beside: beside.append(number)
             case .behind: behind.append(number)

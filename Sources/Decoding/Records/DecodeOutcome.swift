@@ -6,7 +6,8 @@ import Values
 /// Some rows, and where they come from.
 package struct DecodedChunk: Sendable {
     package let chunk: Chunk
-    let records: Buffer
+    /// Of each row the number of its record within its run, as `Int32`.
+    package let records: Buffer
 
     init(chunk: Chunk, records: Buffer) {
         self.chunk = chunk

@@ -17,7 +17,7 @@ struct JobFacts {
         let starts = try source.queries.starts(partitions)
         var facts = StartFacts(log: try Self.log(catalog, job), partitions: partitions, starts: starts, ends: ends)
         let positions = facts.log.positions
-        if let id = try source.queries.topicID(of: job.settings.topic) { facts.topicIDs[job.settings.topic] = id }
+        for topic in job.settings.topics { facts.topicIDs[topic] = try source.queries.topicID(of: topic) }
         if positions.isEmpty && options.starts == nil { facts.from = try source.begin(partitions, starts: starts, ends: ends) }
         facts.wallMillis = wallMillis()
         if job.record.kind == .live {

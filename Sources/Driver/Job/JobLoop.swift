@@ -302,7 +302,7 @@ package final class JobLoop {
             case .pass: return
             case .stop(let failure): throw failure
             case .ask:
-                let answer = try source.queries.identity(of: source.job.settings.topic, machine.positions.keys.sorted())
+                let answer = try source.queries.identity(of: source.job.settings.topics, machine.positions.keys.sorted())
                 step = machine.sourceAnswered(answer, nowMillis: steadyMillis())
             case .readTail(let partition, let offset):
                 let hash = try TailRecord.hash(source.job.settings.kafka, partition, offset: offset)

@@ -83,7 +83,8 @@ extension JobMachine {
 
     func tracker(_ job: RunningJob) -> WatermarkTracker {
         WatermarkTracker(
-            latenessMillis: job.settings.latenessMillis, partitionWaitMillis: job.settings.partitionWaitMillis)
+            latenessMillis: job.settings.latenessMillis, byTopic: job.settings.topics.count > 1 ? job.settings.lateness : nil, partitionWaitMillis: job.settings.partitionWaitMillis
+        )
     }
 
     mutating func looked(_ ends: [TopicPartition: Int64], _ found: [TopicPartition: Int64], _ moment: Moment) {

@@ -149,7 +149,7 @@ package struct JobMachine: Sendable {
     package var running: RunningJob? { job }
     /// The sink lacks batches that it is given again.
     package var isWritingAgain: Bool { writesAgain != nil }
-    package var topicID: String? { job.flatMap { topicIDs[$0.settings.topic] } }
+    package var topicID: String? { job.flatMap { SourceAnswer.id(of: $0.settings.topics, topicIDs) } }
 
     package mutating func takeNotes() -> [JobNote] {
         defer { notes = [] }

@@ -13,14 +13,13 @@ struct JobSource {
         self.job = job
         queries = try OffsetQueries(job.settings.kafka)
         confirmer = OffsetConfirmer(queries: queries, group: job.group)
-        watch = SourceWatch(queries: queries, job: job.record.name, topic: job.settings.topic, control: control)
+        watch = SourceWatch(queries: queries, job: job.record.name, topics: job.settings.topics, control: control)
     }
 
     func drain() { confirmer.drain() }
 
     func partitions() throws -> [TopicPartition] {
-        let topic = job.settings.topic
-        return try queries.partitions(of: topic).map { TopicPartition(topic: topic, partition: $0) }
+        try job.settings.topics.flatMap { topic in try queries.partitions(of: topic).map { TopicPartition(topic: topic, partition: $0) } }
     }
 
     /// Partitions that were added, and where each begins.

@@ -57,15 +57,15 @@ package struct StartDecision: Sendable {
     }
 
     private mutating func decide() throws(Failure) {
-        let isAnotherTopic = try checkTopic()
+        let otherTopics = try checkTopics()
         let steps = try RecoveryPlan.decide(facts.recovery(of: job, options: options))
         try decideSink()
         try checkParts()
         try checkKeyGroups()
         for step in steps { carryOut(step) }
-        if isAnotherTopic {
+        if !otherTopics.isEmpty {
             // A jump stands between batches.
-            if openPlan == nil { acceptTopic() } else { decidesAgain = true }
+            if openPlan == nil { for topic in otherTopics.sorted() { accept(topic) } } else { decidesAgain = true }
         }
         if let open = facts.log.openPlan { sealedParts = Set(facts.sealed.filter { $0.value >= open.batch }.keys) }
         try leaveOutCrashing()
@@ -107,9 +107,24 @@ package struct StartDecision: Sendable {
     // MARK: checks
 
     /// The topic is still the one that the log knows: by id where the client can tell it, by its end always.
-    /// - Returns: whether its id is another one than the log's and accepted all the same.
-    private func checkTopic() throws(Failure) -> Bool {
-        let topic = job.settings.topic
+    /// - Returns: the topics whose id is another one than the log's and accepted all the same.
+    private func checkTopics() throws(Failure) -> Set<String> {
+        var others: Set<String> = []
+        for topic in job.settings.topics where try checkTopic(topic) { others.insert(topic) }
+        for (partition, position) in positions.sorted(by: { $0.key < $1.key }) {
+            guard let end = facts.ends[partition] else {
+                throw recreated("\(partition) is not there any more", "the log stands at \(position.position) in it")
+            }
+            if end < position.position {
+                throw recreated(
+                    "\(partition) ends at \(end), before the position \(position.position) of the log",
+                    "the topic was recreated or truncated")
+            }
+        }
+        return others
+    }
+
+    private func checkTopic(_ topic: String) throws(Failure) -> Bool {
         let last = facts.log.lastDone?.plan
         let accepted = facts.log.jumps.last { $0.topic == topic && $0.topicID != nil }
         // Before the first batch is done, the one that is planned is all that knows.
@@ -123,19 +138,9 @@ package struct StartDecision: Sendable {
                     "its id is \(now), the log up to batch \(last?.batch ?? facts.log.openPlan?.batch ?? 0) knows \(known)")
             }
             try TopicAcceptance.check(
-                topic: topic, positions: positions.values.sorted { $0.topicPartition < $1.topicPartition }, ends: facts.ends,
+                topic: topic, positions: positions.values.filter { $0.topic == topic }.sorted { $0.topicPartition < $1.topicPartition }, ends: facts.ends,
                 tails: comparedTails)
             isAnother = true
-        }
-        for (partition, position) in positions.sorted(by: { $0.key < $1.key }) {
-            guard let end = facts.ends[partition] else {
-                throw recreated("\(partition) is not there any more", "the log stands at \(position.position) in it")
-            }
-            if end < position.position {
-                throw recreated(
-                    "\(partition) ends at \(end), before the position \(position.position) of the log",
-                    "the topic was recreated or truncated")
-            }
         }
         return isAnother
     }
@@ -151,11 +156,10 @@ package struct StartDecision: Sendable {
     }
 
     /// Writes down that the log goes on in a topic with another id: a jump to the same offset. Its leaders count anew.
-    private mutating func acceptTopic() {
-        guard let id = facts.topicIDs[job.settings.topic], let (partition, first) = positions.min(by: { $0.key < $1.key }) else {
-            return
-        }
-        for partition in positions.keys { positions[partition]?.leaderEpoch = nil }
+    private mutating func accept(_ topic: String) {
+        let own = positions.filter { $0.key.topic == topic }
+        guard let id = facts.topicIDs[topic], let (partition, first) = own.min(by: { $0.key < $1.key }) else { return }
+        for partition in own.keys { positions[partition]?.leaderEpoch = nil }
         let jump = Jump(
             jobID: job.record.jobID, flag: "--accept-topic", topic: partition.topic, partition: partition.partition,
             oldPosition: first.position, newPosition: first.position, topicID: id)

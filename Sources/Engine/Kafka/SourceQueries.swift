@@ -13,6 +13,13 @@ package struct SourceAnswer: Sendable, Equatable {
     /// Of the leaders that answered; a topic that is made again begins at 0.
     package var leaderEpochs: [TopicPartition: Int32]
 
+    /// The identity of several topics together: nil unless each tells one.
+    package static func id(of topics: [String], _ ids: [String: String]) -> String? {
+        if topics.count == 1 { return ids[topics[0]] }
+        let known = topics.compactMap { topic in ids[topic].map { "\(topic) \($0)" } }
+        return known.count == topics.count ? known.joined(separator: ", ") : nil
+    }
+
     package init(topicID: String?, ends: [TopicPartition: Int64], leaderEpochs: [TopicPartition: Int32] = [:]) {
         self.topicID = topicID
         self.ends = ends
@@ -29,10 +36,12 @@ extension OffsetQueries {
         return try TopicIdentity.ask(client, topic: topic, timeoutMillis: timeoutMillis)
     }
 
-    /// - Parameter partitions: all of one topic.
-    /// - Throws: `topicMissing` when brokers say that the topic or one of the partitions is not there, or an outage.
-    package func identity(of topic: String, _ partitions: [TopicPartition]) throws -> SourceAnswer {
-        let id = try topicID(of: topic)
+    /// - Parameter partitions: all of the topics.
+    /// - Throws: `topicMissing` when brokers say that a topic or one of the partitions is not there, or an outage.
+    package func identity(of topics: [String], _ partitions: [TopicPartition]) throws -> SourceAnswer {
+        var ids: [String: String] = [:]
+        for topic in topics { ids[topic] = try topicID(of: topic) }
+        let id = SourceAnswer.id(of: topics, ids)
         let found = try ask(
             partitions.map { ($0, Int64(RD_KAFKA_OFFSET_END)) }, doing: "tell the ends of the partitions")
         return SourceAnswer(

@@ -20,7 +20,9 @@ package struct QuarantineLimits: Sendable, Hashable {
 
 package struct EngineSettings: Sendable {
     package let values: [String: String]
+    /// The topic that is read, or the first of several.
     package let topic: String
+    package let topics: [String]
     /// How the records of the topic are written.
     package let sourceFormat: RecordFormat
     package let kafka: KafkaConfiguration
@@ -39,6 +41,8 @@ package struct EngineSettings: Sendable {
     package let intervalMillis: Int64
     package let pollMillis: Int64
     package let latenessMillis: Int64
+    /// Of each topic whose rows have an event time.
+    package let lateness: [String: Int64]
     package let maxFutureMillis: Int64
     package let partitionWaitMillis: Int64
     package let patienceMillis: Int64
@@ -122,6 +126,8 @@ package struct EngineSettings: Sendable {
             return number
         }
         topic = source.topic
+        topics = graph.sources.map(\.topic)
+        lateness = Dictionary(graph.sources.filter { $0.eventTimeColumn != nil }.map { ($0.topic, $0.latenessMillis) }) { first, _ in first }
         sourceFormat = source.format
         var properties: [String: String] = [:]
         for (key, value) in values where key.hasPrefix("kafka.") { properties[String(key.dropFirst(6))] = value }

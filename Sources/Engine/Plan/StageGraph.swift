@@ -42,7 +42,9 @@ package struct StageGraph: Sendable {
     }
 
     package let job: String
+    /// The topic that is read, or the first of several.
     package let source: Source
+    package let others: [Source]
     package let lookups: [LookupSpec]
     /// The key columns of a group; empty without an exchange.
     package let keySchema: Schema
@@ -59,6 +61,7 @@ package struct StageGraph: Sendable {
     package let text: String?
     private let query: (any StageWork)?
 
+    package var sources: [Source] { [source] + others }
     package var work: any StageWork { query ?? RowWork(self) }
     package var hasExchange: Bool { work.hasExchange }
     package var stageCount: Int { hasExchange ? 2 : 1 }
@@ -108,11 +111,12 @@ package struct StageGraph: Sendable {
 
     /// A job that computes with `query`.
     package init(
-        job: String, source: Source, lookups: [LookupSpec], sink: SinkTable, sinkAddress: String?, digest: String, closingMillis: Int64?, text: String,
+        job: String, sources: [Source], lookups: [LookupSpec], sink: SinkTable, sinkAddress: String?, digest: String, closingMillis: Int64?, text: String,
         query: any StageWork
     ) {
         self.job = job
-        self.source = source
+        source = sources[0]
+        others = Array(sources.dropFirst())
         self.lookups = lookups
         self.sink = sink
         self.sinkAddress = sinkAddress
@@ -132,6 +136,7 @@ package struct StageGraph: Sendable {
     ) {
         job = plan.job
         self.source = source
+        others = []
         self.lookups = lookups
         keySchema = Schema(grouping?.keys.map(\.field) ?? [])
         accumulatorSchema = Schema(keySchema.fields + (grouping?.layout.fields ?? []))

@@ -49,7 +49,7 @@ enum ExplainCommand {
         var tasks: [Int] = []
         if settings.optionalText(.bootstrap) != nil {
             do {
-                tasks = [try partitions(of: graph.source.topic, settings)]
+                tasks = [try graph.sources.reduce(0) { $0 + (try partitions(of: $1.topic, settings)) }]
                 if graph.hasExchange {
                     let parts = try sinkTopic(settings.text(.sink)).map { try partitions(of: $0, settings) } ?? slots
                     tasks.append(graph.parts(parts, keyGroups: keyGroups))
@@ -64,7 +64,7 @@ enum ExplainCommand {
         if parsed.flag("json") {
             try terminal.json(
                 Line(
-                    job: definition, plan: graph.digest, topic: graph.source.topic, stages: graph.stageCount, tasks: tasks,
+                    job: definition, plan: graph.digest, topic: graph.sources.map(\.topic).joined(separator: ", "), stages: graph.stageCount, tasks: tasks,
                     keyGroups: keyGroups, sink: AddressPassword.masked(graph.sinkAddress ?? settings.text(.sink)), reader: reader, text: text))
             return 0
         }

@@ -258,14 +258,17 @@ private struct JobCheck {
     // MARK: Kafka
 
     private mutating func topic(_ settings: EngineSettings, _ queries: OffsetQueries) throws -> String {
-        let positions = try catalog.positions(record.jobID).filter { $0.topic == settings.topic }
+        let positions = try catalog.positions(record.jobID).filter { settings.topics.contains($0.topic) }
         guard !positions.isEmpty else { return "nothing was read yet" }
         let mend = "run the job under another --name, or restore the topic; if it is the old one on another cluster start with --accept-topic"
-        if let id = try queries.topicID(of: settings.topic), let known = try catalog.lastDone(record.jobID)?.plan.topicIDs[settings.topic], known != id {
-            add("topic", .fault, "\(settings.topic) was recreated: its id is \(id), the log read \(known)", now: mend)
-            return ""
+        var there: Set<TopicPartition> = []
+        for topic in settings.topics {
+            if let id = try queries.topicID(of: topic), let known = try catalog.lastDone(record.jobID)?.plan.topicIDs[topic], known != id {
+                add("topic", .fault, "\(topic) was recreated: its id is \(id), the log read \(known)", now: mend)
+                return ""
+            }
+            there.formUnion(try queries.partitions(of: topic).map { TopicPartition(topic: topic, partition: $0) })
         }
-        let there = Set(try queries.partitions(of: settings.topic).map { TopicPartition(topic: settings.topic, partition: $0) })
         let places = positions.map { TopicPartition(topic: $0.topic, partition: $0.partition) }
         let (starts, ends) = (try queries.starts(places.filter(there.contains)), try queries.ends(places.filter(there.contains)))
         for position in positions {
@@ -291,7 +294,7 @@ private struct JobCheck {
     private mutating func group(_ settings: EngineSettings, _ queries: OffsetQueries) throws -> String {
         guard record.kind == .live else { return "a backfill has none" }
         let group = "sluice.\(record.name)"
-        let positions = try catalog.positions(record.jobID).filter { $0.topic == settings.topic }
+        let positions = try catalog.positions(record.jobID).filter { settings.topics.contains($0.topic) }
         let places = positions.map { TopicPartition(topic: $0.topic, partition: $0.partition) }
         let committed = try queries.committed(group: group, places, patienceMillis: 5000)
         for position in positions {

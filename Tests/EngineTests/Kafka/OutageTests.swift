@@ -75,7 +75,7 @@ struct OutageTests {
             #expect(outages.contains(code { _ = try asked.partitions(of: topic) }))
             #expect(outages.contains(code { _ = try asked.exists(topic) }))
             #expect(outages.contains(code { _ = try asked.topicID(of: topic) }))
-            #expect(outages.contains(code { _ = try asked.identity(of: topic, partitions) }))
+            #expect(outages.contains(code { _ = try asked.identity(of: [topic], partitions) }))
             #expect(outages.contains(code { _ = try asked.settings(of: topic) }))
             #expect(outages.contains(code { _ = try asked.committed(group: group, partitions) }))
             #expect(outages.contains(code { try asked.commit(group: group, [KafkaPosition(partitions[0], offset: 0)]) }))
@@ -95,7 +95,7 @@ struct OutageTests {
         try TopicAdmin(kafka.configuration()).deleteTopic(topic)
         // The brokers are told of it one after the other.
         #expect(eventually { code { _ = try queries.ends(partitions) } == .topicMissing })
-        #expect(code { _ = try queries.identity(of: topic, partitions) } == .topicMissing)
+        #expect(code { _ = try queries.identity(of: [topic], partitions) } == .topicMissing)
         let other = try kafka.topic()
         let fewer = [0, 1].map { TopicPartition(topic: other, partition: $0) }
         let failure = try #require(throws: Failure.self) { try queries.ends(fewer) }
@@ -213,11 +213,11 @@ struct SourceQuestionTests {
         #expect(settings.retentionMillis == 3_600_000 && settings.retentionBytes == 1_000_000)
         #expect(settings.segmentBytes == 1_048_576 && settings.isDeleted)
         #expect(try queries.settings(of: kafka.topic(config: ["cleanup.policy": "compact", "retention.ms": "-1"])).retentionMillis == nil)
-        let before = try queries.identity(of: topic, [place])
+        let before = try queries.identity(of: [topic], [place])
         #expect(before.topicID != nil && before.ends == [place: 0] && before.leaderEpochs == [place: 0])
         let admin = try TopicAdmin(kafka.configuration())
         try admin.remakeTopic(topic)
-        #expect(eventually { (try? queries.identity(of: topic, [place]).topicID).flatMap { $0 } != before.topicID })
+        #expect(eventually { (try? queries.identity(of: [topic], [place]).topicID).flatMap { $0 } != before.topicID })
     }
 
     @Test func `others in a job's group are named at once and not waited for`() throws {

@@ -1,0 +1,158 @@
+import Engine
+import Foundation
+import TestSupport
+import Testing
+
+/// What jobs of SQL do beyond one query over one topic: several topics, rows that fail, rows that leave once, a first row before any
+/// record, totals that a reader sees while batches are sealed.
+@Suite(.waits, .serialized, .enabled(if: PostgresFixture.missingReason == nil && KafkaFixture.isAvailable, "no PostgreSQL or no Kafka")) struct SQLJobKindsTests {
+    private let batches = ["--max-batch-records", "400", "--interval", "0"]
+
+    @Test func `two topics meet in a join, and in a union to which rows are only added`() throws {
+        let world = try SQLJobWorld()
+        let payments = try TestBroker.topic(partitions: 2)
+        let tables =
+            world.declared() + """
+                CREATE TABLE payments (id int8, paid numeric(12, 2)) WITH (connector = 'kafka', topic = '\(payments)', format = 'json');
+
+                """
+        try world.write(
+            tables + """
+                CREATE MATERIALIZED VIEW answer AS
+                    SELECT e.account, count(*) AS n, sum(p.paid) AS paid, sum(e.amount) AS owed FROM events AS e LEFT JOIN payments AS p ON p.id = e.id GROUP BY e.account;
+                """)
+        try world.write(
+            tables + """
+                CREATE TABLE moves (id int8, amount numeric(12, 2)) WITH (connector = 'postgres', url = '\(world.harness.sink)', table = 'moves');
+                INSERT INTO moves SELECT id, amount FROM events UNION ALL SELECT id, paid FROM payments;
+                """, to: "moves.sql")
+        try world.send(SQLJobWorld.events(2_000, seed: 3))
+        _ = try world.rows("CREATE TABLE payments (id int8, paid numeric(12, 2))")
+        let producer = try KafkaProducer(KafkaConfiguration(bootstrap: world.harness.bootstrap))
+        for id in stride(from: 0, to: 2_000, by: 3) {
+            try producer.send(topic: payments, partition: Int32(id % 2), text: "{\"id\":\(id),\"paid\":\(id % 70).50}")
+            _ = try world.rows("INSERT INTO payments VALUES (\(id), \(id % 70).50)")
+        }
+        try producer.flush()
+        let process = try world.start(workers: 2, extra: batches)
+        usleep(400_000)
+        process.kill9()
+        _ = process.wait()
+        try world.run(workers: 2, extra: batches)
+        try world.expect(
+            "SELECT * FROM answer",
+            equals: "SELECT e.account, count(*) AS n, sum(p.paid) AS paid, sum(e.amount) AS owed FROM events AS e LEFT JOIN payments AS p ON p.id = e.id GROUP BY e.account")
+        try world.harness.sluice("audit", "job")
+        try world.harness.expectWhole("job")
+        let other = try world.start("moves.sql", workers: 2, extra: batches)
+        usleep(300_000)
+        other.kill9()
+        _ = other.wait()
+        try world.run("moves.sql", workers: 0, extra: batches)
+        try world.expect("SELECT * FROM moves", equals: "SELECT id, amount FROM events UNION ALL SELECT id, paid FROM payments")
+        try world.harness.expectWhole("moves")
+    }
+
+    @Test func `a row that fails is in quarantine with its coordinates, and can be run again`() throws {
+        let world = try SQLJobWorld()
+        try world.write(
+            world.declared() + "CREATE MATERIALIZED VIEW answer AS SELECT kind, sum(1000 / (account - 3)) AS total FROM events WHERE account IS NOT NULL GROUP BY kind;")
+        let events = SQLJobWorld.events(1_000, seed: 5)
+        try world.send(events)
+        let failing = events.filter { $0.account == 3 }.count
+        try world.run(workers: 2, extra: batches + ["--set", "max_rejected_share=1"])
+        try world.expect(
+            "SELECT * FROM answer", equals: "SELECT kind, sum(1000 / (account - 3)) AS total FROM events WHERE account IS NOT NULL AND account <> 3 GROUP BY kind")
+        let listed = try world.harness.sluice("quarantine", "job", "--limit", "1000", "--json").output.split(separator: "\n").filter { $0.contains("\"reason\":\"expression\"") }
+        #expect(listed.count == failing && failing > 50, "\(listed.count) of \(failing)")
+        // What failed fails again, and stays where it is.
+        try world.harness.sluice("redrive", "job", expecting: nil)
+        try world.expect(
+            "SELECT * FROM answer", equals: "SELECT kind, sum(1000 / (account - 3)) AS total FROM events WHERE account IS NOT NULL AND account <> 3 GROUP BY kind")
+        // Under 'stop' the first one ends the job, with its reason.
+        try world.write("SET on_error = 'stop';\n" + world.declared() + "CREATE MATERIALIZED VIEW stopped AS SELECT id, 1000 / (account - 3) AS total FROM events;", to: "stop.sql")
+        let stopped = try world.run("stop.sql", expecting: 1)
+        #expect(stopped.errors.contains("division by zero"), "\(stopped.errors)")
+    }
+
+    @Test func `final rows leave once the watermark has passed them, without a record that follows`() throws {
+        let world = try SQLJobWorld()
+        try world.write(
+            world.declared(", event_time = 'at', lateness = '5 s'") + """
+                CREATE MATERIALIZED VIEW answer WITH (emit = 'final') AS
+                    SELECT window_end, count(*) AS n, sum(amount) AS total FROM tumble(events, at, INTERVAL '10 s') GROUP BY window_end;
+                """)
+        try world.send(SQLJobWorld.events(1_500, seed: 9))
+        let closed = """
+            SELECT date_bin('10 s', at, '1970-01-01') + INTERVAL '10 s' AS window_end, count(*) AS n, sum(amount) AS total FROM events GROUP BY 1
+            HAVING date_bin('10 s', max(at), '1970-01-01') + INTERVAL '10 s'
+                <= (SELECT min(newest) - INTERVAL '5 s' FROM (SELECT max(at) AS newest FROM events GROUP BY id % 3) AS partitions)
+            """
+        try world.run(workers: 2)
+        try world.expect("SELECT * FROM answer", equals: closed)
+        let shown = try world.harness.sluice("batches", "job").output
+        #expect(shown.contains(" due "), "\(shown)")
+        try world.send(SQLJobWorld.events(300, from: 1_500, seed: 10))
+        try world.run(workers: 0, extra: batches)
+        try world.expect("SELECT * FROM answer", equals: closed)
+        try world.harness.expectWhole("job", deep: true)
+    }
+
+    @Test func `one row is there before the first record`() throws {
+        let world = try SQLJobWorld()
+        try world.write(world.declared() + "CREATE MATERIALIZED VIEW answer AS SELECT count(*) AS n, sum(amount) AS total FROM events;")
+        try world.run()
+        try world.expect("SELECT * FROM answer", equals: "SELECT 0::int8 AS n, NULL::numeric AS total")
+        try world.run()
+        try world.send(SQLJobWorld.events(10, seed: 1))
+        try world.run()
+        try world.expect("SELECT * FROM answer", equals: "SELECT count(*) AS n, sum(amount) AS total FROM events")
+    }
+
+    /// Transfers between accounts: what is there in all is nothing, after every batch and for whoever looks meanwhile.
+    @Test func `the bank's total is zero whenever somebody looks`() throws {
+        let world = try SQLJobWorld()
+        try world.write(
+            world.declared() + """
+                CREATE VIEW credits AS SELECT account, sum(amount) AS amount FROM events WHERE account IS NOT NULL AND amount IS NOT NULL GROUP BY account;
+                CREATE VIEW debits AS SELECT (account + id % 5) % 9 AS account, sum(amount) AS amount FROM events
+                    WHERE account IS NOT NULL AND amount IS NOT NULL GROUP BY (account + id % 5) % 9;
+                CREATE MATERIALIZED VIEW balance AS
+                    SELECT account, sum(amount) AS amount FROM (
+                        SELECT coalesce(c.account, d.account) AS account, coalesce(c.amount, 0) - coalesce(d.amount, 0) AS amount
+                        FROM credits AS c FULL JOIN debits AS d ON c.account = d.account) AS moved
+                    GROUP BY account;
+                """)
+        try world.send(SQLJobWorld.events(12_000, seed: 21))
+        var random = SeededRandom(seed: 2)
+        var (looks, kills) = (0, 0)
+        var process = try world.start(workers: 2, extra: batches)
+        var deadline = ContinuousClock.now + .milliseconds(600)
+        while true {
+            if case .int(1)? = try world.rows("SELECT count(*) FROM pg_tables WHERE tablename = 'balance'").first?.first {
+                let totals = try world.rows("SELECT sum(amount) <> 0 FROM balance")
+                #expect(totals.first?.first == .int(0) || totals.first?.first == .null, "somebody saw \(totals)")
+                looks += 1
+            }
+            if !process.isRunning {
+                let ended = process.wait()
+                if ended.status == 0 { break }
+                try #require(ended.status == 128 + SIGKILL, "\(ended.errors)")
+                process = try world.start(workers: [1, 2, 4][random.below(3)], extra: batches)
+                deadline = ContinuousClock.now + .milliseconds(400 + random.below(800))
+            } else if kills < 5, ContinuousClock.now > deadline {
+                process.kill9()
+                kills += 1
+            }
+            usleep(5_000)
+        }
+        #expect(looks > 50 && kills > 0, "\(looks) looks, \(kills) kills")
+        try world.expect(
+            "SELECT account, amount FROM balance",
+            equals: """
+                SELECT account, sum(amount) AS amount FROM (
+                    SELECT account, amount FROM events WHERE account IS NOT NULL AND amount IS NOT NULL
+                    UNION ALL SELECT (account + id % 5) % 9, -amount FROM events WHERE account IS NOT NULL AND amount IS NOT NULL) AS t GROUP BY account
+                """)
+    }
+}
