@@ -45,7 +45,9 @@ final class MapOperator: Operator {
             switch step.work {
             case .filter:
                 let rows = step.program.filter(columns, count: chunk.count, selection, errors: errors)
-                (kept, selection) = (rows, rows.selection)
+                // A filter that keeps all rows leaves them where the one before it has put them.
+                if !rows.isAsGiven { kept = rows }
+                selection = rows.selection
             case .compute:
                 step.program.run(columns, count: chunk.count, selection, into: &results, errors: errors)
                 columns = results
