@@ -52,6 +52,7 @@ final class SQLRangeWork: RangeWork {
         newestMicros = nil
         counts = DecodeCounts()
         for list in given { _ = list.removeAll() }
+        sink.removeAll()
         let moment = work.moment(task.context)
         let joins = try lookups.take(task.lookups, among: work.cut.beside, pool: pool, at: moment)
         for number in work.cut.beside where places[number] == nil {
