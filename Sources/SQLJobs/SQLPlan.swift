@@ -47,6 +47,11 @@ struct SQLPlan {
         let cut: StageCut
         do { cut = try StageCut(plan, key: key) } catch {
             let table = job.tables.first { $0.name == error.table }
+            if error.isBesideChanges {
+                throw refused(
+                    "lookup table \"\(error.table)\" beside rows that change", at: table?.place ?? output.place,
+                    why: "a row that is taken back would have to meet what it met when it came", now: "look it up before the rows are grouped, or read the topic in mode 'append'")
+            }
             throw refused(
                 "lookup table \"\(error.table)\" on its own", at: table?.place ?? output.place,
                 why: "its rows are seen beside a stream's only, which stands on the left of the join",
