@@ -2,6 +2,7 @@
 //
 // An attempt may be lost at any moment: in the middle of its batch, or behind it, with what it offered never named by a manifest.
 
+import Dataflow
 import Engine
 import TestSupport
 
@@ -23,7 +24,7 @@ final class PartSlots {
     init(_ work: any StageWork) { self.work = work }
 
     struct Done {
-        var output: [Chunk] = []
+        var output: [Engine.Chunk] = []
         var late = 0
         var failed = 0
     }
@@ -80,6 +81,7 @@ final class PartSlots {
         var file: StateFile?
         if let delta = result.delta {
             attempts += 1
+            try checkGroups(of: delta, groups)
             let isSnapshot = random.chance(0.15) || StateCompaction.isDue(files: StateSources(wanted).files, stateRows: part.stateRows, deltaRows: delta.rowCount)
             let (bytes, rows) = isSnapshot ? try part.snapshot(with: delta) { named(wanted) } : (try delta.bytes(), delta.rowCount)
             if isSnapshot { counts.snapshots += 1 }
@@ -89,6 +91,14 @@ final class PartSlots {
         }
         warm[slot][groups] = Warm(work: part, entries: wanted, pending: file)
         return (result, file)
+    }
+
+    /// A part keeps nothing of another one's key groups.
+    private func checkGroups(of delta: any PartDelta, _ groups: Range<Int>) throws {
+        for (id, changes) in try StateFileBytes.read(Array(ChunkCodec.unframed(delta.bytes(), for: .state))) {
+            guard let other = changes.entries.first(where: { !groups.contains($0.group) }) else { continue }
+            throw RigError.wrong("a part of the key groups \(groups) keeps something of group \(other.group) in operator \(id)")
+        }
     }
 
     /// Work that changes in place stands behind what it offered: it goes on where the manifest has that, and only that.

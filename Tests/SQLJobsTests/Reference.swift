@@ -15,6 +15,9 @@ final class Reference {
     private let context: EvaluationContext
     private var local: LocalRun
     private var folded: [[String?]: Int64] = [:]
+    private var looked: [String: [Dataflow.Chunk]] = [:]
+    /// Nodes of lookup tables, which are computed once for each content: nobody counts what fails there.
+    private let still: [Int]
 
     // Of the last batch.
     private(set) var late = 0
@@ -27,7 +30,8 @@ final class Reference {
         self.plan = plan
         source = plan.sources.first { $0.table.connector == .kafka }!
         context = EvaluationContext(zone: try job.settings["timezone"].map { try Zone.named($0) } ?? .utc)
-        local = try LocalRun(plan, state: StoredState(), context: context)
+        local = try LocalRun(plan, context: context)
+        still = try StageCut(plan, key: nil).still
         decoder = try TopicDecoder(
             source.table, columns: source.columns, usesEventTime: plan.goesByTime && source.table.options[.eventTime] != nil,
             onError: job.settings["on_error"].flatMap { FaultPolicy(rawValue: $0) } ?? .quarantine, schemas: try Self.schemas(schema), context: context)
@@ -47,11 +51,11 @@ final class Reference {
             rows[source.table.name, default: []] += try decode(records.filter { $0.partition == partition }, partition, number)
         }
         for (name, bytes) in lookups {
-            let looked = plan.sources.first { $0.table.name == name }!
-            rows[name] = try Self.chunks(bytes, looked.columns.map { looked.table.columns[$0].type })
+            let table = plan.sources.first { $0.table.name == name }!
+            let new = try Self.chunks(bytes, table.columns.map { table.table.columns[$0].type })
+            rows[name] = (looked[name] ?? []).map { $0.weighted(-1) } + new.map { $0.weighted(1) }
+            looked[name] = new
         }
-        // Rows that are looked up are those of the batch.
-        if !lookups.isEmpty { local = try LocalRun(plan, state: local.state, batches: Int(number), context: context) }
         let batch = BatchRows(
             rows: rows, watermarks: watermarkMillis.map { [source.table.name: $0 == .max ? .max : $0 * 1000] } ?? [:], time: number * 1_000_000)
         let answer = try local.run(batch)
@@ -64,7 +68,7 @@ final class Reference {
         }
         if let wrong = folded.first(where: { $0.value < 0 }) { throw RigError.wrong("the weight of \(SinkContent.line(wrong.key)) is \(wrong.value)") }
         late = local.counts.reduce(0) { $0 + $1.late }
-        failed += local.counts.reduce(0) { $0 + $1.failed }
+        failed += local.counts.enumerated().reduce(0) { $0 + (still.contains($1.offset) ? 0 : $1.element.failed) }
     }
 
     private func decode(_ records: [MadeRecord], _ partition: Int32, _ number: Int64) throws -> [Dataflow.Chunk] {
@@ -105,5 +109,13 @@ final class Reference {
             while !reader.isAtEnd { chunks.append(try ChunkBytes.read(types, from: &reader, pool: pool)) }
             return chunks
         }
+    }
+}
+
+extension Dataflow.Chunk {
+    fileprivate func weighted(_ weight: Int64) -> Dataflow.Chunk {
+        let buffer = BufferPool().take(max(count, 1) * 8)
+        for row in 0..<count { buffer.base.storeBytes(of: weight, toByteOffset: row * 8, as: Int64.self) }
+        return Dataflow.Chunk(columns: columns, count: count, weights: buffer)
     }
 }
