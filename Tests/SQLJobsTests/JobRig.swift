@@ -32,6 +32,8 @@ final class JobRig {
     private let options: Options
     private var random: SeededRandom
     private(set) var content: SinkContent
+    /// Of each column of the query in the table.
+    private let places: [Int]
     private var version: Int64 = 0
     private var lookups: [String: (bytes: [UInt8], content: any LookupContent)] = [:]
 
@@ -54,7 +56,12 @@ final class JobRig {
         ranges = RangeSlots(graph.work, schema: schema, chunkRecords: chunkRecords)
         parts = PartSlots(graph.work)
         reference = try Reference(job, plan, schema: schema)
-        content = SinkContent(graph.sink, types: plan.outputs[0].columns.map(\.type))
+        let names = graph.sink.schema.fields.map(\.name)
+        let given = plan.outputs[0].columns
+        places = given.map { column in names.firstIndex(of: column.name)! }
+        let sink = graph.sink
+        let declared = job.tables.first { ($0.options[.table] ?? $0.name) == sink.name }?.columns ?? []
+        content = SinkContent(sink, types: names.map { name in given.first { $0.name == name }?.type ?? declared.first { $0.name == name }!.type })
     }
 
     static func graph(_ text: String, _ settings: [String: String] = [:]) throws -> StageGraph {
@@ -100,7 +107,7 @@ final class JobRig {
         func expect<Some: Equatable>(_ what: String, _ ours: Some, _ wanted: Some) throws {
             if ours != wanted { throw RigError.wrong("batch \(version), \(partCount) parts: \(what) is \(ours), wanted \(wanted)") }
         }
-        let (ours, wanted) = (content.lines(Array(content.types.indices)), reference.lines)
+        let (ours, wanted) = (content.lines(places), reference.lines)
         if ours != wanted {
             throw RigError.wrong(
                 "batch \(version), \(partCount) parts: the table is\n\(ours.joined(separator: "\n"))\nwanted\n\(wanted.joined(separator: "\n"))\n\(graph.text ?? "")")
