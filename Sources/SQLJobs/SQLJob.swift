@@ -37,6 +37,12 @@ package struct SQLJob: CompiledJob {
         do {
             let script = try Script(parsing: SourceText(carried(.query), name: name), values: StartValues(Self.values(carried(.values))))
             let job = try BoundJob(binding: script, settings: settingNames)
+            if let place = script.question {
+                throw SQLFault(
+                    "a SELECT without an output", at: place, why: "a job writes its rows somewhere",
+                    hint: "write CREATE MATERIALIZED VIEW name AS before it, or ask it with `sluice query`"
+                ).error(in: script.text)
+            }
             return try SQLPlan(job, name: name, directory: carried(.directory), settings: settings).graph
         } catch let error as SQLError {
             throw Failure(.notPossible, "\(error.source):\(error.line):\(error.column): \(error.what)", why: error.why, now: error.hint)
@@ -58,4 +64,9 @@ package struct SQLJob: CompiledJob {
         }
         return values
     }
+}
+
+extension Script {
+    /// Where it asks a question.
+    fileprivate var question: Place? { statements.first { if case .select = $0.kind { true } else { false } }?.place }
 }

@@ -17,12 +17,7 @@ struct SQLPlan {
         func refused(_ what: String, at place: Place, why: String, now: String) -> SQLError {
             SQLFault("\(what) is not there yet", at: place, why: why, hint: now).error(in: job.text)
         }
-        guard let output = job.outputs.first else {
-            throw SQLFault(
-                "a SELECT without an output", at: Place(0), why: "a job writes its rows somewhere",
-                hint: "write CREATE MATERIALIZED VIEW name AS before it, or ask it with `sluice query`"
-            ).error(in: job.text)
-        }
+        guard let output = job.outputs.first else { preconditionFailure("a job without an output") }
         if job.outputs.count > 1 {
             throw refused("a second output", at: job.outputs[1].place, why: "a job writes one table so far", now: "make two files of it")
         }
