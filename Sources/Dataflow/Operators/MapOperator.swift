@@ -31,7 +31,12 @@ final class MapOperator: Operator {
         }
     }
 
-    func begin(_ moment: BatchMoment) { counts = OperatorCounts() }
+    func begin(_ moment: BatchMoment) {
+        counts = OperatorCounts()
+        // Those of a row that stopped the batch before.
+        errors.removeAll()
+    }
+
     func end(into output: ChunkList) {}
 
     func take(_ chunk: Chunk, input: Int, into output: ChunkList) throws(RowStop) {
