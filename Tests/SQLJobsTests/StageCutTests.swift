@@ -46,6 +46,10 @@ import Testing
         Cut(select: "SELECT t.id, name FROM t JOIN c ON t.k = c.k", parts: nil, beside: [0, 2], behind: [], still: [1]),
         Cut(select: "SELECT name, count(*) AS n FROM t JOIN c ON t.k = c.k WHERE name <> 'x' GROUP BY name", parts: nil, beside: [0, 3, 4], behind: [5], still: [1, 2]),
         Cut(select: "SELECT id, at FROM t WHERE v > 0", options: "emit = 'final'", parts: nil, beside: [0, 1], behind: [2]),
+        // A session's rows come by a key that they do not show.
+        Cut(select: "SELECT window_start, count(*) AS n FROM session(t, at, '10 s', k) GROUP BY window_start", parts: 1, beside: [0, 1], behind: [2, 3, 4]),
+        Cut(select: "SELECT k, count(*) AS n FROM session(t, at, '10 s', k) GROUP BY k", parts: 1, beside: [0, 1], behind: [2, 3, 4]),
+        Cut(select: "SELECT window_start, count(*) AS n FROM session(t, at, '10 s') GROUP BY window_start", parts: 1, beside: [0], behind: [1, 2, 3]),
         // The rows that a table is joined with lie behind an exchange: it is looked up there.
         Cut(
             select: "SELECT w.k, w.c, c.name FROM (SELECT DISTINCT k, window_end, 1 AS c FROM tumble(t, at, '1 min')) AS w JOIN c ON w.k = c.k", parts: nil, beside: [0, 1, 2],
