@@ -11,6 +11,8 @@ import Values
 
 struct SQLPlan {
     let graph: StageGraph
+    /// The tables that are read.
+    let sources: [TableDefinition]
 
     /// - Parameter directory: what relative paths in the text are relative to.
     init(_ job: BoundJob, name: String, directory: String, settings: [String: String]) throws {
@@ -22,6 +24,7 @@ struct SQLPlan {
             throw refused("a second output", at: job.outputs[1].place, why: "a job writes one table so far", now: "make two files of it")
         }
         let plan = try Planner.plan(BoundJob(text: job.text, tables: job.tables, outputs: job.outputs, settings: job.settings))
+        sources = plan.sources.map(\.table)
         let topics = plan.sources.filter { $0.table.connector == .kafka }
         guard let source = topics.first else {
             throw SQLFault(

@@ -34,6 +34,22 @@ import Testing
             "CREATE MATERIALIZED VIEW a WITH (emit = 'final', early = '1 s') AS SELECT k, window_end, count(*) AS c FROM tumble(t, at, '1 min') GROUP BY k, window_end",
             "7:26: early is not there yet"
         ),
+        ("SET visible = 'part'; CREATE MATERIALIZED VIEW a AS SELECT id FROM t", "7:1: visible is not there yet"),
+        ("SET max_state = '1 GiB'; CREATE MATERIALIZED VIEW a AS SELECT id FROM t", "7:1: max_state is not there yet"),
+        ("CREATE MATERIALIZED VIEW a WITH (max_state = '1 GiB') AS SELECT id FROM t", "7:26: max_state is not there yet"),
+        ("CREATE MATERIALIZED VIEW a WITH (visible = 'batch') AS SELECT id FROM t", "7:26: visible is not there yet"),
+        (
+            "CREATE TABLE i (id int4, at timestamptz) WITH (connector = 'kafka', topic = 'i', format = 'json', event_time = 'at', idle = '1 min');\n"
+                + "CREATE MATERIALIZED VIEW a AS SELECT id FROM i", "7:14: idle is not there yet"
+        ),
+        (
+            "CREATE TABLE i (id int4) WITH (connector = 'kafka', topic = 'i', format = 'json', partition_wait = '1 min');\nCREATE MATERIALIZED VIEW a AS SELECT id FROM i",
+            "7:14: partition_wait is not there yet"
+        ),
+        (
+            "CREATE TABLE c (id int4) WITH (connector = 'sqlite', url = 'sqlite:c.db', table = 'c', refresh = '1 min');\n"
+                + "CREATE MATERIALIZED VIEW a AS SELECT t.id FROM t JOIN c ON t.id = c.id", "7:14: refresh is not there yet"
+        ),
     ]
 
     @Test(arguments: refused.indices) func `it is refused with its place`(index: Int) throws {
@@ -41,6 +57,11 @@ import Testing
         let failure = #expect(throws: Failure.self) { try JobRig.graph(Self.tables + text) }
         #expect(failure?.what.hasPrefix("job:" + what) == true, "\(failure?.description ?? "")")
         #expect(failure?.why.isEmpty == false && failure?.now.isEmpty == false)
+    }
+
+    @Test func `a table that nobody reads is no reason`() throws {
+        let tables = Self.tables + "CREATE TABLE i (id int4) WITH (connector = 'kafka', topic = 'i', format = 'json', partition_wait = '1 min');"
+        #expect(try JobRig.graph(tables + "CREATE MATERIALIZED VIEW a AS SELECT id FROM t").source.topic == "t")
     }
 
     @Test func `a column that is not given has its default, or NULL`() throws {
