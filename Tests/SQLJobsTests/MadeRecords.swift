@@ -47,7 +47,10 @@ struct RecordWriter {
             partition: Int32(partition), offset: offsets[partition], key: key, row.weight < 0 ? nil : "{\(try table.columns.indices.map(field).joined(separator: ", "))}")
     }
 
-    private static func quoted(_ text: String) -> String { "\"" + text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\"" }
+    private static func quoted(_ text: String) -> String {
+        let escaped = text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n").replacing("\t", with: "\\t")
+        return "\"\(escaped)\""
+    }
 
     /// A value in the form that records bring it in.
     private static func json(_ text: String?, _ type: SQLType) throws -> String {

@@ -11,6 +11,8 @@ struct SinkContent {
     private var rows: [[String?]: [String?]] = [:]
     private var added: [[String?]] = []
     private var touched: Set<[String?]> = []
+    /// All rows that were ever put, as they came.
+    private(set) var written: [[Value]] = []
 
     init(_ table: SinkTable, types: [SQLType]) {
         self.table = table
@@ -34,6 +36,7 @@ struct SinkContent {
             if value == .null, !table.schema.fields[column].nullable { throw RigError.wrong("NULL in column \(names[index]), which has none") }
             return try Self.text(value, types[column])
         }
+        if !chunk.isDelete { written.append(chunk.values(row)) }
         guard table.mode == .keyedUpsert else {
             if chunk.isDelete { throw RigError.wrong("a delete in a table to which rows are only added") }
             return added.append(texts)
