@@ -99,6 +99,9 @@ let package = Package(
         .testTarget(
             name: "DecodingTests", dependencies: ["Decoding", "Dataflow", "SQLBinding", "SQLSyntax", "Values"],
             swiftSettings: settings),
+        .testTarget(
+            name: "SQLJobsTests", dependencies: ["SQLJobs", "Engine", "Dataflow", "Decoding", "SQLBinding", "SQLSyntax", "Values", "TestSupport"],
+            swiftSettings: settings),
         .testTarget(name: "TidyTests", dependencies: ["TestSupport"], swiftSettings: settings),
     ]
 )

@@ -22,7 +22,6 @@ final class LookupNodes {
         if work.cut.still.isEmpty { return [:] }
         let new = contents.compactMapValues { $0 as? SQLLookup }
         if new.count == known.count, new.allSatisfy({ known[$0.key] === $0.value }) { return [:] }
-        known = new
         var given: [Int: [Dataflow.Chunk]] = [:]
         func through(_ part: any Dataflow.Operator, _ chunks: [Dataflow.Chunk], input: Int) throws -> [Dataflow.Chunk] {
             let list = ChunkList()
@@ -53,6 +52,8 @@ final class LookupNodes {
             _ = try through(join, given[work.plan.nodes[number].inputs[1].node] ?? [], input: 1)
             joins[number] = join
         }
+        // Only now: contents that could not be taken are no contents that are known.
+        known = new
         return joins
     }
 }

@@ -37,7 +37,15 @@ package struct SQLJob: CompiledJob {
         do {
             let script = try Script(parsing: SourceText(carried(.query), name: name), values: StartValues(Self.values(carried(.values))))
             let job = try BoundJob(binding: script, settings: settingNames)
-            return try SQLPlan(job, name: name, directory: carried(.directory), settings: settings).graph
+            if let place = script.question {
+                throw SQLFault(
+                    "a SELECT without an output", at: place, why: "a job writes its rows somewhere",
+                    hint: "write CREATE MATERIALIZED VIEW name AS before it, or ask it with `sluice query`"
+                ).error(in: script.text)
+            }
+            let plan = try SQLPlan(job, name: name, directory: carried(.directory), settings: settings)
+            do { try WithoutEffect.check(job, reading: plan.sources, settings: script.settings) } catch { throw error.error(in: script.text) }
+            return plan.graph
         } catch let error as SQLError {
             throw Failure(.notPossible, "\(error.source):\(error.line):\(error.column): \(error.what)", why: error.why, now: error.hint)
         }
@@ -58,4 +66,13 @@ package struct SQLJob: CompiledJob {
         }
         return values
     }
+}
+
+extension Script {
+    fileprivate var settings: [(key: String, place: Place)] {
+        statements.compactMap { if case .set(let setting) = $0.kind { (setting.key, $0.place) } else { nil } }
+    }
+
+    /// Where it asks a question.
+    fileprivate var question: Place? { statements.first { if case .select = $0.kind { true } else { false } }?.place }
 }

@@ -11,22 +11,20 @@ import Values
 
 struct SQLPlan {
     let graph: StageGraph
+    /// The tables that are read.
+    let sources: [TableDefinition]
 
     /// - Parameter directory: what relative paths in the text are relative to.
     init(_ job: BoundJob, name: String, directory: String, settings: [String: String]) throws {
         func refused(_ what: String, at place: Place, why: String, now: String) -> SQLError {
             SQLFault("\(what) is not there yet", at: place, why: why, hint: now).error(in: job.text)
         }
-        guard let output = job.outputs.first else {
-            throw SQLFault(
-                "a SELECT without an output", at: Place(0), why: "a job writes its rows somewhere",
-                hint: "write CREATE MATERIALIZED VIEW name AS before it, or ask it with `sluice query`"
-            ).error(in: job.text)
-        }
+        guard let output = job.outputs.first else { preconditionFailure("a job without an output") }
         if job.outputs.count > 1 {
             throw refused("a second output", at: job.outputs[1].place, why: "a job writes one table so far", now: "make two files of it")
         }
         let plan = try Planner.plan(BoundJob(text: job.text, tables: job.tables, outputs: job.outputs, settings: job.settings))
+        sources = plan.sources.map(\.table)
         let topics = plan.sources.filter { $0.table.connector == .kafka }
         guard !topics.isEmpty else {
             throw SQLFault(
@@ -53,6 +51,11 @@ struct SQLPlan {
         // A part of a table that is written without an exchange is a partition, of which several topics have equal numbers.
         do { cut = try StageCut(plan, key: key, needsExchange: topics.count > 1) } catch {
             let table = job.tables.first { $0.name == error.table }
+            if error.isBesideChanges {
+                throw refused(
+                    "lookup table \"\(error.table)\" beside rows that change", at: table?.place ?? output.place,
+                    why: "a row that is taken back would have to meet what it met when it came", now: "look it up before the rows are grouped, or read the topic in mode 'append'")
+            }
             throw refused(
                 "lookup table \"\(error.table)\" on its own", at: table?.place ?? output.place,
                 why: "its rows are seen beside a stream's only, which stands on the left of the join",

@@ -67,6 +67,7 @@ final class SQLRangeWork: RangeWork {
         toldFailed = [:]
         counts = DecodeCounts()
         for list in given { _ = list.removeAll() }
+        sink.removeAll()
         let moment = work.moment(task.context)
         let joins = try lookups.take(task.lookups, among: work.cut.beside, pool: pool, at: moment)
         for number in work.cut.beside where reads[number] == nil {

@@ -15,6 +15,9 @@ final class SinkRows {
 
     func add(_ chunk: Dataflow.Chunk) { rows.add(chunk) }
 
+    /// Forgets what came of a range that is left.
+    func removeAll() { rows.removeAll() }
+
     /// The rows of the batch; begins anew.
     func end() throws -> [Engine.Chunk] {
         let (put, removed): ([OutputRows.Listed], [OutputRows.Listed])

@@ -12,31 +12,6 @@ import TestSupport
 import Testing
 import Values
 
-/// One record of a table: its values as text, nil for NULL.
-struct RigRow {
-    let table: String
-    /// 1 comes (for upserts: is put), -1 deletes the key.
-    let weight: Int64
-    let values: [String?]
-}
-
-struct RigQuery {
-    let name: String
-    let options: String
-    let select: String
-    /// What PostgreSQL is asked; nil where it cannot say.
-    var oracle: String?
-}
-
-enum RigError: Error, CustomStringConvertible {
-    case wrong(String)
-    var description: String {
-        switch self {
-        case .wrong(let text): text
-        }
-    }
-}
-
 final class DataflowRig {
     let job: BoundJob
     let plan: Plan

@@ -1,7 +1,7 @@
 -- Counts the views of each campaign in windows of 10 seconds.
 CREATE TABLE ad_events (
     user_id text, page_id text, ad_id text, ad_type text, event_type text, event_time timestamptz, ip_address text
-) WITH (connector = 'kafka', topic = 'ad-events', format = 'avro', event_time = 'event_time', lateness = '10 s');
+) WITH (connector = 'kafka', topic = 'ad-events', format = 'avro', schema = 'conf/jobs/ad_event.avsc', event_time = 'event_time', lateness = '10 s');
 
 CREATE TABLE ads (ad_id text PRIMARY KEY, campaign_id text NOT NULL)
     WITH (connector = 'sqlite', url = 'sqlite:ads.db', table = 'ads', mode = 'lookup');

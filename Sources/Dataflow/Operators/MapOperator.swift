@@ -31,7 +31,12 @@ final class MapOperator: Operator {
         }
     }
 
-    func begin(_ moment: BatchMoment) { counts = OperatorCounts() }
+    func begin(_ moment: BatchMoment) {
+        counts = OperatorCounts()
+        // Those of a row that stopped the batch before.
+        errors.removeAll()
+    }
+
     func end(into output: ChunkList) {}
 
     func take(_ chunk: Chunk, input: Int, into output: ChunkList) throws(RowStop) {
@@ -45,7 +50,9 @@ final class MapOperator: Operator {
             switch step.work {
             case .filter:
                 let rows = step.program.filter(columns, count: chunk.count, selection, errors: errors)
-                (kept, selection) = (rows, rows.selection)
+                // A filter that keeps all rows leaves them where the one before it has put them.
+                if !rows.isAsGiven { kept = rows }
+                selection = rows.selection
             case .compute:
                 step.program.run(columns, count: chunk.count, selection, into: &results, errors: errors)
                 columns = results

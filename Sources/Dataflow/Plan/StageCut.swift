@@ -94,7 +94,7 @@ package struct StageCut: Sendable, Hashable {
             if half[input.node] == .still {
                 if node.isLookupJoin && place == 1 { continue }
                 if case .map = node.operation { return .still }
-                throw StageCutFault(table: Self.table(of: input.node, plan))
+                throw StageCutFault(table: Self.table(of: input.node, plan), isBesideChanges: place == 1 && node.isJoin && plan.nodes[node.inputs[0].node].kind == .changes)
             }
             if half[input.node] == .behind || (input.exchange != .none && !node.isLookupJoin) { result = .behind }
         }
@@ -120,6 +120,8 @@ package struct StageCut: Sendable, Hashable {
 /// A lookup table that stands where only a stream of rows can be kept so far.
 package struct StageCutFault: Error, Hashable {
     package let table: String
+    /// The rows that it is joined with may be taken back.
+    package let isBesideChanges: Bool
 }
 
 extension PlanNode {
@@ -164,5 +166,5 @@ extension PlanNode {
         }
     }
 
-    private var isJoin: Bool { if case .join = operation { true } else { false } }
+    fileprivate var isJoin: Bool { if case .join = operation { true } else { false } }
 }

@@ -36,6 +36,12 @@ package final class OutputRows {
         if chunk.count > 0 { chunks.append(chunk) }
     }
 
+    /// Forgets what came since the last end.
+    package func removeAll() {
+        chunks = []
+        consolidator?.end(into: ChunkList())
+    }
+
     /// What is to be put and what is to be taken out; begins anew.
     package func end() throws(OutputFault) -> (put: [Listed], removed: [Listed]) {
         if let consolidator {

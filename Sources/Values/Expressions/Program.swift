@@ -199,6 +199,9 @@ public final class Program {
 public struct KeptRows {
     public let selection: Selection
     let memory: Buffer?
+
+    /// All were kept: the selection is the one that was given, in the memory of whoever gave it.
+    package var isAsGiven: Bool { memory == nil }
 }
 
 /// A selection during a run: its number tells what it was narrowed from.

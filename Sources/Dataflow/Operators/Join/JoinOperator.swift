@@ -77,6 +77,8 @@ final class JoinOperator: Operator {
 
     func begin(_ moment: BatchMoment) {
         counts = OperatorCounts()
+        // Those of a pair that stopped the batch before.
+        errors.removeAll()
         batch &+= 1
         watermark = plan.closing?.watermark.value(at: moment)
         removed = savesState ? StateDelta() : nil
