@@ -8,7 +8,7 @@ CREATE VIEW bid AS
     FROM nexmark WHERE event_type = 2;
 
 CREATE MATERIALIZED VIEW q15 AS
-    SELECT to_char(date_time, 'YYYY-MM-DD') AS day,
+    SELECT date_time::date AS day,
         count(*) AS total_bids,
         count(*) FILTER (WHERE price < 10000) AS rank1_bids,
         count(*) FILTER (WHERE price >= 10000 AND price < 1000000) AS rank2_bids,

@@ -8,7 +8,7 @@ CREATE VIEW bid AS
     FROM nexmark WHERE event_type = 2;
 
 CREATE MATERIALIZED VIEW q16 AS
-    SELECT channel, to_char(date_time, 'YYYY-MM-DD') AS day, max(to_char(date_time, 'HH24:MI')) AS minute,
+    SELECT channel, date_time::date AS day, max(left(date_time::time::text, 5)) AS minute,
         count(*) AS total_bids,
         count(*) FILTER (WHERE price < 10000) AS rank1_bids,
         count(*) FILTER (WHERE price >= 10000 AND price < 1000000) AS rank2_bids,
@@ -22,4 +22,4 @@ CREATE MATERIALIZED VIEW q16 AS
         count(DISTINCT auction) FILTER (WHERE price >= 10000 AND price < 1000000) AS rank2_auctions,
         count(DISTINCT auction) FILTER (WHERE price >= 1000000) AS rank3_auctions
     FROM bid
-    GROUP BY channel, to_char(date_time, 'YYYY-MM-DD');
+    GROUP BY channel, date_time::date;

@@ -1,4 +1,4 @@
--- Nexmark 21. Bids with the number of their channel.
+-- Nexmark 21. Bids with the number of their channel: known, or from the end of the address.
 CREATE TABLE nexmark (event_type int4, person jsonb, auction jsonb, bid jsonb, ts timestamptz)
     WITH (connector = 'kafka', topic = 'nexmark', format = 'json', event_time = 'ts', lateness = '4 s');
 
@@ -14,7 +14,7 @@ CREATE MATERIALIZED VIEW q21 AS
             WHEN lower(channel) = 'google' THEN '1'
             WHEN lower(channel) = 'facebook' THEN '2'
             WHEN lower(channel) = 'baidu' THEN '3'
-            ELSE substring(url FROM '[&]channel_id=([^&]*)')
+            ELSE NULLIF(split_part(split_part(url, '&channel_id=', 2), '&', 1), '')
         END AS channel_id
     FROM bid
-    WHERE substring(url FROM '[&]channel_id=([^&]*)') IS NOT NULL OR lower(channel) IN ('apple', 'google', 'facebook', 'baidu');
+    WHERE url LIKE '%&channel_id=%' OR lower(channel) IN ('apple', 'google', 'facebook', 'baidu');
