@@ -1,7 +1,8 @@
-// `sluice generate ad-events`: traffic for a try, a test or a bench, with the answer that a job must give to it.
+// `sluice generate`: traffic for a try, a test or a bench.
 //
-// Turns words into a `GenerateRequest`, shows how far it is, and tells at the end what was sent. The traffic itself is
-// in `Generator`; a run with the same words and `--start` gives the same bytes.
+// Turns words into a `GenerateRequest` (ad events, with the answer that a job must give to them) or a `NexmarkRequest`
+// (`GenerateNexmark`), shows how far it is, and tells at the end what was sent. The traffic itself is in `Generator`; a run
+// with the same words and `--start` gives the same bytes.
 
 import Engine
 import Glibc
@@ -12,9 +13,10 @@ package enum GenerateCommand {
         about: """
             Sends ad events to a Kafka topic, which it makes if it is missing, and writes the list of ads that the \
             shipped jobs look up. With --expected it also writes the exact answer of the job campaign-views, counted \
-            while generating; `scripts/oracle compare` holds a sink against it.
+            while generating; `scripts/oracle compare` holds a sink against it. `nexmark` sends the people, auctions and \
+            bids of the Nexmark benchmark, as JSON, all in one topic.
             """,
-        positionals: [Positional("WHAT", choices: ["ad-events"], help: "the kind of traffic")],
+        positionals: [Positional("WHAT", choices: ["ad-events", "nexmark"], help: "the kind of traffic")],
         options: [
             Option("events", .integer(1...(1 << 40)), fallback: "100000", help: "how many"),
             Option("partitions", .integer(1...100_000), help: "of a topic that is made (4)"),
@@ -41,7 +43,7 @@ package enum GenerateCommand {
             .json,
         ],
         settingFlags: .some([.bootstrap, .topic, .format, .ads, .kafka]),
-        settingDefaults: { _ in ["topic": "ad-events", "ads": "ads.csv"] },
+        settingDefaults: { ["topic": $0.positional("WHAT") ?? "ad-events", "ads": "ads.csv"] },
         examples: [
             Command.Example(
                 "sluice generate ad-events --bootstrap localhost:9092 --events 1000000 --expected expected.csv",
@@ -49,15 +51,30 @@ package enum GenerateCommand {
             Command.Example(
                 "sluice generate ad-events --bootstrap localhost:9092 --events 600000 --rate 10000 --disorder 500ms",
                 "a minute of live traffic"),
+            Command.Example(
+                "sluice generate nexmark --bootstrap localhost:9092 --events 1000000",
+                "a million events of Nexmark into the topic nexmark"),
         ],
         run: { try run($0, $1, nowMillis: currentMillis()) })
 
     static func run(_ parsed: ParsedArguments, _ terminal: Terminal, nowMillis: Int64) throws -> Int32 {
         let settings = try parsed.settings()
+        if parsed.required("WHAT") == "nexmark" {
+            let request = try nexmarkRequest(parsed, settings, nowMillis: nowMillis)
+            return try tell(parsed, terminal, request.run, nexmarkLines)
+        }
         let request = try request(parsed, settings, nowMillis: nowMillis)
+        return try tell(parsed, terminal, { try TrafficRun.run(request, progress: $0) }) { lines($0, request.traffic) }
+    }
+
+    /// Runs it, shows how far it is, and tells what was sent.
+    private static func tell<Summary: Encodable>(
+        _ parsed: ParsedArguments, _ terminal: Terminal, _ run: ((GenerateProgress) throws -> Void) throws -> Summary,
+        _ lines: (Summary) -> [String]
+    ) throws -> Int32 {
         let isJSON = parsed.flag("json")
         var said = 0.0
-        let summary = try TrafficRun.run(request) { progress in
+        let summary = try run { progress in
             if isJSON || progress.events == progress.eventsInAll { return }
             if terminal.isOutputTerminal {
                 try terminal.live([text(progress)])
@@ -70,7 +87,7 @@ package enum GenerateCommand {
             try terminal.json(summary)
         } else {
             try terminal.endLive()
-            for line in lines(summary, request.traffic) { try terminal.line(line) }
+            for line in lines(summary) { try terminal.line(line) }
         }
         return 0
     }
@@ -78,17 +95,7 @@ package enum GenerateCommand {
     static func request(
         _ parsed: ParsedArguments, _ settings: Settings, nowMillis: Int64
     ) throws -> GenerateRequest {
-        // Every option below has a default or is allowed to be missing.
-        let events = parsed.integer("events") ?? 0
-        let rate = parsed.integer("rate").map(Double.init)
-        let span = parsed.millis("span") ?? AdTraffic.usualSpanMillis(events: events, perSecond: rate ?? 10_000)
-        let start: Int64
-        if let text = parsed.text("start") {
-            start = try moment(text, nowMillis: nowMillis)
-        } else {
-            // A paced run happens now; another one has happened already.
-            start = rate == nil ? AdTraffic.usualStartMillis(nowMillis: nowMillis, spanMillis: span) : nowMillis
-        }
+        let (events, rate, span, start) = try times(parsed, nowMillis: nowMillis)
         var traffic = AdTraffic(
             format: AdEventFormat(rawValue: settings.text(.format)) ?? .avro, events: events,
             seed: UInt64(parsed.integer("seed") ?? 0), startMillis: start, spanMillis: span)
@@ -105,6 +112,18 @@ package enum GenerateCommand {
             topic: try settings.required(.topic), partitions: parsed.integer("partitions"),
             traffic: try traffic.checked(), eventsPerSecond: rate, adsPath: try settings.required(.ads),
             expectedPath: parsed.text("expected"))
+    }
+
+    /// How many events there are and when; every option has a default or is allowed to be missing.
+    static func times(_ parsed: ParsedArguments, nowMillis: Int64) throws -> (events: Int, rate: Double?, spanMillis: Int64, startMillis: Int64) {
+        let events = parsed.integer("events") ?? 0
+        let rate = parsed.integer("rate").map(Double.init)
+        let span = parsed.millis("span") ?? AdTraffic.usualSpanMillis(events: events, perSecond: rate ?? 10_000)
+        // A paced run happens now; another one has happened already.
+        let start =
+            try parsed.text("start").map { try moment($0, nowMillis: nowMillis) }
+            ?? (rate == nil ? AdTraffic.usualStartMillis(nowMillis: nowMillis, spanMillis: span) : nowMillis)
+        return (events, rate, span, start)
     }
 
     private static func moment(_ text: String, nowMillis: Int64) throws -> Int64 {
@@ -153,15 +172,15 @@ package enum GenerateCommand {
     }
 
     /// Each one while they fit in a line, else their bounds.
-    private static func partitions(_ events: [Int]) -> String {
+    static func partitions(_ events: [Int]) -> String {
         let texts = events.map { grouped(Int64($0)) }
         if events.count <= 8 { return texts.joined(separator: " ") }
         return "\(events.count), each \(grouped(Int64(events.min() ?? 0))) to \(grouped(Int64(events.max() ?? 0)))"
     }
 
-    private static func megabytes(_ bytes: Int) -> String { tenths(Double(bytes) / 1_000_000) + " MB" }
+    static func megabytes(_ bytes: Int) -> String { tenths(Double(bytes) / 1_000_000) + " MB" }
 
-    private static func tenths(_ value: Double) -> String {
+    static func tenths(_ value: Double) -> String {
         let tenths = Int64((value * 10).rounded())
         return "\(grouped(tenths / 10)).\(tenths % 10)"
     }

@@ -1,22 +1,24 @@
 // Encoded events of one partition, one behind the other, between the generator and the producer.
 //
 // One allocation, used again for every block. Each record may be written by whole 64-byte pieces, so there is room for
-// `recordRoom` bytes behind the last record's start; see `AdEventGenerator`.
+// `recordRoom` bytes behind the last record's start; see `AdEventGenerator`. Other traffic says what room it needs.
 
 package final class EventBuffer {
-    /// More than any record plus the piece that overshoots it.
-    static let recordRoom = 448
+    /// More than any ad event plus the piece that overshoots it.
+    package static let adEventRoom = 448
 
     package let capacity: Int
+    let recordRoom: Int
     package private(set) var count = 0
     let bytes: UnsafeMutablePointer<UInt8>
     /// Record `i` is the bytes `[starts[i], starts[i + 1])`.
     let starts: UnsafeMutablePointer<Int>
     let times: UnsafeMutablePointer<Int64>
 
-    package init(capacity: Int) {
+    package init(capacity: Int, recordRoom: Int = adEventRoom) {
         self.capacity = capacity
-        bytes = .allocate(capacity: (capacity + 1) * Self.recordRoom)
+        self.recordRoom = recordRoom
+        bytes = .allocate(capacity: (capacity + 1) * recordRoom)
         starts = .allocate(capacity: capacity + 1)
         times = .allocate(capacity: capacity)
         starts[0] = 0

@@ -88,6 +88,13 @@ package struct GenerateSummary: Sendable, Hashable, Encodable {
 struct Pace: Sendable {
     let eventsPerSecond: Double?
 
+    static func check(_ eventsPerSecond: Double?) throws {
+        guard let rate = eventsPerSecond, !(rate > 0 && rate <= 1e9) else { return }
+        throw Failure(
+            .invalidSetting, "no traffic can be made with this --rate", why: "\(rate) events a second is no speed",
+            now: "give a number such as 10000, or leave it out for full speed")
+    }
+
     /// Seconds after the start; at this moment the event's time has come.
     func dueSeconds(event: Int) -> Double { eventsPerSecond.map { Double(event) / $0 } ?? 0 }
 

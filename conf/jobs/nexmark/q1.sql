@@ -1,0 +1,11 @@
+-- Nexmark 1. Every bid with its price in euros.
+CREATE TABLE nexmark (event_type int4, person jsonb, auction jsonb, bid jsonb, ts timestamptz)
+    WITH (connector = 'kafka', topic = 'nexmark', format = 'json', event_time = 'ts', lateness = '4 s');
+
+CREATE VIEW bid AS
+    SELECT (bid ->> 'auction')::int8 AS auction, (bid ->> 'bidder')::int8 AS bidder, (bid ->> 'price')::int8 AS price,
+        bid ->> 'channel' AS channel, bid ->> 'url' AS url, ts AS date_time, bid ->> 'extra' AS extra
+    FROM nexmark WHERE event_type = 2;
+
+CREATE MATERIALIZED VIEW q1 AS
+    SELECT auction, bidder, 0.908 * price AS price, date_time, extra FROM bid;
