@@ -1,4 +1,6 @@
--- Nexmark 13. Bids with a text that is looked up in a side table: keys 0 to 9999 with their values.
+-- Nexmark 13. Bids with a text that is looked up in a side table: keys 0 to 9999 with their values, made once by
+-- sqlite3 side_input.db "CREATE TABLE side_input (key INTEGER PRIMARY KEY, value TEXT NOT NULL);
+--     INSERT INTO side_input SELECT value, value FROM generate_series(0, 9999);"
 CREATE TABLE nexmark (event_type int4, person jsonb, auction jsonb, bid jsonb, ts timestamptz)
     WITH (connector = 'kafka', topic = 'nexmark', format = 'json', event_time = 'ts', lateness = '4 s');
 

@@ -1,4 +1,4 @@
--- Nexmark 5. The auctions with the most bids of each window of 10 seconds that slides by 2.
+-- Nexmark 5. The auctions with the most bids of each window of 10 seconds that slides by 2; the window is told, too.
 CREATE TABLE nexmark (event_type int4, person jsonb, auction jsonb, bid jsonb, ts timestamptz)
     WITH (connector = 'kafka', topic = 'nexmark', format = 'json', event_time = 'ts', lateness = '4 s');
 
