@@ -59,7 +59,7 @@ struct SQLPlan {
         let table = source.table
         let lateness = try table.options[.lateness].flatMap { durationMicros($0) }.map { $0 / 1000 } ?? Self.lateness(settings)
         let work = SQLWork(
-            plan: plan, cut: cut, columns: columns, key: key, table: target.table, source: source, context: EvaluationContext(zone: zone),
+            script: job.text, plan: plan, cut: cut, columns: columns, key: key, table: target.table, source: source, context: EvaluationContext(zone: zone),
             onError: job.settings["on_error"].flatMap { FaultPolicy(rawValue: $0) } ?? .quarantine,
             maxFutureMicros: settings["max_future"].flatMap { parseDuration($0) }.map { $0 * 1000 }, directory: directory)
         let lookups = plan.sources.filter { $0.table.connector != .kafka }.map { source in

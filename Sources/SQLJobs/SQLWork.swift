@@ -9,6 +9,8 @@ import SQLSyntax
 import Values
 
 struct SQLWork: StageWork {
+    /// What positions of errors are places in.
+    let script: SourceText
     let plan: Plan
     let cut: StageCut
     let columns: [SinkColumn]
