@@ -30,7 +30,7 @@ final class LookupNodes {
                 for chunk in chunks { try part.take(chunk, input: input, into: list) }
                 try part.end(into: list)
             } catch {
-                throw Failure(.rowRefused, "a row of a lookup table failed", why: error.description, now: "mend the row or the query, or set on_error = 'quarantine'")
+                throw work.failure(error, what: "a row of a lookup table failed")
             }
             var none: StateDelta?
             part.finish(into: &none)

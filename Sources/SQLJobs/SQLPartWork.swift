@@ -111,7 +111,7 @@ final class SQLPartWork: PartWork {
 
     private func run(_ body: () throws -> Void) throws {
         do { try body() } catch let stop as RowStop {
-            throw Failure(.rowRefused, "a row failed", why: stop.description, now: "mend the record or the query, or set on_error = 'quarantine'")
+            throw work.failure(stop)
         }
     }
 

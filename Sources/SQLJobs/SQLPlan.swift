@@ -69,7 +69,7 @@ struct SQLPlan {
                 eventTimeColumn: source.table.options[.eventTime], latenessMillis: lateness)
         }
         let work = SQLWork(
-            plan: plan, cut: cut, columns: columns, key: key, table: target.table, topics: topics, context: EvaluationContext(zone: zone),
+            script: job.text, plan: plan, cut: cut, columns: columns, key: key, table: target.table, topics: topics, context: EvaluationContext(zone: zone),
             onError: job.settings["on_error"].flatMap { FaultPolicy(rawValue: $0) } ?? .quarantine,
             maxFutureMicros: settings["max_future"].flatMap { parseDuration($0) }.map { $0 * 1000 }, directory: directory)
         let lookups = plan.sources.filter { $0.table.connector != .kafka }.map { source in

@@ -96,7 +96,7 @@ final class SQLRangeWork: RangeWork {
                 return try decoders[topic].decode(run, batchTime: task.context.batchTimeMillis * 1000) { try process(isLine ? $0.chunk.with(origins: $0.records) : $0.chunk) }
             }
         } catch let stop as DecodeStop {
-            throw Failure(.rowRefused, "a record is no row", why: stop.description, now: "mend the record, or set on_error = 'quarantine'")
+            throw work.failure(stop)
         }
         for row in outcome.rejected { reject(raw[row.record], Self.reason(row), nil) }
         for record in takeFailed() { reject(raw[Int(record)], .expression, nil) }
@@ -143,7 +143,7 @@ final class SQLRangeWork: RangeWork {
 
     private func run(_ body: () throws -> Void) throws {
         do { try body() } catch let stop as RowStop {
-            throw Failure(.rowRefused, "a row failed", why: stop.description, now: "mend the record or the query, or set on_error = 'quarantine'")
+            throw work.failure(stop)
         }
     }
 

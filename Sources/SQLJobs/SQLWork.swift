@@ -9,6 +9,8 @@ import SQLSyntax
 import Values
 
 struct SQLWork: StageWork {
+    /// What positions of errors are places in.
+    let script: SourceText
     let plan: Plan
     let cut: StageCut
     let columns: [SinkColumn]
@@ -148,10 +150,13 @@ struct SQLWork: StageWork {
         let kept = stateful
         let others = (next as? SQLWork)?.stateful ?? [:]
         let lost = kept.keys.filter { others[$0] == nil }
-        guard !lost.isEmpty else { return }
+        let new = others.keys.filter { kept[$0] == nil }
+        // A state that begins now knows nothing of the rows that the others have.
+        guard !lost.isEmpty || !new.isEmpty else { return }
+        let what =
+            lost.isEmpty ? "\(new.count) of the \(others.count) states that it needs would begin empty" : "\(lost.count) of the \(kept.count) states that it keeps would be lost"
         throw Failure(
-            .notPossible, "job \(job) cannot be replaced: \(lost.count) of the \(kept.count) states that it keeps would be lost",
-            why: "a query that groups, joins or filters otherwise keeps other state",
+            .notPossible, "job \(job) cannot be replaced: \(what)", why: "a query that groups, joins or filters otherwise keeps other state",
             now: "submit it under another --name; it starts with empty state there")
     }
 

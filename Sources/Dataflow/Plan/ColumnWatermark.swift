@@ -53,6 +53,16 @@ package indirect enum ColumnWatermark: Sendable, Hashable {
         }
     }
 
+    /// It moves from window to window, and not with each row.
+    var isOfWindow: Bool {
+        switch self {
+        case .windowStart, .windowEnd: true
+        case .least(let a, let b): a.isOfWindow && b.isOfWindow
+        case .before(let inner, _): inner.isOfWindow
+        case .source, .function: false
+        }
+    }
+
     /// The tables whose watermarks it needs.
     package var tables: Set<String> {
         switch self {

@@ -143,13 +143,19 @@ package struct Plan: Sendable, Hashable {
         nodes.contains {
             switch $0.operation {
             case .window, .session, .hold: true
-            case .read, .values, .map, .latest, .aggregate, .join, .union, .rank: false
+            // A group without a time would never be over.
+            case .aggregate(let plan, _): plan.closing != nil
+            case .join(let plan): plan.closing != nil
+            case .read, .values, .map, .latest, .union, .rank: false
             }
         }
     }
 
     /// The shortest step in which the watermark closes something, in milliseconds; nil where it closes nothing.
     package var closingMillis: Int64? {
+        // Where something else than a window closes, how far apart its ends are cannot be said.
+        let second: Int64 = 1_000_000
+        func step(_ closing: ClosingColumn?) -> Int64? { closing.flatMap { $0.watermark.isOfWindow ? nil : second } }
         let steps = nodes.compactMap { node -> Int64? in
             switch node.operation {
             case .window(let plan):
@@ -160,8 +166,10 @@ package struct Plan: Sendable, Hashable {
                 case .session(let gap, _): gap
                 }
             case .session(let plan): plan.gap
-            case .hold: 1_000_000
-            case .read, .values, .map, .latest, .aggregate, .join, .union, .rank: nil
+            case .hold: second
+            case .aggregate(let plan, _): step(plan.closing)
+            case .join(let plan): step(plan.closing)
+            case .read, .values, .map, .latest, .union, .rank: nil
             }
         }
         return steps.min().map { max($0 / 1000, 1) }

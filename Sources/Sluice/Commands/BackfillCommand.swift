@@ -3,6 +3,7 @@
 import Driver
 import Engine
 import Foundation
+import SQLJobs
 import Synchronization
 import Wire
 
@@ -70,6 +71,11 @@ enum BackfillCommand {
         defer { cluster.end() }
         let catalog = cluster.driver.catalog
         let live = try JobView.record(parsed.required("NAME"), catalog)
+
+        if live.definition == SQLJob.definition {
+            throw Failure(
+                .notPossible, "a backfill of \(live.name) is not there yet", why: "its rows are not chosen by event time", now: "run its text under another --name with --from")
+        }
 
         // Everything is the live job's but what this command line says.
         var values = live.settings
