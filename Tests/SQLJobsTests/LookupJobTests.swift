@@ -122,4 +122,39 @@ import Values
         let place = index == Self.refused.count - 1 ? "job:4:26: " : "job:3:14: "
         #expect(failure?.what.hasPrefix(place + Self.refused[index].1) == true, "\(failure?.description ?? "")")
     }
+
+    @Test(.enabled(if: PostgresFixture.missingReason == nil)) func `a table of PostgreSQL has its values, in an order of its own, in any zone`() throws {
+        let url = try PostgresFixture.shared().newDatabase()
+        let database = try PostgresDatabase(url: url)
+        try database.execute("CREATE TABLE c (k text, b bool, n numeric(8, 3), f float8, tz timestamptz, d date, j jsonb, l int4[], x bytea)")
+        let rows = [
+            "'a', true, 1.5, 0.1, '2026-03-01 12:00:00.5+00', '2026-02-28', '{\"b\": [1, null]}', '{1,2}', '\\x00ff'",
+            "'Z', false, -2, 'NaN', '0001-01-01+00', NULL, '[]', '{}', ''",
+            "NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL", "'ä', true, 0, -0.0, '9999-12-31 23:59:59+00', '9999-12-31', '1', NULL, NULL",
+        ]
+        let graph = try JobRig.graph(
+            """
+            CREATE TABLE t (k text) WITH (connector = 'kafka', topic = 't', format = 'json');
+            CREATE TABLE c (k text, b bool, n numeric(8, 3), f float8, tz timestamptz, d date, j jsonb, l int4[], x bytea)
+                WITH (connector = 'postgres', url = '\(url)', table = 'c');
+            CREATE MATERIALIZED VIEW a AS SELECT t.k AS i, c.* FROM t JOIN c ON t.k = c.k
+            """)
+        let types: [SQLType] = [.text, .bool, .numeric, .float8, .timestamptz, .date, .jsonb, .list(.int4), .bytea]
+        var read: Set<[UInt8]> = []
+        for (zone, order) in [("UTC", rows), ("America/New_York", rows.reversed())] {
+            try database.execute("ALTER DATABASE \(url.split(separator: "/").last!) SET timezone = '\(zone)'")
+            try database.execute("DELETE FROM c")
+            for row in order { try database.execute("INSERT INTO c VALUES (\(row))") }
+            let bytes = try graph.lookups[0].read!()
+            read.insert(bytes)
+            let found = try Reference.chunks(bytes, types).flatMap { chunk in
+                (0..<chunk.count).map { row in SinkContent.line(zip(chunk.columns, types).map { SinkContent.text($0.datum(row), $1) }) }
+            }
+            let names = ["k", "b", "n", "f", "tz", "d", "j", "l", "x"].map { "\($0)::text" }.joined(separator: ", ")
+            try database.execute("SET timezone = 'UTC'")
+            let truth = try database.execute("SELECT \(names) FROM c").map { row in SinkContent.line(row.map { if case .text(let text) = $0 { text } else { nil } }) }
+            #expect(found.sorted() == truth.sorted() && found.count == 4)
+        }
+        #expect(read.count == 1)
+    }
 }
