@@ -63,11 +63,11 @@ package struct StageGraph: Sendable {
 
     package var sources: [Source] { [source] + others }
     package var work: any StageWork { query ?? RowWork(self) }
-    package var hasExchange: Bool { work.hasExchange }
+    package var hasExchange: Bool { query?.hasExchange ?? (grouping != nil) }
     package var stageCount: Int { hasExchange ? 2 : 1 }
 
     /// The number of parts of a batch that may have so many.
-    package func parts(_ parts: Int, keyGroups: Int) -> Int { min(parts, work.mostParts ?? keyGroups, keyGroups) }
+    package func parts(_ parts: Int, keyGroups: Int) -> Int { min(parts, query?.mostParts ?? keyGroups, keyGroups) }
 
     // What only the pipelines read.
     let slotCount: Int
