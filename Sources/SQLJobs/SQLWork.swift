@@ -27,6 +27,8 @@ struct SQLWork: StageWork {
     var hasExchange: Bool { cut.hasExchange }
     var mostParts: Int? { cut.mostParts }
     var givesComplete: Bool { false }
+    /// Joins and ranks hold the rows of a batch: some kilobytes each.
+    var alwaysRecords: Int64 { 100_000 }
     var givesWhenClosed: Bool { plan.givesWhenClosed }
     var givesAtStart: Bool { plan.givesAtStart }
 

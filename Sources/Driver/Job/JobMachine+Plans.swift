@@ -138,7 +138,7 @@ extension JobMachine {
         do {
             let cut = BatchCut(
                 positions: after, ends: ends, targets: targets,
-                maxRecords: backlog.records(most: job.settings.maxBatchRecords, millis: job.settings.batchTimeMillis))
+                maxRecords: backlog.records(most: job.settings.maxBatchRecords, millis: job.settings.batchTimeMillis, always: job.graph.work.alwaysRecords))
             if cut.isShortened {
                 // An end before a position is a doubt about the topic: it is asked for again, and decided apart.
                 phase = isBehindBatch ? .finish : .source

@@ -13,6 +13,7 @@ package struct RowWork: StageWork {
     package var hasExchange: Bool { graph.grouping != nil }
     package var mostParts: Int? { nil }
     package var givesComplete: Bool { hasExchange }
+    package var alwaysRecords: Int64 { 1_000_000 }
     package var givesWhenClosed: Bool { false }
     package var givesAtStart: Bool { false }
 

@@ -18,6 +18,8 @@ package protocol StageWork: Sendable {
     /// A part may be asked for all rows of its state at once (`BatchPlan.OutputMode.complete`).
     var givesComplete: Bool { get }
 
+    /// So many records a batch of a backlog may hold, however slow it is: what keeps whole rows of a batch in memory says less.
+    var alwaysRecords: Int64 { get }
     /// Rows leave when the watermark passes them, so a batch without records may have some.
     var givesWhenClosed: Bool { get }
     /// There is a row before the first record.
