@@ -60,7 +60,7 @@ import Values
         ]
         let rig = try Self.rig(Self.table + select, seed: seed)
         try rig.run(records)
-        #expect(rig.lines == ["a|6|1", "b|4|1"] && rig.failed == 2 && Self.reasons(rig) == [4: .wrongType])
+        #expect(rig.lines == ["a|6|1", "b|4|1"] && rig.failed == 2 && Self.reasons(rig) == [1: .expression, 2: .expression, 4: .wrongType])
         try rig.run([])
         #expect(rig.failed == 0)
         let null = try Self.rig("SET on_error = 'null';" + Self.table + select, seed: seed)
