@@ -109,6 +109,31 @@ import Testing
         try world.expect("SELECT * FROM answer", equals: "SELECT count(*) AS n, sum(amount) AS total FROM events")
     }
 
+    @Test func `a file is submitted to a driver, and is not replaced by one that would lose its state`() throws {
+        let world = try SQLJobWorld()
+        func text(_ kind: String) -> String {
+            world.declared() + "CREATE MATERIALIZED VIEW answer AS SELECT account, count(*) AS n FROM events WHERE kind = '\(kind)' GROUP BY account;"
+        }
+        try world.write(text("${kind}").replacing("'${kind}'", with: "${kind}"))
+        try world.send(SQLJobWorld.events(2_000, seed: 31))
+        let cluster = try Cluster(world.harness)
+        let workers = try [cluster.worker(), cluster.worker()]
+        _ = try cluster.submit("job.sql", ["--value", "kind=a"])
+        let judged = "SELECT account, count(*) AS n FROM events WHERE kind = 'a' GROUP BY account"
+        #expect(try SluiceProcess.eventually { try cluster.lag("job") == 0 })
+        try world.expect("SELECT * FROM answer", equals: judged)
+        let refused = try cluster.submit("job.sql", ["--value", "kind=b", "--replace"], expecting: 1)
+        #expect(refused.errors.contains("1 of the 1 states that it keeps would be lost"), "\(refused.errors)")
+        // It runs on as it was.
+        workers[0].kill9()
+        try world.send(SQLJobWorld.events(500, from: 2_000, seed: 32))
+        #expect(try SluiceProcess.eventually { try cluster.lag("job") == 0 })
+        try world.expect("SELECT * FROM answer", equals: judged)
+        #expect(try cluster.state("job") == "running")
+        #expect(cluster.stop().status == 0)
+        try world.harness.expectWhole("job")
+    }
+
     /// Transfers between accounts: what is there in all is nothing, after every batch and for whoever looks meanwhile.
     @Test func `the bank's total is zero whenever somebody looks`() throws {
         let world = try SQLJobWorld()
@@ -126,21 +151,24 @@ import Testing
         try world.send(SQLJobWorld.events(12_000, seed: 21))
         var random = SeededRandom(seed: 2)
         var (looks, kills) = (0, 0)
-        var process = try world.start(workers: 2, extra: batches)
-        var deadline = ContinuousClock.now + .milliseconds(600)
+        let small = ["--max-batch-records", "80", "--interval", "0"]
+        var process = try world.start(workers: 2, extra: small)
+        // Counted from when it has begun to write.
+        var deadline: ContinuousClock.Instant?
         while true {
             if case .int(1)? = try world.rows("SELECT count(*) FROM pg_tables WHERE tablename = 'balance'").first?.first {
                 let totals = try world.rows("SELECT sum(amount) <> 0 FROM balance")
                 #expect(totals.first?.first == .int(0) || totals.first?.first == .null, "somebody saw \(totals)")
                 looks += 1
+                if deadline == nil { deadline = ContinuousClock.now + .milliseconds(30 + random.below(300)) }
             }
             if !process.isRunning {
                 let ended = process.wait()
                 if ended.status == 0 { break }
                 try #require(ended.status == 128 + SIGKILL, "\(ended.errors)")
-                process = try world.start(workers: [1, 2, 4][random.below(3)], extra: batches)
-                deadline = ContinuousClock.now + .milliseconds(400 + random.below(800))
-            } else if kills < 5, ContinuousClock.now > deadline {
+                process = try world.start(workers: [1, 2, 4][random.below(3)], extra: small)
+                deadline = ContinuousClock.now + .milliseconds(200 + random.below(600))
+            } else if kills < 5, let end = deadline, ContinuousClock.now > end {
                 process.kill9()
                 kills += 1
             }
