@@ -23,7 +23,7 @@ extension Relation {
         case .windowed(let inner, let window): return inner.carryingKey().map { $0.windowed(window).moved(inner.columns.count..<$0.columns.count, over: 2) }
         case .ranked(let inner, let calls): return inner.carryingKey().map { $0.ranked(calls).moved(inner.columns.count..<$0.columns.count, over: calls.count) }
         case .project(let inner, let expressions):
-            guard let inner = inner.carryingKey(), let key = inner.shortestKey else { return nil }
+            guard let inner = inner.carryingKey(), let key = inner.shortestKey() else { return nil }
             let missing = key.filter { column in !expressions.contains { $0.sameAsColumn == column } }
             return inner.projected(
                 zip(expressions, columns).map { ($0, $1.name) } + missing.map { (.column($0, inner.columns[$0].type), "") })
@@ -37,9 +37,9 @@ extension Relation {
 
     private var ifKeyed: Relation? { keys.isEmpty ? nil : self }
 
-    /// The shortest of the keys, of those the first by its columns.
-    private var shortestKey: [Int]? {
-        keys.map { $0.sorted() }.min { $0.count != $1.count ? $0.count < $1.count : $0.lexicographicallyPrecedes($1) }
+    /// The shortest of the keys that lie within some columns, of those the first by its columns.
+    package func shortestKey(within shown: Set<Int>? = nil) -> [Int]? {
+        keys.filter { shown.map($0.isSubset) ?? true }.map { $0.sorted() }.min { $0.count != $1.count ? $0.count < $1.count : $0.lexicographicallyPrecedes($1) }
     }
 
     /// The columns of a range moved behind those that follow it.

@@ -17,6 +17,9 @@ final class SQLPartWork: PartWork {
         func bytes() -> [UInt8] { ChunkCodec.framed(file, for: .state) }
     }
 
+    /// Of one chunk: far more than a range's work gives at once.
+    private static let mostRows = 1 << 24
+
     private let work: SQLWork
     private let groups: Range<Int>
     private let pool = BufferPool()
@@ -26,6 +29,8 @@ final class SQLPartWork: PartWork {
     private var loaded: StateMerge?
     private let sink: SinkRows
     private let given: [ChunkList]
+    /// Of each edge's rows.
+    private let types: [[SQLType]]
     /// For each edge the inputs that it feeds.
     private var fed: [[(node: Int, input: Int)]] = []
     private var waiting: [Int: [(input: Int, chunk: Dataflow.Chunk)]] = [:]
@@ -37,6 +42,7 @@ final class SQLPartWork: PartWork {
         lookups = LookupNodes(work)
         sink = SinkRows(work, pool: pool)
         given = work.plan.nodes.map { _ in ChunkList() }
+        types = work.cut.edges.map { work.plan.nodes[$0.from].columns.map(\.type) }
         fed = Array(repeating: [], count: work.cut.edges.count)
         for number in work.cut.behind {
             for (input, from) in work.plan.nodes[number].inputs.enumerated() {
@@ -85,7 +91,6 @@ final class SQLPartWork: PartWork {
 
     func take(block: [UInt8]) throws {
         let body = try ChunkCodec.unframed(block)
-        let types = work.cut.edges.map { work.plan.nodes[$0.from].columns.map(\.type) }
         do {
             try body.withUnsafeBytes { bytes in
                 var reader = ByteReader(bytes)
@@ -93,6 +98,8 @@ final class SQLPartWork: PartWork {
                     let edge = try reader.number()
                     guard types.indices.contains(edge) else { throw BytesFault(what: "rows of edge \(edge), and there are \(types.count)") }
                     let chunk = try ChunkBytes.read(types[edge], from: &reader, pool: pool)
+                    // Rows without columns take no bytes: their number could not be held against anything.
+                    guard chunk.count <= Self.mostRows else { throw BytesFault(what: "a chunk of \(chunk.count) rows") }
                     for (node, input) in fed[edge] {
                         if work.plan.nodes[node].inputs.count == 1 {
                             try run { try operators[node]!.take(chunk, input: input, into: given[node]) }

@@ -135,12 +135,7 @@ struct SQLPlan {
             }
             // Hidden columns are not given; a key of a view has none.
             let shown = output.relation.columns.indices.filter { !output.relation.columns[$0].isHidden }
-            let keys = output.relation.keys.compactMap { key -> [Int]? in
-                let places = key.map { shown.firstIndex(of: $0) }
-                return places.contains(nil) ? nil : places.compactMap(\.self).sorted()
-            }
-            let shortest = keys.min { $0.count != $1.count ? $0.count < $1.count : $0.lexicographicallyPrecedes($1) }
-            let key = isChanging ? shortest ?? [] : []
+            let key = isChanging ? (output.relation.shortestKey(within: Set(shown)) ?? []).map { shown.firstIndex(of: $0)! } : []
             let setting = settings["sink_table"] ?? ""
             return Target(
                 table: SinkTable(

@@ -83,12 +83,7 @@ final class SQLRangeWork: RangeWork {
     func take(_ raw: UnsafeBufferPointer<RawRecord>, reject: Reject) throws {
         guard let task else { preconditionFailure("records before a range began") }
         records.removeAll(keepingCapacity: true)
-        for record in raw {
-            records.append(
-                SourceRecord(
-                    key: record.key, keyCount: record.keyLength, value: record.payload, valueCount: record.length, offset: record.offset,
-                    timeMillis: record.timeMillis))
-        }
+        for record in raw { records.append(SourceRecord(record)) }
         let outcome: DecodeOutcome
         do {
             outcome = try records.withUnsafeBufferPointer { records in

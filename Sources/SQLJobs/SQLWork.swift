@@ -59,21 +59,7 @@ struct SQLWork: StageWork {
     }
 
     private func writers(of source: PlanSource, _ settings: [String: String]) throws -> [Writers.Writer] {
-        guard source.table.options[.format] == "avro" else { return [] }
-        let setting = source.table.options[.schema] ?? settings["schema"] ?? ""
-        guard !setting.isEmpty else {
-            throw Failure(
-                .invalidSetting, "table \(source.table.name) has no schema", why: "Avro records cannot be read without the schema that they were written with",
-                now: "add schema = 'FILE' to its WITH, or give --schema FILE")
-        }
-        return try WriterSchemas.sources(setting, id: nil).map { entry in
-            let path = entry.path.hasPrefix("/") || directory.isEmpty ? entry.path : directory + "/" + entry.path
-            guard let data = FileManager.default.contents(atPath: path), let text = String(validating: data, as: UTF8.self) else {
-                throw Failure(
-                    .fileMissing, "schema file \(path) cannot be read", why: "table \(source.table.name) is declared with it", now: "correct the path, or save the file as UTF-8")
-            }
-            return Writers.Writer(table: source.table.name, id: entry.id, text: text)
-        }
+        try source.table.writerSchemas(usual: settings["schema"] ?? "", directory: directory).map { Writers.Writer(table: source.table.name, id: $0.id, text: $0.text) }
     }
 
     private func schemas(of source: PlanSource, _ text: String?) throws -> [AvroWriterSchema] {
@@ -87,23 +73,12 @@ struct SQLWork: StageWork {
 
     func makeRangeWork(schemaText: String?, chunkRecords: Int) throws -> any RangeWork {
         let pool = BufferPool()
-        let decoders = try topics.map { try decoder(of: $0, schemaText, chunkRecords, pool) }
+        let decoders = try topics.map { source in
+            try TopicDecoder.of(
+                source, in: plan, onError: onError, maxFutureMicros: maxFutureMicros, schemas: try schemas(of: source, schemaText), context: context, chunkRows: chunkRecords,
+                pool: pool)
+        }
         return SQLRangeWork(self, decoders, pool)
-    }
-
-    private func decoder(of source: PlanSource, _ schemaText: String?, _ chunkRecords: Int, _ pool: BufferPool) throws -> TopicDecoder {
-        if source.columns.contains(where: { source.table.readable[$0].name == "record_headers" }) {
-            throw Failure(
-                .notPossible, "record_headers is not there yet", why: "\(source.table.name) is read without the headers of its records",
-                now: "leave the column out of the query")
-        }
-        do {
-            return try TopicDecoder(
-                source.table, columns: source.columns, usesEventTime: plan.goesByTime && source.table.options[.eventTime] != nil, onError: onError,
-                maxFutureMicros: maxFutureMicros, schemas: try schemas(of: source, schemaText), context: context, chunkRows: chunkRecords, pool: pool)
-        } catch let error as DecodingError {
-            throw Failure(.invalidSetting, error.what, why: error.why, now: error.now)
-        }
     }
 
     func makePartWork(keyGroups: Int, groups: Range<Int>) throws -> any PartWork {

@@ -1,7 +1,8 @@
 // The columns of the table that a query writes: their names and types there, and what goes into each.
 //
 // Whole numbers, floats and booleans go as they are; every other type as the text that PostgreSQL writes for it, with the type's own name
-// beside it, so that a database makes it what it is. A moment is written as `2026-03-01T12:00:00.000Z`, in which texts sort as moments do.
+// beside it, so that a database makes it what it is. A moment is written as `2026-03-01T12:00:00.000Z`, in which texts sort as moments do;
+// only one that lies within a millisecond has six digits, and sorts before that millisecond.
 
 import Dataflow
 import Engine
@@ -89,12 +90,21 @@ extension Column {
             self = .text(column)
         case .timestamptz:
             let column = TextColumn(capacity: rows.count)
-            for row in rows { if view.isNull(row) { column.appendNull() } else { column.append(Self.moment(view.word(row))) } }
+            withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 64) { scratch in
+                for row in rows { if view.isNull(row) { column.appendNull() } else { Self.append(moment: view.word(row), to: column, scratch.baseAddress!) } }
+            }
             self = .text(column)
         case .numeric, .bytea, .date, .time, .timestamp, .interval, .uuid, .list, .row:
             let column = TextColumn(capacity: rows.count)
+            var text = ByteBuilder(BufferPool())
             for row in rows {
-                if let text = TypeText.text(vector.datum(row), as: vector.type, context: context) { column.append(text) } else { column.appendNull() }
+                if view.isNull(row) {
+                    column.appendNull()
+                    continue
+                }
+                text.truncate(to: 0)
+                TypeText.write(vector.datum(row), as: vector.type, context: context, &text)
+                Self.append(UnsafeRawBufferPointer(text.bytes), to: column)
             }
             self = .text(column)
         }
@@ -105,17 +115,22 @@ extension Column {
         if let base = bytes.baseAddress { column.append(base.assumingMemoryBound(to: UInt8.self), bytes.count) } else { column.append("") }
     }
 
-    private static func moment(_ micros: Int64) -> String {
+    private static func append(moment micros: Int64, to column: TextColumn, _ scratch: UnsafeMutablePointer<UInt8>) {
         let (millis, rest) = micros.quotientAndRemainder(dividingBy: 1000)
         let whole = rest < 0 ? millis - 1 : millis
         let beyond = micros - whole * 1000
-        guard rowTimes.contains(whole) else { return TypeText.text(.word(micros), as: .timestamptz) ?? "" }
-        var text = formatTime(whole)
+        guard rowTimes.contains(whole) else { return column.append(TypeText.text(.word(micros), as: .timestamptz) ?? "") }
+        var count = writeTime(whole, to: scratch)
         if beyond != 0 {
-            let digits = String(beyond)
-            text.removeLast()
-            text += String(repeating: "0", count: 3 - digits.count) + digits + "Z"
+            // In place of the Z.
+            count -= 1
+            scratch[count] = UInt8(ascii: "0") + UInt8(beyond / 100)
+            scratch[count + 1] = UInt8(ascii: "0") + UInt8(beyond / 10 % 10)
+            scratch[count + 2] = UInt8(ascii: "0") + UInt8(beyond % 10)
+            count += 3
+            scratch[count] = UInt8(ascii: "Z")
+            count += 1
         }
-        return text
+        column.append(scratch, count)
     }
 }

@@ -16,7 +16,7 @@ package struct Chunk: Sendable {
     /// One `Int64` a row; nil where each row weighs 1.
     package let weights: Buffer?
     /// One `Int32` a row, whoever made the first chunk knows of what: what a row came of, so that one that fails can be named. Nil where
-    /// rows are not of one origin each, or nobody asks. It goes as far as maps and windows.
+    /// an origin may have several rows, or nobody asks. It goes through maps and windows in which a row is once.
     package let origins: Buffer?
 
     package init(columns: [Vector], count: Int, weights: Buffer? = nil, origins: Buffer? = nil) {

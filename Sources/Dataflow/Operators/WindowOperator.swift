@@ -1,6 +1,7 @@
 // Windows of time: each row once for each window that it falls into, with the window's bounds.
 //
-// A row whose time is NULL, or too far from 1970, is in no window; it counts as one that failed.
+// A row whose time is NULL, or too far from 1970, is in no window; it counts as one that failed. A row that comes out several times has no
+// origin any more: where one of them fails, the others stay, and what it came of must not be run again as a whole.
 
 import SQLBinding
 import Values
@@ -76,10 +77,11 @@ final class WindowOperator: Operator {
             case .session: break
             }
         }
-        let isWhole: Bool = if case .tumble = plan.window.shape { count == chunk.count } else { false }
+        let isOnce: Bool = if case .tumble = plan.window.shape { true } else { false }
+        let isWhole = isOnce && count == chunk.count
         let below = isWhole ? chunk : chunk.rows(rows, count: count, pool: pool)
         let bounds = [Vector(type, count: count, values: startMemory), Vector(type, count: count, values: endMemory)]
-        output.emit(Chunk(columns: below.columns + bounds, count: count, weights: below.weights, origins: below.origins))
+        output.emit(Chunk(columns: below.columns + bounds, count: count, weights: below.weights, origins: isOnce ? below.origins : nil))
         withExtendedLifetime((cells, rowMemory)) {}
     }
 

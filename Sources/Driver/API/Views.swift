@@ -18,6 +18,10 @@ package struct BatchView: Codable, Sendable {
     package var rowsOut: Int64?
     package var late: Int64?
     package var rejected: Int64?
+    /// Rows that failed in an expression without a record to name, or values that are NULL for it.
+    package var failed: Int64?
+    /// Why it is there, where that is not new records.
+    package var kind: String?
     /// Absent where there were none.
     package var tombstones: Int64?
     package var unmatched: Int64?
@@ -44,6 +48,8 @@ package struct BatchView: Codable, Sendable {
         rowsOut = record.outcome?.rowsOut
         late = record.outcome?.late
         rejected = record.outcome?.rejected
+        failed = record.outcome?.failed
+        kind = (plan.kind ?? .live) == .live ? nil : plan.kind?.rawValue
         tombstones = record.outcome?.tombstones
         unmatched = record.outcome?.unmatched
         digest = record.outcome?.digest

@@ -35,7 +35,9 @@ extension JobMachine {
     func isDue(_ moment: Moment) -> Bool {
         guard let job, job.record.kind == .live, finished == nil else { return false }
         if job.graph.work.givesAtStart && lastBatch == 0 { return true }
-        guard job.graph.work.givesWhenClosed, let next = closing(job, moment.wallMillis) else { return false }
+        // No batch's time lies before both clocks, so that its plan closes what is due here.
+        let leastMillis = min(moment.wallMillis, catalogClock?.now(moment) ?? moment.wallMillis)
+        guard job.graph.work.givesWhenClosed, let next = closing(job, leastMillis) else { return false }
         return closedWatermark.map { next > $0 } ?? true
     }
 

@@ -1,13 +1,24 @@
 // Lists the consumer groups of a cluster by the beginning of their names.
 //
 // Groups without members are listed too as long as they hold a position; those are the ones that we look for. Every
-// broker is asked; one that does not answer is an error, because a group that it knows would be overlooked.
+// broker is asked; one that does not answer is an error, because a group that it knows would be overlooked. One whose coordinator is only
+// not ready (it has just taken over a partition of group positions) is asked again until the time limit is over.
 
 import CRdKafka
+import Foundation
 
 extension OffsetQueries {
     /// The names of all groups that begin with `prefix`, sorted.
     package func groups(prefix: String) throws -> [String] {
+        let deadline = ContinuousClock.now + .milliseconds(Int(timeoutMillis))
+        while true {
+            do { return try groupsNow(prefix: prefix) } catch let failure as Failure where failure.code == .kafkaTransient && ContinuousClock.now < deadline {
+                usleep(100_000)
+            }
+        }
+    }
+
+    private func groupsNow(prefix: String) throws -> [String] {
         let doing = "list its consumer groups"
         return try client.administer(doing, timeoutMillis: timeoutMillis) { options, queue in
             rd_kafka_ListConsumerGroups(client.handle, options, queue)

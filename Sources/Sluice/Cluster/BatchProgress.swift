@@ -50,6 +50,7 @@ final class BatchProgress: Sendable {
         var text = "batch \(record.plan.batch)  \(grouped(outcome.rowsIn)) in  \(grouped(outcome.rowsOut)) out"
         if outcome.late > 0 { text += "  \(grouped(outcome.late)) late" }
         if outcome.rejected > 0 { text += "  \(grouped(outcome.rejected)) rejected" }
+        if let failed = outcome.failed, failed > 0 { text += "  \(grouped(failed)) failed" }
         if let tombstones = outcome.tombstones, tombstones > 0 { text += "  \(grouped(tombstones)) tombstone\(tombstones == 1 ? "" : "s")" }
         if outcome.unmatched > 0 { text += "  \(grouped(outcome.unmatched)) unmatched" }
         if outcome.retries > 0 { text += "  \(outcome.retries) retried" }

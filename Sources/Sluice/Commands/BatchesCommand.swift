@@ -51,12 +51,15 @@ enum BatchesCommand {
     private static func table(_ records: [BatchRecord]) -> Table {
         // A column for the rare: repairs, redrives and the like.
         let hasKinds = records.contains { ($0.plan.kind ?? .live) != .live }
+        let haveFailed = records.contains { $0.outcome?.failed ?? 0 > 0 }
         var table = Table(
             [
                 .number("batch"), .text("state"),
             ] + (hasKinds ? [.text("kind")] : []) + [
                 .number("offsets"), .number("rows in"), .number("out"), .number("late"),
-                .number("rejected"), .number("tombstones"), .number("unmatched"), .number("run ms"), .number("seal ms"), .number("commit ms"),
+                .number("rejected"),
+            ] + (haveFailed ? [.number("failed")] : []) + [
+                .number("tombstones"), .number("unmatched"), .number("run ms"), .number("seal ms"), .number("commit ms"),
                 .text("done at"),
             ])
         for record in records {
@@ -70,7 +73,9 @@ enum BatchesCommand {
                     "\(record.plan.batch)", record.state == .done ? "DONE" : "PLANNED",
                 ] + (hasKinds ? [(record.plan.kind ?? .live).rawValue] : []) + [
                     grouped(record.plan.ranges.reduce(0) { $0 + $1.count }), count { $0.rowsIn }, count { $0.rowsOut },
-                    count { $0.late }, count { $0.rejected }, count { $0.tombstones ?? 0 }, count { $0.unmatched }, time { $0.runMillis },
+                    count { $0.late }, count { $0.rejected },
+                ] + (haveFailed ? [count { $0.failed ?? 0 }] : []) + [
+                    count { $0.tombstones ?? 0 }, count { $0.unmatched }, time { $0.runMillis },
                     time { $0.sealMillis }, time { $0.commitMillis }, record.doneAtMillis.map { formatTime($0) } ?? "-",
                 ])
         }

@@ -54,7 +54,7 @@ final class QueryRun {
             BoundJob(text: job.text, tables: job.tables, outputs: [], question: job.question, order: job.order, settings: job.settings, notes: job.notes))
         run = try LocalRun(plan, context: context)
         for source in plan.sources where source.table.connector == .kafka {
-            let scan = try TopicScan(source, job: job, span: span, usesEventTime: plan.goesByTime, kafka: kafka, context: context)
+            let scan = try TopicScan(source, of: plan, job: job, span: span, kafka: kafka, context: context)
             progress.all += scan.offsets
             progress.partitions += scan.ranges.count
             scans.append(scan)

@@ -8,6 +8,7 @@ import Dataflow
 import Decoding
 import Engine
 import SQLBinding
+import SQLJobs
 import Values
 
 /// Where topics are.
@@ -32,38 +33,17 @@ final class TopicScan {
     var offsets: Int64 { ranges.reduce(0) { $0 + $1.count } }
 
     init(
-        _ source: PlanSource, job: BoundJob, span: QuerySpan, usesEventTime: Bool, kafka: QueryKafka, context: EvaluationContext
+        _ source: PlanSource, of plan: Plan, job: BoundJob, span: QuerySpan, kafka: QueryKafka, context: EvaluationContext
     ) throws {
         let table = source.table
         self.table = table.name
         self.kafka = kafka
         topic = table.options[.topic] ?? table.name
-        if source.columns.contains(where: { table.readable[$0].name == "record_headers" }) {
-            throw Failure(
-                .notPossible, "record_headers is not there yet", why: "\(table.name) is read without the headers of its records",
-                now: "leave the column out of the query")
-        }
-        do {
-            let future = job.settings[SettingKey.maxFuture.name] ?? SettingKey.maxFuture.fallback ?? ""
-            decoder = try TopicDecoder(
-                table, columns: source.columns, usesEventTime: usesEventTime && table.options[.eventTime] != nil,
-                onError: job.settings["on_error"].flatMap { FaultPolicy(rawValue: $0) } ?? .quarantine,
-                maxFutureMicros: parseDuration(future).map { $0 * 1000 }, schemas: try Self.schemas(table), context: context)
-        } catch let error as DecodingError {
-            throw Failure(.invalidSetting, error.what, why: error.why, now: error.now)
-        }
+        let future = job.settings[SettingKey.maxFuture.name] ?? SettingKey.maxFuture.fallback ?? ""
+        decoder = try TopicDecoder.of(
+            source, in: plan, onError: job.settings["on_error"].flatMap { FaultPolicy(rawValue: $0) } ?? .quarantine,
+            maxFutureMicros: parseDuration(future).map { $0 * 1000 }, schemas: try table.writerSchemas(), context: context)
         ranges = try Self.ranges(topic, table.options[.mode] == "upsert", span, kafka)
-    }
-
-    /// What the records are written with: `schema = 'FILE'`, or `'1=FILE,2=FILE'` with the ids of their framing.
-    private static func schemas(_ table: TableDefinition) throws -> [AvroWriterSchema] {
-        guard table.options[.format] == "avro" else { return [] }
-        guard let setting = table.options[.schema] else {
-            throw Failure(
-                .invalidSetting, "table \(table.name) has no schema", why: "Avro records cannot be read without the schema that they were written with",
-                now: "add schema = 'FILE' to its WITH")
-        }
-        return try WriterSchemas.sources(setting, id: nil).map { AvroWriterSchema(id: $0.id, text: try QueryFile.text(of: $0.path)) }
     }
 
     private static func ranges(_ topic: String, _ isUpsert: Bool, _ span: QuerySpan, _ kafka: QueryKafka) throws -> [OffsetRange] {
@@ -101,12 +81,7 @@ final class TopicScan {
 
     private func decoded(_ raw: UnsafeBufferPointer<RawRecord>, _ partition: Int32, _ now: Int64) throws -> [Dataflow.Chunk] {
         records.removeAll(keepingCapacity: true)
-        for record in raw {
-            records.append(
-                SourceRecord(
-                    key: record.key, keyCount: record.keyLength, value: record.payload, valueCount: record.length, offset: record.offset,
-                    timeMillis: record.timeMillis))
-        }
+        for record in raw { records.append(SourceRecord(record)) }
         var chunks: [Dataflow.Chunk] = []
         let met = try records.withUnsafeBufferPointer { records in
             try decoder.decode(SourceRun(topic: topic, partition: partition, records: records), batchTime: now) { chunks.append($0.chunk) }

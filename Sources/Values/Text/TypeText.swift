@@ -34,7 +34,7 @@ package enum TypeText {
     }
 
     /// Writes a value as its type's output function does.
-    static func write(_ value: Datum, as type: SQLType, context: EvaluationContext, _ out: inout ByteBuilder) {
+    package static func write(_ value: Datum, as type: SQLType, context: EvaluationContext, _ out: inout ByteBuilder) {
         switch (value, type) {
         case (.null, _): out.append("NULL")
         case (.bool(let value), _): out.append(UInt8(ascii: value ? "t" : "f"))
